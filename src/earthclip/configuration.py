@@ -1,0 +1,98 @@
+"""Plain mappings (TOML, JSON) into small frozen dataclasses; a left-over key is an error that guesses what was meant."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from earthclip.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def from_mapping(kind: type[T], mapping: object, where: str) -> T:
+    """Build the dataclass ``kind`` from ``mapping``, checking every key and type.
+
+    ``where`` names the source in messages, such as ``"configs/orbit.toml"``. Nested dataclasses are tables, tuples
+    are arrays, and an integer is taken where a float is declared. Raises ConfigError.
+    """
+    if not isinstance(mapping, Mapping):
+        raise ConfigError(f"{where}: expected a table of keys, found {_show(mapping)}")
+    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    for key in mapping:
+        if key not in fields:
+            close = difflib.get_close_matches(str(key), fields, n=1)
+            hint = f"did you mean '{close[0]}'?" if close else f"known keys: {', '.join(fields)}"
+            raise ConfigError(f"{where}: unknown key '{key}', {hint}")
+    hints = typing.get_type_hints(kind)
+    values: dict[str, Any] = {}
+    for name, field in fields.items():
+        if name in mapping:
+            values[name] = _convert(hints[name], mapping[name], f"{where}: {name}")
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise ConfigError(f"{where}: missing key '{name}'")
+    return kind(**values)
+
+
+def to_mapping(record: object) -> dict[str, Any]:
+    """A dataclass as nested dictionaries and lists, ready for JSON; fields that are None are left out."""
+    return typing.cast("dict[str, Any]", _plain(record))
+
+
+def _plain(value: object) -> object:
+    if dataclasses.is_dataclass(value):
+        pairs = ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
+        return {name: _plain(item) for name, item in pairs if item is not None}
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _convert(kind: Any, value: object, where: str) -> Any:
+    origin = typing.get_origin(kind)
+    if dataclasses.is_dataclass(kind):
+        return from_mapping(typing.cast("type[Any]", kind), value, where)
+    if origin in (types.UnionType, typing.Union):
+        if value is None and type(None) in typing.get_args(kind):
+            return None
+        return _convert(next(a for a in typing.get_args(kind) if a is not type(None)), value, where)
+    if origin is typing.Literal:
+        choices = typing.get_args(kind)
+        if value in choices:
+            return value
+        raise ConfigError(f"{where}: expected one of {', '.join(map(str, choices))}, found {_show(value)}")
+    if origin is tuple:
+        return _convert_tuple(typing.get_args(kind), value, where)
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{where}: expected a table, found {_show(value)}")
+        inner = typing.get_args(kind)[1]
+        return {str(key): _convert(inner, item, f"{where}.{key}") for key, item in value.items()}
+    if kind is Any:
+        return value
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, kind) and not (isinstance(value, bool) and kind is not bool):
+        return value
+    raise ConfigError(f"{where}: expected {kind.__name__}, found {_show(value)}")
+
+
+def _convert_tuple(arguments: tuple[Any, ...], value: object, where: str) -> tuple[Any, ...]:
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise ConfigError(f"{where}: expected an array, found {_show(value)}")
+    if len(arguments) == 2 and arguments[1] is Ellipsis:
+        arguments = (arguments[0],) * len(value)
+    if len(arguments) != len(value):
+        raise ConfigError(f"{where}: expected an array of {len(arguments)}, found {len(value)} items")
+    return tuple(_convert(a, v, f"{where}[{i}]") for i, (a, v) in enumerate(zip(arguments, value, strict=True)))
+
+
+def _show(value: object) -> str:
+    text = repr(value)
+    return f"{type(value).__name__} {text if len(text) <= 40 else text[:37] + '...'}"
