@@ -1,0 +1,1 @@
+"""Tables of located pictures: reading, checking, and bringing predictions and truths together."""

@@ -1,0 +1,11 @@
+"""The networks [extra ``train``]: image and location encoders, GeoCLIP over both, and their export to ONNX.
+
+Everything here imports torch; nothing that runs a model imports anything here.
+"""
+
+from earthclip.errors import MissingExtraError
+
+try:
+    import torch as _torch  # noqa: F401  - entering this room without its extra is one clear error
+except ModuleNotFoundError as error:
+    raise MissingExtraError("training and exporting models", "train", "torch") from error

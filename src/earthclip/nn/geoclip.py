@@ -1,0 +1,63 @@
+"""GeoCLIP (Vivanco Cepeda, Nayak and Shah, 2023): pictures and coordinates in one embedding space."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from earthclip.nn.image_encoder import CompactEncoder, CompactEncoderConfig
+from earthclip.nn.location_encoder import LocationEncoder, LocationEncoderConfig
+
+_MAX_LOGIT_SCALE = math.log(100)  # CLIP's bound; beyond it the softmax saturates and training diverges
+
+
+@dataclass(frozen=True)
+class GeoCLIPConfig:
+    """The networks of a model that is trained from scratch."""
+
+    embedding_size: int = 512
+    image: CompactEncoderConfig = field(default_factory=CompactEncoderConfig)
+    location: LocationEncoderConfig = field(default_factory=LocationEncoderConfig)
+
+
+class GeoCLIP(nn.Module):
+    """An image encoder, a location encoder and the temperature between them."""
+
+    def __init__(self, image_encoder: nn.Module, location_encoder: nn.Module) -> None:
+        super().__init__()
+        self.image_encoder = image_encoder
+        self.location_encoder = location_encoder
+        self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+
+    @classmethod
+    def from_config(cls, config: GeoCLIPConfig, seed: int = 0) -> GeoCLIP:
+        """A model with fresh weights drawn from ``seed``; the global generator is left as it was."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return cls(
+                CompactEncoder(config.image, config.embedding_size),
+                LocationEncoder(config.location, config.embedding_size, seed),
+            )
+
+    def encode_image(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
+        """Unit float32 embeddings of preprocessed pixels."""
+        return F.normalize(self.image_encoder(pixels).float(), dim=1)
+
+    def encode_location(self, coordinates: Float[Tensor, "n 2"]) -> Float[Tensor, "n d"]:
+        """Unit float32 embeddings of coordinates (latitude, longitude) in degrees."""
+        return F.normalize(self.location_encoder(coordinates).float(), dim=1)
+
+    def scale(self) -> Float[Tensor, ""]:
+        """exp(logit_scale), bounded as in CLIP."""
+        return self.logit_scale.clamp(max=_MAX_LOGIT_SCALE).exp()
+
+    def forward(
+        self, pixels: Float[Tensor, "b 3 h w"], coordinates: Float[Tensor, "n 2"]
+    ) -> Float[Tensor, "b n"]:
+        """Logits: exp(logit_scale) times the cosine of every picture with every place."""
+        return self.scale() * self.encode_image(pixels) @ self.encode_location(coordinates).T

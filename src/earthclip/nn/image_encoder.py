@@ -1,0 +1,85 @@
+"""Image encoders: what GeoCLIP asks of one, and the compact network of the built-in model.
+
+The compact network keeps its spatial layout to the end: where the coastline runs in the picture is what tells the
+place, and global average pooling would throw that away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class CompactEncoderConfig:
+    """Sizes of the compact network; its input is ``image_size`` pixels square."""
+
+    image_size: int = 64
+    stem: int = 32  # channels after the first, twofold reduction
+    channels: tuple[int, ...] = (64, 160, 320)  # of the stages, each half as large as the one before
+    blocks: tuple[int, ...] = (1, 2, 2)  # residual blocks a stage
+    reduced: int = 96  # channels that each cell of the last grid keeps in the final embedding
+
+
+class ImageEncoder(Protocol):
+    """What GeoCLIP needs of an image encoder; a CLIP tower with its head fits as well."""
+
+    def __call__(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
+        """Preprocessed pixels to embeddings (not normalised)."""
+
+
+class CompactEncoder(nn.Module):
+    """A small residual network from pixels to one embedding a picture and, for training, one a grid cell."""
+
+    def __init__(self, config: CompactEncoderConfig, embedding_size: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [_convolution(3, config.stem, 5, stride=2)]
+        size = config.stem
+        for channels, blocks in zip(config.channels, config.blocks, strict=True):
+            layers.append(_convolution(size, channels, 3, stride=2))
+            layers += [ResidualBlock(channels) for _ in range(blocks)]
+            size = channels
+        self.trunk = nn.Sequential(*layers)
+        self.grid = config.image_size // 2 ** (1 + len(config.channels))
+        self.reduce = nn.Conv2d(size, config.reduced, 1)
+        self.head = nn.Linear(config.reduced * self.grid**2, embedding_size)
+        self.cell_head = nn.Conv2d(size, embedding_size, 1)
+
+    def forward(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
+        """Embeddings of whole pictures (not normalised)."""
+        return self._whole(self.trunk(pixels))
+
+    def with_cells(self, pixels: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b d"], Float[Tensor, "b cells d"]]:
+        """Embeddings of the pictures and of each cell of their last grid, row by row (not normalised)."""
+        features = self.trunk(pixels)
+        return self._whole(features), self.cell_head(features).flatten(2).transpose(1, 2)
+
+    def _whole(self, features: Tensor) -> Tensor:
+        embeddings: Tensor = self.head(F.relu(self.reduce(features)).flatten(1))
+        return embeddings
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions beside the identity (He et al., 2015)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = _convolution(channels, channels, 3)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(channels)
+        nn.init.zeros_(self.norm.weight)  # each block starts as the identity (Goyal et al., 2017)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Features of the same shape."""
+        return torch.relu(x + self.norm(self.second(self.first(x))))
+
+
+def _convolution(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+    )

@@ -1,0 +1,63 @@
+"""The hierarchical location encoder of GeoCLIP: one capsule per scale over Fourier features, summed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from earthclip.nn.position import FourierFeatures
+
+
+@dataclass(frozen=True)
+class LocationEncoderConfig:
+    """The defaults are the published encoder's."""
+
+    sigmas: tuple[float, ...] = (1.0, 16.0, 256.0)  # a capsule each, from continents to streets
+    frequencies: int = 256  # per sigma; cos and sin of each
+    width: int = 1024
+    depth: int = 3  # hidden layers of a capsule
+
+
+class Capsules(nn.Module):
+    """The network on top: each scale's features through its own MLP, the results summed."""
+
+    def __init__(self, scales: int, features_per_scale: int, width: int, depth: int, embedding_size: int) -> None:
+        super().__init__()
+        self.features_per_scale = features_per_scale
+        self.capsules = nn.ModuleList(
+            _capsule(features_per_scale, width, depth, embedding_size) for _ in range(scales)
+        )
+
+    def forward(self, features: Float[Tensor, "n f"]) -> Float[Tensor, "n d"]:
+        """Fourier features, scale by scale, to embeddings (not normalised)."""
+        parts = features.split(self.features_per_scale, dim=1)
+        outputs = [capsule(part) for capsule, part in zip(self.capsules, parts, strict=True)]
+        return torch.stack(outputs).sum(dim=0)
+
+
+class LocationEncoder(nn.Module):
+    """Coordinates to embeddings: a positional encoding, then a network; either can be swapped."""
+
+    def __init__(self, config: LocationEncoderConfig, embedding_size: int, seed: int = 0) -> None:
+        super().__init__()
+        self.position = FourierFeatures(config.sigmas, config.frequencies, seed)
+        self.network = Capsules(
+            len(config.sigmas), 2 * config.frequencies, config.width, config.depth, embedding_size
+        )
+
+    def forward(self, coordinates: Float[Tensor, "n 2"]) -> Float[Tensor, "n d"]:
+        """Degrees (latitude, longitude) to embeddings (not normalised)."""
+        embeddings: Tensor = self.network(self.position(coordinates))
+        return embeddings
+
+
+def _capsule(features: int, width: int, depth: int, embedding_size: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    size = features
+    for _ in range(depth):
+        layers += [nn.Linear(size, width), nn.ReLU()]
+        size = width
+    return nn.Sequential(*layers, nn.Linear(size, embedding_size))

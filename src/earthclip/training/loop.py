@@ -1,0 +1,165 @@
+"""One training run, from top to bottom: ``earthclip train CONFIG.toml``.
+
+Every random choice is drawn from the seed and the step, so a run that was killed and resumed ends in the same
+weights as one left alone.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from earthclip.errors import InputError
+from earthclip.nn.geoclip import GeoCLIP
+from earthclip.training.checkpoint import (
+    CHECKPOINT,
+    TrainingState,
+    read_run_config,
+    restore_checkpoint,
+    save_checkpoint,
+    write_run_config,
+)
+from earthclip.training.config import OptimizerConfig, TrainingConfig
+from earthclip.training.losses import annealed_tau_km, cell_loss, distance_loss, one_hot_loss
+from earthclip.training.pixels import to_tensor
+from earthclip.training.progress import Progress
+from earthclip.training.queue import CoordinateQueue, add_noise
+from earthclip.training.samples import Batch, batches
+from earthclip.training.validation import Validation
+
+
+def train(config: TrainingConfig, folder: Path, *, resume: bool = False, say: Callable[[str], None] = print) -> None:
+    """Train into ``folder``: checkpoint, configuration, and progress as CSV.
+
+    With ``resume``, goes on from the folder's checkpoint. Raises InputError when the folder holds a run already, or
+    holds another configuration's.
+    """
+    _prepare_folder(config, folder, resume)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    model = GeoCLIP.from_config(config.model, config.seed).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    state = TrainingState(model, _optimizer(model, config.optimizer), CoordinateQueue(config.queue.size))
+    if resume:
+        restore_checkpoint(folder, state)
+        say(f"resuming at step {state.step} of {config.steps}")
+    precision = _precision(config.precision)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    say(f"{config.name}: {parameters / 1e6:.2f} M parameters, matrix products in {_name(precision)}")
+    validation = Validation(config)
+    progress = Progress(folder, config, state.step, say)
+    model.train()
+    image = config.model.image
+    for batch in batches(
+        config.views, config.batch_size, image.image_size, model.image_encoder.grid, config.seed, state.step, config.steps
+    ):
+        rate = learning_rate(config.optimizer, state.step, config.steps)
+        for group in state.optimizer.param_groups:
+            group["lr"] = rate
+        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + state.step)
+        with torch.autocast("cpu", precision, enabled=precision != torch.float32):
+            loss = _loss(state, batch, config, generator)
+        if not math.isfinite(loss.item()):
+            raise InputError(f"the loss became {loss.item()} at step {state.step}; lower learning_rate, or resume")
+        state.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if config.optimizer.clip_norm:
+            torch.nn.utils.clip_grad_norm_(model.parameters(), config.optimizer.clip_norm)
+        state.optimizer.step()
+        state.queue.push(torch.from_numpy(batch.coordinates))
+        state.step += 1
+        progress.step(state.step, loss.item(), rate)
+        if state.step % config.validation.every_steps == 0 or state.step == config.steps:
+            progress.validated(state.step, validation(model))
+        if state.step % config.checkpoint_every_steps == 0 or state.step == config.steps:
+            save_checkpoint(folder, state)
+    say(f"done: {folder / CHECKPOINT}")
+
+
+def _loss(
+    state: TrainingState, batch: Batch, config: TrainingConfig, generator: torch.Generator
+) -> torch.Tensor:
+    model, wanted = state.model, config.loss
+    truths = torch.from_numpy(batch.coordinates)
+    places = torch.cat(
+        [
+            add_noise(truths, config.queue.batch_noise_m, generator),
+            add_noise(state.queue.coordinates, config.queue.queue_noise_m, generator),
+        ]
+    )
+    pixels = to_tensor(batch.pixels)
+    if not wanted.cells:
+        logits = model(pixels, places.float())
+        return _picture_loss(logits, truths, places, state.step, config)
+    chosen, cell_places = _choose_cells(batch, wanted.cells, generator)
+    whole, cells = model.image_encoder.with_cells(pixels)
+    normalize = torch.nn.functional.normalize
+    embeddings = model.encode_location(torch.cat([places, cell_places]).float())
+    shared, own = embeddings[: len(places)], embeddings[len(places) :]
+    logits = model.scale() * normalize(whole.float(), dim=1) @ shared.T
+    picked = normalize(cells.flatten(0, 1)[chosen].float(), dim=1)
+    return _picture_loss(logits, truths, places, state.step, config) + cell_loss(picked, own, shared, model.scale())
+
+
+def _picture_loss(
+    logits: torch.Tensor, truths: torch.Tensor, places: torch.Tensor, step: int, config: TrainingConfig
+) -> torch.Tensor:
+    if config.loss.targets == "one-hot":
+        return one_hot_loss(logits)
+    tau_km = annealed_tau_km(config.loss.tau_start_km, config.loss.tau_end_km, step / config.steps)
+    return distance_loss(logits, truths, places, tau_km)
+
+
+def _choose_cells(batch: Batch, count: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Flat indices [p] of ``count`` random cells a picture, without those that see space, and their places [p,2]."""
+    places = torch.from_numpy(batch.cell_coordinates)
+    pictures, cells = places.shape[:2]
+    random = torch.rand(pictures, cells, generator=generator)
+    picked = random.argsort(dim=1)[:, :count] + torch.arange(pictures)[:, None] * cells
+    chosen = picked.flatten()
+    own = places.flatten(0, 1)[chosen]
+    seen = ~own.isnan().any(dim=1)
+    return chosen[seen], own[seen]
+
+
+def learning_rate(config: OptimizerConfig, step: int, steps: int) -> float:
+    """The rate of ``step`` (from 0): linear warm-up, then half a cosine to zero, or a drop every so many steps."""
+    if step < config.warmup_steps:
+        return config.learning_rate * (step + 1) / config.warmup_steps
+    if config.schedule == "step":
+        return float(config.learning_rate * config.step_gamma ** (step // config.step_every))
+    done = (step - config.warmup_steps) / max(1, steps - config.warmup_steps)
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def _optimizer(model: GeoCLIP, config: OptimizerConfig) -> torch.optim.Optimizer:
+    # Decay is for the matrices: it would pull biases, norms and the temperature for no gain.
+    matrices = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
+
+
+def _precision(wanted: str) -> torch.dtype:
+    if wanted == "auto":
+        has_bfloat16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        return torch.bfloat16 if has_bfloat16 else torch.float32
+    return torch.bfloat16 if wanted == "bfloat16" else torch.float32
+
+
+def _name(precision: torch.dtype) -> str:
+    return str(precision).removeprefix("torch.")
+
+
+def _prepare_folder(config: TrainingConfig, folder: Path, resume: bool) -> None:
+    if resume:
+        if read_run_config(folder) != config:
+            raise InputError(f"{folder}: was trained with another configuration; resume with that one, or start anew")
+        return
+    if (folder / CHECKPOINT).exists():
+        raise InputError(f"{folder}: holds a training run already; --resume goes on with it, or choose another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_run_config(folder, config)

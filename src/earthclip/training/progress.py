@@ -1,0 +1,66 @@
+"""What a run says while it goes: loss, learning rate, samples a second, time left; the same kept as CSV."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from earthclip.metrics import Report
+from earthclip.training.config import TrainingConfig
+
+_COLUMNS = ("step", "loss", "learning_rate", "samples_per_s")
+_VALIDATION_COLUMNS = ("step", "imagery", "within_25_km", "within_200_km", "within_750_km", "median_km")
+
+
+class Progress:
+    """Says and writes down a line every so many steps."""
+
+    def __init__(self, folder: Path, config: TrainingConfig, first_step: int, say: Callable[[str], None]) -> None:
+        self._folder, self._config, self._say = folder, config, say
+        self._losses: list[float] = []
+        self._since, self._since_step = time.monotonic(), first_step
+
+    def step(self, step: int, loss: float, learning_rate: float) -> None:
+        """Count a finished step."""
+        self._losses.append(loss)
+        if step % self._config.log_every_steps and step != self._config.steps:
+            return
+        now = time.monotonic()
+        seconds_per_step = (now - self._since) / max(1, step - self._since_step)
+        rate = self._config.batch_size / max(seconds_per_step, 1e-9)
+        mean = sum(self._losses) / len(self._losses)
+        left = _clock(seconds_per_step * (self._config.steps - step))
+        self._say(
+            f"step {step:6d}/{self._config.steps}  loss {mean:.4f}  lr {learning_rate:.2e}  "
+            f"{rate:.0f} samples/s  {left} left"
+        )
+        self._append("progress.csv", _COLUMNS, (step, round(mean, 5), learning_rate, round(rate, 1)))
+        self._losses, self._since, self._since_step = [], now, step
+
+    def validated(self, step: int, reports: dict[str, Report]) -> None:
+        """Say and keep the accuracies of a validation."""
+        started = time.monotonic()
+        for name, report in reports.items():
+            shares = [report.accuracy[key] for key in ("25", "200", "750")]
+            text = " / ".join(f"{100 * share:.1f}" for share in shares)
+            self._say(f"  {name}: within 25/200/750 km {text} %, median {report.median_km:.0f} km")
+            row = (step, name, *(round(share, 4) for share in shares), round(report.median_km, 1))
+            self._append("validation.csv", _VALIDATION_COLUMNS, row)
+        self._since += time.monotonic() - started
+
+    def _append(self, name: str, columns: tuple[str, ...], row: tuple[object, ...]) -> None:
+        path = self._folder / name
+        new = not path.exists()
+        with path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            if new:
+                writer.writerow(columns)
+            writer.writerow(row)
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"

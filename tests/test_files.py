@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from earthclip.errors import OutputError
+from earthclip.files import atomic_write, refuse_existing, sha256_of
+
+
+def test_a_file_appears_whole_and_alone(tmp_path: Path) -> None:
+    path = tmp_path / "out.bin"
+    with atomic_write(path) as file:
+        file.write(b"half")
+        assert not path.exists()
+        file.write(b" and half")
+    assert path.read_bytes() == b"half and half"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_permissions_follow_the_umask(tmp_path: Path) -> None:
+    mask = os.umask(0o027)
+    try:
+        with atomic_write(tmp_path / "out") as file:
+            file.write(b"x")
+        assert (tmp_path / "out").stat().st_mode & 0o777 == 0o640
+        assert os.umask(0o027) == 0o027
+    finally:
+        os.umask(mask)
+
+
+@pytest.mark.parametrize("fault", [RuntimeError, KeyboardInterrupt])
+def test_a_failure_leaves_the_old_file_and_no_other(tmp_path: Path, fault: type[BaseException]) -> None:
+    path = tmp_path / "out"
+    path.write_bytes(b"old")
+    with pytest.raises(fault), atomic_write(path, overwrite=True) as file:
+        file.write(b"new")
+        raise fault
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_an_output_error(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="out: writing failed"), atomic_write(tmp_path / "out"):
+        raise OSError(28, "No space left on device")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_existing_files_are_replaced_only_when_asked(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.write_bytes(b"old")
+    with pytest.raises(OutputError, match="exists already; choose another name, or --force"), atomic_write(path):
+        pytest.fail("the block must not run")
+    with pytest.raises(OutputError, match="exists already"):
+        refuse_existing(tmp_path)
+    refuse_existing(tmp_path / "free")
+    with atomic_write(path, overwrite=True) as file:
+        file.write(b"new")
+    assert path.read_bytes() == b"new"
+
+
+def test_folders_that_cannot_be_written(tmp_path: Path) -> None:
+    for path in (tmp_path / "none" / "out", Path("/proc/earthclip-out")):
+        with pytest.raises(OutputError, match=r"cannot write there \(.*\); choose a folder"), atomic_write(path):
+            pytest.fail("the block must not run")
+
+
+def test_sha256(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.write_bytes(b"earth" * 100_000)
+    assert sha256_of(path) == hashlib.sha256(b"earth" * 100_000).hexdigest()
