@@ -1,4 +1,4 @@
-"""Plain mappings (TOML, JSON) into small frozen dataclasses; a left-over key is an error that guesses what was meant."""
+"""Plain mappings (TOML, JSON) into small frozen dataclasses; a left-over key is an error with a guess."""
 
 from __future__ import annotations
 

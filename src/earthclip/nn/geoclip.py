@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from earthclip.nn.image_encoder import CompactEncoder, CompactEncoderConfig
+from earthclip.nn.image_encoder import CompactEncoder, CompactEncoderConfig, ImageEncoder
 from earthclip.nn.location_encoder import LocationEncoder, LocationEncoderConfig
 
 _MAX_LOGIT_SCALE = math.log(100)  # CLIP's bound; beyond it the softmax saturates and training diverges
@@ -28,10 +28,10 @@ class GeoCLIPConfig:
 class GeoCLIP(nn.Module):
     """An image encoder, a location encoder and the temperature between them."""
 
-    def __init__(self, image_encoder: nn.Module, location_encoder: nn.Module) -> None:
+    def __init__(self, image_encoder: ImageEncoder, location_encoder: LocationEncoder) -> None:
         super().__init__()
-        self.image_encoder = image_encoder
-        self.location_encoder = location_encoder
+        self.image_encoder: ImageEncoder = image_encoder
+        self.location_encoder: LocationEncoder = location_encoder
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
 
     @classmethod
@@ -56,8 +56,6 @@ class GeoCLIP(nn.Module):
         """exp(logit_scale), bounded as in CLIP."""
         return self.logit_scale.clamp(max=_MAX_LOGIT_SCALE).exp()
 
-    def forward(
-        self, pixels: Float[Tensor, "b 3 h w"], coordinates: Float[Tensor, "n 2"]
-    ) -> Float[Tensor, "b n"]:
+    def forward(self, pixels: Float[Tensor, "b 3 h w"], coordinates: Float[Tensor, "n 2"]) -> Float[Tensor, "b n"]:
         """Logits: exp(logit_scale) times the cosine of every picture with every place."""
         return self.scale() * self.encode_image(pixels) @ self.encode_location(coordinates).T

@@ -7,7 +7,6 @@ place, and global average pooling would throw that away.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from jaxtyping import Float
@@ -25,15 +24,26 @@ class CompactEncoderConfig:
     blocks: tuple[int, ...] = (1, 2, 2)  # residual blocks a stage
     reduced: int = 96  # channels that each cell of the last grid keeps in the final embedding
 
+    @property
+    def grid(self) -> int:
+        """Cells across the last grid."""
+        return self.image_size // 2 ** (1 + len(self.channels))
 
-class ImageEncoder(Protocol):
-    """What GeoCLIP needs of an image encoder; a CLIP tower with its head fits as well."""
 
-    def __call__(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
+class ImageEncoder(nn.Module):
+    """What GeoCLIP needs of an image encoder; a CLIP tower with its head is another."""
+
+    def forward(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
         """Preprocessed pixels to embeddings (not normalised)."""
+        raise NotImplementedError
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """As ``forward``; here so that type checkers know what comes out."""
+        embeddings: Tensor = super().__call__(pixels)
+        return embeddings
 
 
-class CompactEncoder(nn.Module):
+class CompactEncoder(ImageEncoder):
     """A small residual network from pixels to one embedding a picture and, for training, one a grid cell."""
 
     def __init__(self, config: CompactEncoderConfig, embedding_size: int) -> None:
@@ -45,9 +55,8 @@ class CompactEncoder(nn.Module):
             layers += [ResidualBlock(channels) for _ in range(blocks)]
             size = channels
         self.trunk = nn.Sequential(*layers)
-        self.grid = config.image_size // 2 ** (1 + len(config.channels))
         self.reduce = nn.Conv2d(size, config.reduced, 1)
-        self.head = nn.Linear(config.reduced * self.grid**2, embedding_size)
+        self.head = nn.Linear(config.reduced * config.grid**2, embedding_size)
         self.cell_head = nn.Conv2d(size, embedding_size, 1)
 
     def forward(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:

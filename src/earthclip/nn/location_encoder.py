@@ -27,13 +27,11 @@ class Capsules(nn.Module):
     def __init__(self, scales: int, features_per_scale: int, width: int, depth: int, embedding_size: int) -> None:
         super().__init__()
         self.features_per_scale = features_per_scale
-        self.capsules = nn.ModuleList(
-            _capsule(features_per_scale, width, depth, embedding_size) for _ in range(scales)
-        )
+        self.capsules = nn.ModuleList(_capsule(features_per_scale, width, depth, embedding_size) for _ in range(scales))
 
     def forward(self, features: Float[Tensor, "n f"]) -> Float[Tensor, "n d"]:
         """Fourier features, scale by scale, to embeddings (not normalised)."""
-        parts = features.split(self.features_per_scale, dim=1)
+        parts = torch.split(features, self.features_per_scale, dim=1)
         outputs = [capsule(part) for capsule, part in zip(self.capsules, parts, strict=True)]
         return torch.stack(outputs).sum(dim=0)
 
@@ -43,10 +41,8 @@ class LocationEncoder(nn.Module):
 
     def __init__(self, config: LocationEncoderConfig, embedding_size: int, seed: int = 0) -> None:
         super().__init__()
-        self.position = FourierFeatures(config.sigmas, config.frequencies, seed)
-        self.network = Capsules(
-            len(config.sigmas), 2 * config.frequencies, config.width, config.depth, embedding_size
-        )
+        self.position: FourierFeatures = FourierFeatures(config.sigmas, config.frequencies, seed)
+        self.network: Capsules = Capsules(len(config.sigmas), 2 * config.frequencies, config.width, config.depth, embedding_size)
 
     def forward(self, coordinates: Float[Tensor, "n 2"]) -> Float[Tensor, "n d"]:
         """Degrees (latitude, longitude) to embeddings (not normalised)."""

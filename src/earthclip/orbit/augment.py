@@ -123,7 +123,8 @@ def _add_haze(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _light_unevenly(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return rgb * (1 + np.float32(rng.uniform(0.1, 0.5)) * _ramp(rgb.shape, rng))
+    lit: np.ndarray = rgb * (1 + np.float32(rng.uniform(0.1, 0.5)) * _ramp(rgb.shape, rng))
+    return lit
 
 
 def _ramp(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:

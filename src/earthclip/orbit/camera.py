@@ -6,7 +6,8 @@ does not depend on tilt, rotation or field of view.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -37,14 +38,16 @@ class Cameras:
 
     def take(self, chosen: np.ndarray) -> Cameras:
         """The cameras at these indices, or where this mask is true."""
-        return Cameras(
-            self.targets[chosen],
-            self.half_width_km[chosen],
-            self.field_of_view_deg[chosen],
-            self.tilt_deg[chosen],
-            self.azimuth_deg[chosen],
-            self.rotation_deg[chosen],
-        )
+        return Cameras(*(array[chosen] for array in self.arrays()))
+
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """The six arrays, in the order in which they are declared."""
+        return tuple(getattr(self, field.name) for field in fields(self))
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Cameras]) -> Cameras:
+        """All cameras of the parts, in order."""
+        return cls(*(np.concatenate(arrays) for arrays in zip(*(part.arrays() for part in parts), strict=True)))
 
     def frames(self) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "n 3 3"]]:
         """Positions [n,3] in Earth radii, and rows (right, down, forward) [n,3,3], right and down of length

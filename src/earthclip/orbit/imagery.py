@@ -129,10 +129,15 @@ def imagery_path(name: str) -> Path:
     item = imagery(name)
     if item.role == "training":
         return _in_basemap(item.member, item.sha256)
-    path = home() / "imagery" / f"{item.name}{Path(item.member).suffix}"
+    path = stored_path(item)
     if not path.exists():
         raise InputError(f"imagery '{name}' is not on this machine yet; earthclip orbit fetch {name}")
     return _checked(path, item.sha256)
+
+
+def stored_path(item: Imagery) -> Path:
+    """Where fetched imagery is kept."""
+    return home() / "imagery" / f"{item.name}{Path(item.member).suffix}"
 
 
 @lru_cache(maxsize=1)

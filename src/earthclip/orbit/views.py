@@ -36,12 +36,13 @@ class LandMask:
     def __init__(self, land: Bool[np.ndarray, "h w"]) -> None:
         self._land = land
 
-    def at(self, ground: Float[np.ndarray, "... 3"]) -> Bool[np.ndarray, "..."]:
+    def at(self, ground: Float[np.ndarray, "... 3"]) -> Bool[np.ndarray, ...]:
         """Whether each unit vector points at land."""
         height, width = self._land.shape
         column = ((np.arctan2(ground[..., 1], ground[..., 0]) / (2 * np.pi) + 0.5) * width).astype(np.int64)
         row = ((0.5 - np.arcsin(np.clip(ground[..., 2], -1, 1)) / np.pi) * height).astype(np.int64)
-        return self._land[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)]
+        found: np.ndarray = self._land[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)]
+        return found
 
 
 def sample_cameras(
@@ -61,7 +62,7 @@ def sample_cameras(
         cameras = cameras.take(np.arange(min(missing, len(cameras))))
         kept.append(cameras)
         missing -= len(cameras)
-    return Cameras(*(np.concatenate(parts) for parts in zip(*map(_fields, kept), strict=True)))
+    return Cameras.concatenate(kept)
 
 
 def render(cameras: Cameras, texture: Texture, size: int) -> Float[np.ndarray, "n size size 4"]:
@@ -91,22 +92,20 @@ def land_places(land: LandMask, spacing_km: float, distribution: ViewDistributio
     vectors = np.stack([ring * np.cos(turn), ring * np.sin(turn), z], axis=1)
     places = from_unit_vectors(vectors)
     inside = (places[:, 0] >= band[0]) & (places[:, 0] <= band[1]) & land.at(vectors)
-    return np.round(places[inside], 4)
+    rounded: np.ndarray = np.round(places[inside], 4)
+    return rounded
 
 
 def _draw(n: int, rng: np.random.Generator, wanted: ViewDistribution) -> Cameras:
     low, high = np.sin(np.radians(wanted.latitude_deg))
+    narrowest, widest = np.log(wanted.half_width_km)
     latitude = np.degrees(np.arcsin(rng.uniform(low, high, n)))
     longitude = rng.uniform(-180, 180, n)
     return Cameras(
         targets=np.stack([latitude, longitude], axis=1),
-        half_width_km=np.exp(rng.uniform(*np.log(wanted.half_width_km), n)),
+        half_width_km=np.exp(rng.uniform(narrowest, widest, n)),
         field_of_view_deg=rng.uniform(*wanted.field_of_view_deg, n),
         tilt_deg=rng.uniform(*wanted.tilt_deg, n),
         azimuth_deg=rng.uniform(0, 360, n),
         rotation_deg=rng.uniform(0, 360, n),
     )
-
-
-def _fields(cameras: Cameras) -> tuple[np.ndarray, ...]:
-    return tuple(vars(cameras).values())

@@ -9,11 +9,12 @@ from pathlib import Path
 import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from earthclip.configuration import from_mapping, to_mapping
 from earthclip.errors import ConfigError, InputError
 from earthclip.files import atomic_write
+from earthclip.nn.geoclip import GeoCLIP
 from earthclip.training.config import TrainingConfig
 from earthclip.training.queue import CoordinateQueue
 
@@ -25,7 +26,7 @@ CONFIG = "training.json"
 class TrainingState:
     """Everything a step changes; batches and noise follow from the seed and the step alone."""
 
-    model: nn.Module
+    model: GeoCLIP
     optimizer: torch.optim.Optimizer
     queue: CoordinateQueue
     step: int = 0  # steps done
@@ -87,7 +88,7 @@ def read_run_config(folder: Path) -> TrainingConfig:
 
 def _read(path: Path) -> tuple[dict[str, Tensor], int]:
     try:
-        with safetensors.safe_open(path, framework="pt") as file:  # type: ignore[attr-defined]
+        with safetensors.safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
             return tensors, int(file.metadata()["step"])
     except FileNotFoundError as error:

@@ -103,13 +103,13 @@ def read_training_config(path: Path) -> TrainingConfig:
 def check_training_config(config: TrainingConfig, where: str) -> TrainingConfig:
     """The values that types alone cannot check; ConfigError says which is wrong."""
     image = config.model.image
+    reduction = 2 ** (1 + len(image.channels))
     checks = {
         "steps must be at least 1": config.steps >= 1,
         "batch_size must be at least 2": config.batch_size >= 2,
         "queue.size must not be negative": config.queue.size >= 0,
         "model.image.channels and blocks must be of equal length": len(image.channels) == len(image.blocks),
-        "model.image.image_size must be a multiple of the reduction": image.image_size
-        % 2 ** (1 + len(image.channels))
+        "model.image.image_size must be a multiple of the reduction": image.image_size % 2 ** (1 + len(image.channels))
         == 0,
         "views.imagery needs at least one picture with a positive share": any(
             share > 0 for share in config.views.imagery.values()

@@ -7,9 +7,9 @@ weights as one left alone.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -24,11 +24,10 @@ from earthclip.training.checkpoint import (
     write_run_config,
 )
 from earthclip.training.config import OptimizerConfig, TrainingConfig
-from earthclip.training.losses import annealed_tau_km, cell_loss, distance_loss, one_hot_loss
-from earthclip.training.pixels import to_tensor
+from earthclip.training.objective import batch_loss
 from earthclip.training.progress import Progress
-from earthclip.training.queue import CoordinateQueue, add_noise
-from earthclip.training.samples import Batch, batches
+from earthclip.training.queue import CoordinateQueue
+from earthclip.training.samples import batches
 from earthclip.training.validation import Validation
 
 
@@ -54,18 +53,24 @@ def train(config: TrainingConfig, folder: Path, *, resume: bool = False, say: Ca
     model.train()
     image = config.model.image
     for batch in batches(
-        config.views, config.batch_size, image.image_size, model.image_encoder.grid, config.seed, state.step, config.steps
+        config.views,
+        config.batch_size,
+        image.image_size,
+        config.model.image.grid,
+        config.seed,
+        state.step,
+        config.steps,
     ):
         rate = learning_rate(config.optimizer, state.step, config.steps)
         for group in state.optimizer.param_groups:
             group["lr"] = rate
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + state.step)
         with torch.autocast("cpu", precision, enabled=precision != torch.float32):
-            loss = _loss(state, batch, config, generator)
+            loss = batch_loss(model, state.queue, batch, config, state.step, generator)
         if not math.isfinite(loss.item()):
             raise InputError(f"the loss became {loss.item()} at step {state.step}; lower learning_rate, or resume")
         state.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         if config.optimizer.clip_norm:
             torch.nn.utils.clip_grad_norm_(model.parameters(), config.optimizer.clip_norm)
         state.optimizer.step()
@@ -77,52 +82,6 @@ def train(config: TrainingConfig, folder: Path, *, resume: bool = False, say: Ca
         if state.step % config.checkpoint_every_steps == 0 or state.step == config.steps:
             save_checkpoint(folder, state)
     say(f"done: {folder / CHECKPOINT}")
-
-
-def _loss(
-    state: TrainingState, batch: Batch, config: TrainingConfig, generator: torch.Generator
-) -> torch.Tensor:
-    model, wanted = state.model, config.loss
-    truths = torch.from_numpy(batch.coordinates)
-    places = torch.cat(
-        [
-            add_noise(truths, config.queue.batch_noise_m, generator),
-            add_noise(state.queue.coordinates, config.queue.queue_noise_m, generator),
-        ]
-    )
-    pixels = to_tensor(batch.pixels)
-    if not wanted.cells:
-        logits = model(pixels, places.float())
-        return _picture_loss(logits, truths, places, state.step, config)
-    chosen, cell_places = _choose_cells(batch, wanted.cells, generator)
-    whole, cells = model.image_encoder.with_cells(pixels)
-    normalize = torch.nn.functional.normalize
-    embeddings = model.encode_location(torch.cat([places, cell_places]).float())
-    shared, own = embeddings[: len(places)], embeddings[len(places) :]
-    logits = model.scale() * normalize(whole.float(), dim=1) @ shared.T
-    picked = normalize(cells.flatten(0, 1)[chosen].float(), dim=1)
-    return _picture_loss(logits, truths, places, state.step, config) + cell_loss(picked, own, shared, model.scale())
-
-
-def _picture_loss(
-    logits: torch.Tensor, truths: torch.Tensor, places: torch.Tensor, step: int, config: TrainingConfig
-) -> torch.Tensor:
-    if config.loss.targets == "one-hot":
-        return one_hot_loss(logits)
-    tau_km = annealed_tau_km(config.loss.tau_start_km, config.loss.tau_end_km, step / config.steps)
-    return distance_loss(logits, truths, places, tau_km)
-
-
-def _choose_cells(batch: Batch, count: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Flat indices [p] of ``count`` random cells a picture, without those that see space, and their places [p,2]."""
-    places = torch.from_numpy(batch.cell_coordinates)
-    pictures, cells = places.shape[:2]
-    random = torch.rand(pictures, cells, generator=generator)
-    picked = random.argsort(dim=1)[:, :count] + torch.arange(pictures)[:, None] * cells
-    chosen = picked.flatten()
-    own = places.flatten(0, 1)[chosen]
-    seen = ~own.isnan().any(dim=1)
-    return chosen[seen], own[seen]
 
 
 def learning_rate(config: OptimizerConfig, step: int, steps: int) -> float:
@@ -139,7 +98,7 @@ def _optimizer(model: GeoCLIP, config: OptimizerConfig) -> torch.optim.Optimizer
     # Decay is for the matrices: it would pull biases, norms and the temperature for no gain.
     matrices = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
+    groups: list[dict[str, Any]] = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
 
 

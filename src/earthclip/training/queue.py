@@ -45,9 +45,7 @@ class CoordinateQueue:
         self._pushed = int(state["pushed"])
 
 
-def add_noise(
-    coordinates: Float[Tensor, "n 2"], noise_m: float, generator: torch.Generator
-) -> Float[Tensor, "n 2"]:
+def add_noise(coordinates: Float[Tensor, "n 2"], noise_m: float, generator: torch.Generator) -> Float[Tensor, "n 2"]:
     """Move each coordinate by |N(0, noise_m)| metres in a random direction, right at the poles and the antimeridian.
 
     Small steps on the tangent plane of the unit sphere, so the longitude's shrinking with latitude is accounted for.
@@ -55,9 +53,7 @@ def add_noise(
     if noise_m == 0 or len(coordinates) == 0:
         return coordinates
     latitude, longitude = torch.deg2rad(coordinates.double()).unbind(1)
-    vectors = torch.stack(
-        [latitude.cos() * longitude.cos(), latitude.cos() * longitude.sin(), latitude.sin()], dim=1
-    )
+    vectors = torch.stack([latitude.cos() * longitude.cos(), latitude.cos() * longitude.sin(), latitude.sin()], dim=1)
     step = torch.randn(vectors.shape, generator=generator, dtype=torch.float64)
     step -= (step * vectors).sum(1, keepdim=True) * vectors
     step /= step.norm(dim=1, keepdim=True)

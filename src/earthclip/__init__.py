@@ -1,0 +1,40 @@
+"""EarthCLIP: where on Earth is this? Pictures and coordinates in one embedding space.
+
+``earthclip.load(source)`` gives a ``Locator``; nothing heavy is imported before a name below is asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from earthclip.errors import EarthCLIPError
+    from earthclip.locator import Locator, load
+    from earthclip.posterior import Posterior
+    from earthclip.prediction import Failure, Prediction
+
+__version__ = "0.1.0"
+
+__all__ = ["EarthCLIPError", "Failure", "Locator", "Posterior", "Prediction", "__version__", "load"]
+
+_HOME_OF = {
+    "EarthCLIPError": "earthclip.errors",
+    "Failure": "earthclip.prediction",
+    "Locator": "earthclip.locator",
+    "Posterior": "earthclip.posterior",
+    "Prediction": "earthclip.prediction",
+    "load": "earthclip.locator",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'earthclip' has no attribute '{name}'")
+    value = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

@@ -1,0 +1,112 @@
+"""The command ``earthclip``: parse, call one function, print. Every expected fault is one line on stderr.
+
+Exit codes: 0 done, 1 some pictures of many failed, 2 bad input or usage, 130 interrupted, 141 the reader went away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from earthclip import __version__
+from earthclip.errors import EarthCLIPError, MissingExtraError
+
+BROKEN_PIPE = 141
+INTERRUPTED = 130
+
+# Name -> where the command is, and its line in --help, which is printed without importing any of them.
+_COMMANDS = {
+    "locate": ("earthclip.cli.locate:locate", "Tell where pictures were taken."),
+    "models": ("earthclip.cli.models:models", "List the models and what each is for."),
+    "evaluate": ("earthclip.cli.evaluate:evaluate", "Measure a model, or predictions, against known places."),
+    "train": ("earthclip.cli.train:train", "Train a model from a config file."),
+    "export": ("earthclip.cli.export:export", "Make a model folder of a training run."),
+    "orbit": ("earthclip.cli.orbit:orbit", "Views of the Earth from above: render, fetch imagery."),
+}
+_TRAIN_PACKAGES = ("torch", "onnx", "onnxscript", "safetensors", "mpl_toolkits")
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when one is run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order a newcomer meets them."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the one command that was named."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module, attribute = _COMMANDS[cmd_name][0].split(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands in --help."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="earthclip", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Where on Earth is this? Locate pictures, train and measure models that do.
+
+    Start with: earthclip locate PICTURE
+    """
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line on ``argv`` (default: the process's own) and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError):  # a stream that was replaced, by a test for one
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    try:
+        code = cli.main(args=None if argv is None else list(argv), prog_name="earthclip", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _reader_went_away()
+    except SystemExit as stop:
+        # click's own answer to a closed pipe is exit 1
+        return _reader_went_away() if isinstance(stop.__context__, BrokenPipeError) else _code_of(stop)
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return 2
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "earthclip"
+        return _fail(f"{error.format_message()} See '{command} --help'.")
+    except click.ClickException as error:
+        return _fail(error.format_message())
+    except EarthCLIPError as error:
+        return _fail(str(error))
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in _TRAIN_PACKAGES:
+            raise
+        return _fail(str(MissingExtraError("this command", "train", str(error.name))))
+    return code if isinstance(code, int) else 0
+
+
+def _fail(message: str) -> int:
+    with contextlib.suppress(BrokenPipeError):
+        print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return 2
+
+
+def _code_of(stop: SystemExit) -> int:
+    if stop.code is None or isinstance(stop.code, int):
+        return stop.code or 0
+    return _fail(str(stop.code))
+
+
+def _reader_went_away() -> int:
+    with contextlib.suppress(OSError, ValueError):
+        # Or the interpreter flushes what is left into the closed pipe on its way out, and complains.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return BROKEN_PIPE

@@ -1,0 +1,107 @@
+"""``earthclip locate PICTURE...``: where pictures were taken, as a table or for another program to read."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+from earthclip.cli.status import StatusLine, say
+from earthclip.errors import OutputError
+from earthclip.files import atomic_write, refuse_existing
+
+if TYPE_CHECKING:
+    from earthclip.models.config import ModelConfig
+
+# Spelled out, since importing outputs.FORMATS would make --help load numpy; a test holds the two together.
+FORMATS = ("table", "json", "jsonl", "csv", "geojson")
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("pictures", metavar="PICTURE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--model", "source", metavar="SOURCE", help="orbit, geoclip, or the path of a model folder.")
+@click.option("--top-k", default=5, show_default=True, metavar="K", help="How many places to name for each picture.")
+@click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True)
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not on the screen.")
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+def locate(
+    pictures: tuple[Path, ...], source: str | None, top_k: int, format_: str, output: Path | None, force: bool
+) -> int:
+    """Tell where pictures were taken.
+
+    PICTURE is a file, or a folder, of which every picture is located. Places are latitude and longitude in degrees,
+    best first. Without --model, geoclip answers where it is on this machine, else orbit.
+
+    \b
+    earthclip locate photo.jpg
+    earthclip locate photos/ --format geojson -o photos.geojson
+    """
+    # Before the imports below, which take longer than to see that the answer would have no place to go.
+    with _open(output, force) as stream:
+        answered, failed = _locate(pictures, source, top_k, format_, stream)
+        if not answered:
+            raise click.exceptions.Exit(2)  # and leaves no FILE behind
+    return 1 if failed else 0
+
+
+def _locate(
+    arguments: tuple[Path, ...], source: str | None, top_k: int, format_: str, stream: TextIO
+) -> tuple[int, int]:
+    """Write the answers to ``stream``; returns how many pictures were answered and how many failed."""
+    from earthclip.cli.pictures import find_pictures
+    from earthclip.locator import load
+    from earthclip.models.sources import default_source
+    from earthclip.outputs import writer
+    from earthclip.prediction import Failure
+
+    status = StatusLine()
+    locator = load(
+        source or default_source(), lambda done, n: status.show(f"encoding {n:,} places, once: {100 * done // n} %")
+    )
+    files, failures = find_pictures(arguments)
+    answers = locator.locate(files, top_k, on_error="yield")
+    _introduce(locator.config)
+    out = writer(format_, stream)
+    answered = failed = 0
+    for answer in itertools.chain(failures, answers):
+        status.clear()
+        out.write(answer)
+        if isinstance(answer, Failure):
+            failed += 1
+            say(f"error: {answer.error}")
+        else:
+            answered += 1
+        if stream is not sys.stdout or not stream.isatty():
+            status.show(f"{answered + failed:,} of {len(files) + len(failures):,} pictures")
+    status.clear()
+    out.close()
+    return answered, failed
+
+
+def _introduce(config: ModelConfig) -> None:
+    say(f"model: {config.name}")
+    if config.caution:
+        say(f"caution: {config.caution}")
+
+
+@contextlib.contextmanager
+def _open(output: Path | None, force: bool) -> Iterator[TextIO]:
+    """stdout, or a UTF-8 text file that appears as ``output`` when the block ends well."""
+    if output is None:
+        yield sys.stdout
+        return
+    if output.is_dir():
+        raise OutputError(f"{output}: expected a file to write, found a folder; name a file in it")
+    if not force:
+        refuse_existing(output)
+    with atomic_write(output, overwrite=force) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", errors="replace", newline="")
+        yield text
+        text.flush()
+        text.detach()

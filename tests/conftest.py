@@ -1,0 +1,39 @@
+"""Fixtures for all tests: a cache folder of their own, and a tiny model folder of the true format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from jaxtyping import install_import_hook
+
+# Shapes and types in signatures are checked in tests only; the command line is left out, its decorators are click's.
+_ROOMS = ("datasets", "evaluation", "gallery", "geo", "locator", "metrics", "models", "outputs", "posterior")
+install_import_hook([f"earthclip.{room}" for room in (*_ROOMS, "prediction", "runtime")], "beartype.beartype")
+
+
+@pytest.fixture(autouse=True)
+def earthclip_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh EARTHCLIP_HOME for every test."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("EARTHCLIP_HOME", str(home))
+    return home
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A model folder of 8 numbers an embedding and 50 places; read only, copy it to change it."""
+    from tests.tiny import write_tiny_model
+
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    write_tiny_model(folder)
+    yield folder
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    """A small, valid PNG."""
+    from tests.tiny import write_picture
+
+    return write_picture(tmp_path / "picture.png")

@@ -1,0 +1,62 @@
+"""Exported graphs against torch, at several batch sizes, and the model folder they stand in."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from earthclip.locator import load
+from earthclip.models.config import ModelConfig, Preprocessing
+from earthclip.nn.export import RotationAveraged, export_model
+
+PLACES = np.array([[0.0, 0.0], [48.85, 2.35], [-33.9, 151.2], [71.0, -179.9], [-59.0, 179.9]])
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "rotations"])
+def exported(request, tiny, tmp_path):
+    config = ModelConfig(
+        name="tiny",
+        embedding_size=12,
+        logit_scale=2.0,
+        preprocessing=Preprocessing(16, (0.4,) * 3, (0.25,) * 3),
+        prior="five places",
+        licence="MIT",
+    )
+    export_model(tiny, config, PLACES, tmp_path / "tiny", rotations=request.param)
+    return tiny, tmp_path / "tiny", request.param
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the exporter's own making
+def test_graphs_equal_torch_at_any_batch_size(exported):
+    import onnxruntime
+
+    model, folder, rotations = exported
+    encoder = RotationAveraged(model.image_encoder) if rotations else model.image_encoder
+    image = onnxruntime.InferenceSession(folder / "image_encoder.onnx", providers=["CPUExecutionProvider"])
+    for n in (1, 3, 8):
+        pixels = torch.randn(n, 3, 16, 16)
+        with torch.no_grad():
+            expected = torch.nn.functional.normalize(encoder(pixels), dim=1).numpy()
+        found = image.run(["embedding"], {"pixels": pixels.numpy()})[0]
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+    locator = load(folder)
+    with torch.no_grad():
+        expected = model.encode_location(torch.from_numpy(PLACES).float()).numpy()
+    for n in (1, 5):
+        np.testing.assert_allclose(locator.encode_location(PLACES[:n]), expected[:n], atol=1e-4)
+
+
+def test_weights_are_stored_in_half_precision(exported):
+    import onnx
+
+    graph = onnx.load(exported[1] / "image_encoder.onnx").graph
+    kinds = {tensor.data_type for tensor in graph.initializer if np.prod(tensor.dims) >= 1024}
+    assert kinds <= {onnx.TensorProto.FLOAT16}
+
+
+def test_a_quarter_turn_hardly_matters_when_turns_are_averaged(tiny):
+    encoder = RotationAveraged(tiny.image_encoder)
+    pixels = torch.randn(2, 3, 16, 16)
+    with torch.no_grad():
+        torch.testing.assert_close(encoder(pixels), encoder(torch.rot90(pixels, 1, (2, 3))), atol=1e-6, rtol=1e-5)

@@ -1,0 +1,36 @@
+"""Disturbances keep shape and range, repeat with the generator, and really disturb."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from earthclip.orbit.augment import Augmentation
+
+
+def view() -> np.ndarray:
+    picture = np.random.default_rng(1).random((32, 32, 4)).astype(np.float32)
+    picture[..., 3] = (np.arange(32) < 16)[:, None]
+    return picture
+
+
+def test_shape_range_and_input_are_kept():
+    augmentation, given = Augmentation(), view()
+    before = given.copy()
+    for seed in range(60):
+        out = augmentation(given, np.random.default_rng(seed))
+        assert out.shape == (32, 32, 3)
+        assert out.dtype == np.float32
+        assert 0.0 <= out.min() <= out.max() <= 1.0
+    np.testing.assert_array_equal(given, before)
+
+
+def test_the_same_generator_gives_the_same_picture():
+    augmentation = Augmentation()
+    first, second = (augmentation(view(), np.random.default_rng(7)) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_most_pictures_are_changed_by_much():
+    augmentation = Augmentation()
+    change = [np.abs(augmentation(view(), np.random.default_rng(seed)) - view()[..., :3]).mean() for seed in range(40)]
+    assert np.median(change) > 0.08

@@ -1,0 +1,150 @@
+"""Training end to end through the command line, on real imagery with a tiny network; kill and resume."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from earthclip.cli import main
+from earthclip.errors import ConfigError
+from earthclip.training.config import OptimizerConfig, read_training_config
+from earthclip.training.loop import learning_rate
+
+CONFIG = """
+name = "tiny"
+steps = {steps}
+batch_size = 8
+threads = 1
+precision = "float32"
+log_every_steps = 2
+checkpoint_every_steps = 1
+
+[model]
+embedding_size = 16
+[model.image]
+image_size = 16
+stem = 8
+channels = [8, 12]
+blocks = [1, 1]
+reduced = 6
+[model.location]
+sigmas = [1.0, 8.0]
+frequencies = 8
+width = 16
+depth = 1
+
+[views]
+texture_width = 360
+[loss]
+targets = "{targets}"
+cells = {cells}
+[queue]
+size = 20
+[optimizer]
+learning_rate = 1e-3
+warmup_steps = 2
+[validation]
+imagery = ["etopo1"]
+views = 12
+spacing_km = 1000.0
+every_steps = 5
+"""
+
+
+def write_config(folder: Path, steps: int = 6, targets: str = "one-hot", cells: int = 2) -> Path:
+    path = folder / "tiny.toml"
+    path.write_text(CONFIG.format(steps=steps, targets=targets, cells=cells))
+    return path
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return safetensors.torch.load_file(run / "checkpoint.safetensors")
+
+
+@pytest.mark.slow
+def test_a_killed_run_resumes_to_the_same_weights(tmp_path, capsys):
+    config = write_config(tmp_path, steps=40)
+    assert main(["train", str(config), "--out", str(tmp_path / "alone")]) == 0
+    killed = tmp_path / "killed"
+    command = [sys.executable, "-m", "earthclip", "train", str(config), "--out", str(killed)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not (killed / "checkpoint.safetensors").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    with safetensors.safe_open(killed / "checkpoint.safetensors", framework="pt") as file:
+        assert 1 <= int(file.metadata()["step"]) < 40, "the kill came too late to show anything"
+    capsys.readouterr()
+    assert main(["train", str(config), "--out", str(killed), "--resume"]) == 0
+    assert "resuming at step" in capsys.readouterr().out
+    alone, resumed = weights(tmp_path / "alone"), weights(killed)
+    assert alone.keys() == resumed.keys()
+    assert [name for name in alone if not torch.equal(alone[name], resumed[name])] == []
+
+
+@pytest.mark.slow
+def test_train_export_locate(tmp_path, capsys):
+    run, folder = tmp_path / "run", tmp_path / "model"
+    config = write_config(tmp_path, steps=6, targets="distance", cells=0)
+    assert main(["train", str(config), "--out", str(run)]) == 0
+    said = capsys.readouterr().out
+    assert "samples/s" in said
+    assert "within 25/200/750 km" in said
+    with (run / "progress.csv").open() as file:
+        assert [row["step"] for row in csv.DictReader(file)] == ["2", "4", "6"]
+    assert main(["export", str(run), "-o", str(folder), "--spacing-km", "900"]) == 0
+    assert main(["orbit", "render", "--out", str(tmp_path / "set"), "-n", "2", "--size", "32"]) == 0
+    capsys.readouterr()
+    assert main(["locate", str(tmp_path / "set"), "--model", str(folder), "--format", "jsonl"]) == 0
+    assert capsys.readouterr().out.count('"model": "tiny"') == 2
+    assert main(["export", str(run), "-o", str(folder)]) == 2
+    assert "exists already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("learning_rate", "lerning_rate", "optimizer: unknown key 'lerning_rate', did you mean 'learning_rate'"),
+        ("steps = 6", "steps = 'six'", "steps: expected int, found str 'six'"),
+        ('targets = "one-hot"', 'targets = "soft"', "expected one of one-hot, distance"),
+        ("batch_size = 8", "batch_size = 1", "batch_size must be at least 2"),
+        ("image_size = 16", "image_size = 18", "multiple of the reduction"),
+    ],
+)
+def test_a_wrong_configuration_is_one_line(tmp_path, old, new, message):
+    path = write_config(tmp_path)
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(ConfigError, match=message) as caught:
+        read_training_config(path)
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_a_run_is_not_overwritten_nor_resumed_with_another_configuration(tmp_path, capsys):
+    config = write_config(tmp_path)
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "checkpoint.safetensors").write_bytes(b"")
+    assert main(["train", str(config), "--out", str(run)]) == 2
+    assert "--resume goes on with it" in capsys.readouterr().err
+    assert main(["train", str(config), "--out", str(run), "--resume"]) == 2
+    assert "not the folder of a training run" in capsys.readouterr().err
+
+
+def test_schedules():
+    cosine = OptimizerConfig(learning_rate=1.0, warmup_steps=4)
+    assert [learning_rate(cosine, step, 100) for step in (0, 3)] == [0.25, 1.0]
+    assert learning_rate(cosine, 52, 100) == pytest.approx(0.5)
+    assert learning_rate(cosine, 99, 100) < 0.001
+    steps = OptimizerConfig(learning_rate=1.0, schedule="step", step_every=10, step_gamma=0.5)
+    assert [learning_rate(steps, step, 100) for step in (0, 9, 10, 25)] == [1.0, 1.0, 0.5, 0.25]
