@@ -141,7 +141,7 @@ class Locator:
             logits = self._logits(np.stack(readable), encoder) if readable else np.empty((0, 0), np.float32)
             rows = iter(logits)
             for (_, picture), outcome in zip(batch, outcomes, strict=False):
-                path = None if isinstance(picture, Image.Image) else os.fspath(picture)
+                path = os.fspath(picture) if isinstance(picture, str | os.PathLike) else None
                 if not isinstance(outcome, InputError):
                     yield self._prediction(path, next(rows), top_k)
                 elif raises:
@@ -173,7 +173,7 @@ class Locator:
             return self._location_encoder
 
 
-def _pixels(picture: Picture, index: int, preprocessing: Preprocessing) -> _Pixels:
+def _pixels(picture: object, index: int, preprocessing: Preprocessing) -> _Pixels:
     if isinstance(picture, Image.Image):
         return preprocess(as_rgb(picture, f"picture {index}"), preprocessing)
     if isinstance(picture, str | os.PathLike):

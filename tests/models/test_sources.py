@@ -58,6 +58,11 @@ def test_geoclip_answers_once_it_is_there(tiny_model: Path, earthclip_home: Path
     assert found.fault is not None and "gallery.npy" in found.fault
 
 
+def test_an_installation_without_its_built_in_model_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("earthclip.models.sources.resources.files", lambda _: tmp_path)
+    assert "'orbit' is missing from this installation" in fault("orbit")
+
+
 def test_a_name_wins_over_a_folder_of_that_name(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ import threading
 import warnings
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from earthclip.runtime.warning_filter import without_pillow_warnings
 QUADRANTS = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 0]]], np.uint8).repeat(8, 0).repeat(12, 1)
 
 
-def save(path: Path, image: Image.Image, **options: object) -> Path:
+def save(path: Path, image: Image.Image, **options: Any) -> Path:
     image.save(path, **options)
     return path
 
@@ -68,7 +69,8 @@ def test_exif_orientation_is_applied_once(tmp_path: Path, orientation: int, suff
     stored = Image.fromarray(np.ascontiguousarray(undo))
     exif = Image.Exif()
     exif[0x0112] = orientation
-    options = {"jpg": {"quality": 95}, "webp": {"lossless": True}}.get(suffix, {})
+    faithful: dict[str, dict[str, Any]] = {"jpg": {"quality": 95}, "webp": {"lossless": True}}
+    options = faithful.get(suffix, {})
     found = pixels(save(tmp_path / f"a.{suffix}", stored, exif=exif, **options))
     assert found.shape == QUADRANTS.shape
     assert np.abs(found - QUADRANTS)[2:6, 4:8].max() < 12
@@ -210,12 +212,20 @@ def test_flipped_bytes_give_a_picture_or_one_error(tmp_path: Path, kind: str, da
         assert str(path) in str(error) and "\n" not in str(error)
 
 
-def test_images_in_memory_are_treated_alike() -> None:
+def test_images_in_memory_are_treated_alike(tmp_path: Path) -> None:
     image = Image.fromarray(QUADRANTS)
-    copy = as_rgb(image, "picture 0")
-    assert copy is not image and np.array_equal(np.asarray(copy), QUADRANTS)
+    assert np.array_equal(np.asarray(as_rgb(image, "picture 0")), QUADRANTS)
+    assert as_rgb(image.convert("CMYK"), "picture 0").mode == "RGB"
     with pytest.raises(InputError, match="picture 3"):
         as_rgb(Image.new("RGB", (0, 5)), "picture 3")
+
+
+def test_a_decoded_picture_is_not_turned_twice(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image = decode(save(tmp_path / "a.png", Image.fromarray(QUADRANTS), exif=exif))
+    assert image.size == (QUADRANTS.shape[0], QUADRANTS.shape[1])
+    assert as_rgb(image, "picture 0").size == image.size
 
 
 def test_warnings_filter_is_restored_whatever_the_order_of_threads() -> None:

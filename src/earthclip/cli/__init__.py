@@ -9,7 +9,8 @@ import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import click
 
@@ -31,8 +32,22 @@ _COMMANDS = {
 _TRAIN_PACKAGES = ("torch", "onnx", "onnxscript", "safetensors", "mpl_toolkits")
 
 
+class _ReaderGoneError(Exception):
+    """Whoever read stdout has closed it; click would end the process by itself on the OSError that says so."""
+
+
 class LazyGroup(click.Group):
     """A group whose commands are imported when one is run."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        """Parse, which is where --help is printed."""
+        with _broken_pipe_named():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with _broken_pipe_named():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """In the order a newcomer meets them."""
@@ -63,17 +78,18 @@ def cli() -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line on ``argv`` (default: the process's own) and return its exit code."""
+    if sys.stderr is None:  # closed by the shell (2>&-); print would take stdout instead
+        sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):  # a stream that was replaced, by a test for one
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
         code = cli.main(args=None if argv is None else list(argv), prog_name="earthclip", standalone_mode=False)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except (_ReaderGoneError, BrokenPipeError):
         return _reader_went_away()
     except SystemExit as stop:
-        # click's own answer to a closed pipe is exit 1
-        return _reader_went_away() if isinstance(stop.__context__, BrokenPipeError) else _code_of(stop)
+        return _code_of(stop)
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except click.exceptions.NoArgsIsHelpError as error:
@@ -91,6 +107,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return _fail(str(MissingExtraError("this command", "train", str(error.name))))
     return code if isinstance(code, int) else 0
+
+
+@contextlib.contextmanager
+def _broken_pipe_named() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise _ReaderGoneError from error
 
 
 def _fail(message: str) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from earthclip.cli.status import StatusLine, say
+from earthclip.cli.status import StatusLine, libraries_muted, say
 from earthclip.errors import OutputError
 from earthclip.files import atomic_write, refuse_existing
 
@@ -43,7 +43,7 @@ def locate(
     earthclip locate photos/ --format geojson -o photos.geojson
     """
     # Before the imports below, which take longer than to see that the answer would have no place to go.
-    with _open(output, force) as stream:
+    with _open(output, force) as stream, libraries_muted():
         answered, failed = _locate(pictures, source, top_k, format_, stream)
         if not answered:
             raise click.exceptions.Exit(2)  # and leaves no FILE behind
@@ -96,8 +96,9 @@ def _open(output: Path | None, force: bool) -> Iterator[TextIO]:
     if output is None:
         yield sys.stdout
         return
-    if output.is_dir():
-        raise OutputError(f"{output}: expected a file to write, found a folder; name a file in it")
+    if output.exists() and not output.is_file():  # --force would put a file in the place of a device
+        found = "a folder; name a file in it" if output.is_dir() else "a device or pipe; leave -o out and redirect"
+        raise OutputError(f"{output}: expected a file to write, found {found}")
     if not force:
         refuse_existing(output)
     with atomic_write(output, overwrite=force) as file:

@@ -44,7 +44,7 @@ _FAULTS = (
     zlib.error,
 )
 
-_UPRIGHT = {
+_TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -79,7 +79,7 @@ def decode(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Image.
 
 
 def as_rgb(image: Image.Image, where: str, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """An upright 8-bit RGB copy of ``image``; ``where`` names it in messages.
+    """``image`` as upright 8-bit RGB, itself where it is that already; ``where`` names it in messages.
 
     EXIF orientation is applied; transparency is laid on white, as a page would show it; 16-bit grey is scaled from
     0..65535 to 0..255; 32-bit integers and floats, which have no fixed white, from their own smallest to largest
@@ -93,11 +93,19 @@ def as_rgb(image: Image.Image, where: str, max_pixels: int = MAX_PIXELS) -> Imag
     try:
         with without_pillow_warnings():
             image.load()
-            turn = _UPRIGHT.get(_orientation(image))
-            upright = image.transpose(turn) if turn is not None else image
-            return _to_rgb(upright)
+            return _to_rgb(_upright(image))
     except _FAULTS as error:
         raise _damaged(where, error) from error
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    turn = _TURNS.get(_orientation(image))
+    if turn is None:
+        return image
+    turned = image.transpose(turn)
+    # Or whoever gets this image would turn it once more.
+    turned.info = {key: value for key, value in image.info.items() if key == "transparency"}
+    return turned
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -108,7 +116,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         page = Image.new("RGB", rgba.size, (255, 255, 255))
         page.paste(rgba, mask=rgba.getchannel("A"))
         return page
-    return image.copy() if image.mode == "RGB" else image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _eight_bits(image: Image.Image) -> np.ndarray:

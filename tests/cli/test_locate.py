@@ -1,0 +1,207 @@
+"""``earthclip locate``: what it prints where, what it exits with, what it does to the user's files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from earthclip.cli import main
+from earthclip.cli.pictures import find_pictures
+from tests.tiny import write_picture, write_tiny_model
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    (folder / "sub" / "deep").mkdir(parents=True)
+    for i, name in enumerate(["b.png", "a.PNG", "sub/c.jpg", "sub/deep/d.tiff", ".hidden.png"]):
+        write_picture(folder / name, seed=i)
+    (folder / "notes.txt").write_text("not a picture")
+    return folder
+
+
+def locate(*arguments: str | Path) -> int:
+    return main(["locate", *map(str, arguments)])
+
+
+def test_one_picture(tiny_model: Path, picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert locate(picture, "--model", tiny_model) == 0
+    captured = capsys.readouterr()
+    assert captured.err == "model: tiny\n"
+    lines = captured.out.splitlines()
+    assert len(lines) == 6 and lines[0].split() == ["rank", "latitude", "longitude", "probability", "picture"]
+    assert lines[1].endswith(str(picture)) and [line.split()[0] for line in lines[1:]] == list("12345")
+
+
+def test_a_folder_is_searched_in_order(tiny_model: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert locate(pictures, "--model", tiny_model, "--format", "jsonl", "--top-k", "1") == 0
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    names = [str(Path(answer["path"]).relative_to(pictures)) for answer in answers]
+    assert names == ["a.PNG", "b.png", "sub/c.jpg", "sub/deep/d.tiff"]
+    assert all(answer["model"] == "tiny" and len(answer["predictions"]) == 1 for answer in answers)
+
+
+def test_some_of_many_failed(tiny_model: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (pictures / "bad.jpg").write_bytes(b"\xff\xd8\xff\xe0 not a JPEG")
+    (pictures / "empty").mkdir()
+    given = [pictures / "nope.jpg", pictures, pictures / "empty"]
+    assert locate(*given, "--model", tiny_model, "--format", "json") == 1
+    captured = capsys.readouterr()
+    answers = json.loads(captured.out)
+    failed = {Path(answer["path"]).name for answer in answers if "error" in answer}
+    assert failed == {"nope.jpg", "bad.jpg", "empty"} and len(answers) == 7
+    lines = captured.err.splitlines()
+    assert len(lines) == 4 and all(line.startswith(f"error: {pictures}") for line in lines[1:])
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("nope.jpg", "no such file"),
+        ("void.jpg", "empty (0 bytes)"),
+        ("text.jpg", "not a picture"),
+        ("cut.png", "damaged or cut short"),
+        ("folder", "a folder without pictures"),
+    ],
+)
+def test_the_only_picture_is_bad(
+    tiny_model: Path, tmp_path: Path, picture: Path, name: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "void.jpg").touch()
+    (tmp_path / "text.jpg").write_text("hello")
+    (tmp_path / "cut.png").write_bytes(picture.read_bytes()[:-300])
+    (tmp_path / "folder").mkdir()
+    assert locate(tmp_path / name, "--model", tiny_model, "-o", tmp_path / "out.txt") == 2
+    captured = capsys.readouterr()
+    assert captured.out == "" and not (tmp_path / "out.txt").exists()
+    model, error = captured.err.splitlines()
+    assert model == "model: tiny" and error.startswith(f"error: {tmp_path / name}: ") and says in error
+
+
+def test_all_failed_still_tells_programs(tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert locate(tmp_path / "a", tmp_path / "b", "--model", tiny_model, "--format", "jsonl") == 2
+    assert [list(json.loads(line)) for line in capsys.readouterr().out.splitlines()] == [["path", "error"]] * 2
+
+
+def test_caution_is_said_once(tmp_path: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = write_tiny_model(tmp_path / "model", name="orbit", caution="for pictures from above")
+    assert locate(pictures, "--model", model) == 0
+    assert capsys.readouterr().err.splitlines() == ["model: orbit", "caution: for pictures from above"]
+
+
+@pytest.mark.parametrize("k", [0, 51])
+def test_top_k_out_of_range(tiny_model: Path, picture: Path, k: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert locate(picture, "--model", tiny_model, "--top-k", str(k)) == 2
+    assert capsys.readouterr().err == f"error: top_k is {k}; expected 1 to 50, the number of places the model knows\n"
+
+
+def test_broken_model_folder(
+    tiny_model: Path, tmp_path: Path, picture: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = Path(shutil.copytree(tiny_model, tmp_path / "model"))
+    (model / "image_encoder.onnx").unlink()
+    assert locate(picture, "--model", model) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "image_encoder.onnx: missing from the model" in error
+
+
+def test_output_file(tiny_model: Path, tmp_path: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "answers.csv"
+    arguments: list[str | Path] = [pictures, "--model", tiny_model, "--format", "csv", "-o", out]
+    assert locate(*arguments) == 0
+    assert capsys.readouterr().out == ""
+    first = out.read_bytes()
+    assert len(list(csv.DictReader(first.decode().splitlines()))) == 20
+    assert locate(*arguments) == 2
+    assert "exists already" in capsys.readouterr().err
+    out.write_text("old")
+    assert locate(*arguments, "--force") == 0
+    assert out.read_bytes() == first
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["answers.csv", "pictures"]
+
+
+def test_output_is_checked_before_the_work(tmp_path: Path, picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "there.csv").touch()
+    for output, says in (
+        (tmp_path / "there.csv", "exists already"),
+        (tmp_path / "nofolder" / "x.csv", "cannot write there"),
+        (tmp_path, "found a folder"),
+        (Path("/dev/null"), "found a device"),
+    ):
+        # The model does not exist: were it looked for first, the message would be about it.
+        assert locate(picture, "--model", "obrit", "-o", output) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1 and error.startswith(f"error: {output}") and says in error
+
+
+def test_find_pictures(pictures: Path) -> None:
+    files, failures = find_pictures([pictures / "notes.txt", pictures / "sub"])
+    assert files == [pictures / "notes.txt", pictures / "sub" / "c.jpg", pictures / "sub" / "deep" / "d.tiff"]
+    assert failures == []
+
+
+def test_cold_start_says_nothing_else(tiny_model: Path, picture: Path, tmp_path: Path) -> None:
+    """The whole process: no warnings of Pillow's or ONNX Runtime's on stderr, valid JSON on stdout."""
+    command: list[str | Path] = [
+        sys.executable,
+        "-W",
+        "always",
+        "-m",
+        "earthclip",
+        "locate",
+        picture,
+        "--model",
+        tiny_model,
+    ]
+    done = subprocess.run([*command, "--format", "jsonl"], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stderr == "model: tiny\n"
+    assert json.loads(done.stdout)["path"] == str(picture)
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_deflate"])
+def test_damage_is_told_once_not_by_the_libraries_too(
+    tiny_model: Path, picture: Path, tmp_path: Path, compression: str
+) -> None:
+    path = tmp_path / "damaged.tiff"
+    with Image.open(picture) as image:
+        image.save(path, compression=compression)
+    content = bytearray(path.read_bytes())
+    content[200:2000] = bytes(1800)
+    path.write_bytes(content)
+    command: list[str | Path] = [sys.executable, "-m", "earthclip", "locate", path, "--model", tiny_model]
+    done = subprocess.run(command, capture_output=True, text=True)
+    model, error = done.stderr.splitlines()
+    assert done.returncode == 2 and model == "model: tiny"
+    assert error.startswith(f"error: {path}: the picture is damaged")
+
+
+def test_unwritable_cache_is_one_warning(
+    tiny_model: Path, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home").touch()
+    monkeypatch.setenv("EARTHCLIP_HOME", str(tmp_path / "home"))
+    command: list[str | Path] = [sys.executable, "-m", "earthclip", "locate", picture, "--model", tiny_model]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0
+    _, warning = done.stderr.splitlines()
+    assert warning.startswith("warning: ") and "EARTHCLIP_HOME" in warning
+
+
+def test_models(tiny_model: Path, earthclip_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(tiny_model, earthclip_home / "models" / "geoclip")
+    assert main(["models"]) == 0
+    captured = capsys.readouterr()
+    rows = {line.split()[0]: line for line in captured.out.splitlines() if line.strip()}
+    assert "orbit" in rows and "pictures of the Earth from above" in rows["orbit"]
+    assert "geoclip *" in rows["geoclip"] and "MB" in rows["geoclip"] and "MIT" in rows["geoclip"]
+    (earthclip_home / "models" / "geoclip" / "gallery.npy").unlink()
+    assert main(["models"]) == 0
+    captured = capsys.readouterr()
+    assert "damaged" in captured.out and captured.err.startswith("warning: ") and "gallery.npy" in captured.err

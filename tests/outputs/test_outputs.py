@@ -1,0 +1,115 @@
+"""Each format, read back by a parser of that format."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+from shapely.geometry import shape
+
+from earthclip.cli.locate import FORMATS as COMMAND_FORMATS
+from earthclip.outputs import FORMATS, writer
+from earthclip.prediction import Failure, Prediction
+
+PLACES = np.array([[37.7510123456, 14.9934], [-38.1, -179.99999]])
+ETNA = Prediction('dir/"etna", ä.jpg', "orbit", PLACES, np.array([0.41234567, 1e-9]))
+BROKEN = Failure("broken.jpg", "broken.jpg: the picture is damaged")
+UNNAMED = Prediction(None, "orbit", PLACES[:1], np.array([1.0]))
+ODD_NAME = Failure("odd\udcff.jpg", "odd\udcff.jpg: no such file")
+ALL = (ETNA, BROKEN, UNNAMED, ODD_NAME)
+
+
+def written(format: str, *answers: Prediction | Failure) -> str:
+    buffer = io.BytesIO()
+    stream = io.TextIOWrapper(buffer, encoding="utf-8", newline="")
+    out = writer(format, stream)
+    for answer in answers:
+        out.write(answer)
+    out.close()
+    stream.flush()
+    return buffer.getvalue().decode()
+
+
+def test_the_command_line_offers_every_format() -> None:
+    assert COMMAND_FORMATS == FORMATS
+
+
+def test_json_lines_names_are_fixed() -> None:
+    lines = [json.loads(line) for line in written("jsonl", *ALL).splitlines()]
+    assert lines[0] == {
+        "path": 'dir/"etna", ä.jpg',
+        "model": "orbit",
+        "predictions": [
+            {"latitude": 37.751012, "longitude": 14.9934, "probability": 0.412346},
+            {"latitude": -38.1, "longitude": -179.99999, "probability": 1e-9},
+        ],
+    }
+    assert lines[1] == {"path": "broken.jpg", "error": "broken.jpg: the picture is damaged"}
+    assert lines[2]["path"] is None
+    assert lines[3]["path"] == "odd\udcff.jpg"
+    assert "ä" in written("jsonl", ETNA)
+
+
+def test_json_is_one_array_of_the_same_objects() -> None:
+    lines = [json.loads(line) for line in written("jsonl", *ALL).splitlines()]
+    assert json.loads(written("json", *ALL)) == lines
+    assert json.loads(written("json")) == []
+
+
+def test_csv_has_a_row_for_each_place_and_failure() -> None:
+    rows = list(csv.DictReader(io.StringIO(written("csv", *ALL))))
+    assert [row["path"] for row in rows] == ['dir/"etna", ä.jpg'] * 2 + ["broken.jpg", "", "odd?.jpg"]
+    assert [row["rank"] for row in rows] == ["1", "2", "", "1", ""]
+    assert (rows[0]["latitude"], rows[0]["longitude"], rows[0]["probability"]) == ("37.751012", "14.9934", "0.412346")
+    assert (rows[2]["latitude"], rows[2]["error"]) == ("", "broken.jpg: the picture is damaged")
+    assert rows[0]["error"] == ""
+    assert written("csv").startswith("path,model,rank,latitude,longitude,probability,error\n")
+
+
+def test_geojson_has_a_feature_for_each_place_longitude_first() -> None:
+    collection = json.loads(written("geojson", *ALL))
+    assert collection["type"] == "FeatureCollection"
+    features = collection["features"]
+    assert len(features) == 5 and all(feature["type"] == "Feature" for feature in features)
+    point = shape(features[1]["geometry"])
+    assert (point.x, point.y) == (-179.99999, -38.1)
+    assert features[1]["properties"] == {
+        "path": 'dir/"etna", ä.jpg',
+        "rank": 2,
+        "probability": 1e-9,
+        "model": "orbit",
+    }
+    assert features[2] == {
+        "type": "Feature",
+        "geometry": None,
+        "properties": {"path": "broken.jpg", "error": "broken.jpg: the picture is damaged"},
+    }
+    assert json.loads(written("geojson"))["features"] == []
+
+
+def test_table_is_aligned_and_names_each_picture_once() -> None:
+    assert written("table", ETNA, BROKEN, UNNAMED).splitlines() == [
+        "rank   latitude   longitude   probability              picture",
+        '   1    37.7510     14.9934        41.2 %  ████        dir/"etna", ä.jpg',
+        "   2   -38.1000   -180.0000       < 0.1 %",
+        "   1    37.7510     14.9934       100.0 %  ██████████  (image)",
+    ]
+    assert written("table", ETNA, ETNA).splitlines()[3] == ""
+    assert written("table") == ""
+
+
+def test_table_without_unicode() -> None:
+    buffer = io.BytesIO()
+    stream = io.TextIOWrapper(buffer, encoding="ascii", errors="replace")
+    writer("table", stream).write(ETNA)
+    assert "####  " in buffer.getvalue().decode("ascii")
+
+
+@pytest.mark.parametrize("format", ["json", "jsonl", "geojson"])
+def test_no_json_holds_what_json_cannot(format: str) -> None:
+    impossible = Prediction("a", "m", np.array([[np.nan, 0.0]]), np.array([1.0]))
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        written(format, impossible)
