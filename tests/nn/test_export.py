@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import torch
 
@@ -11,26 +13,24 @@ from earthclip.models.config import ModelConfig, Preprocessing
 from earthclip.nn.export import RotationAveraged, export_model
 
 PLACES = np.array([[0.0, 0.0], [48.85, 2.35], [-33.9, 151.2], [71.0, -179.9], [-59.0, 179.9]])
+CONFIG = ModelConfig(
+    name="tiny",
+    embedding_size=12,
+    logit_scale=2.0,
+    preprocessing=Preprocessing(16, (0.4,) * 3, (0.25,) * 3),
+    prior="five places",
+    licence="MIT",
+)
 
 
 @pytest.fixture(params=[False, True], ids=["plain", "rotations"])
 def exported(request, tiny, tmp_path):
-    config = ModelConfig(
-        name="tiny",
-        embedding_size=12,
-        logit_scale=2.0,
-        preprocessing=Preprocessing(16, (0.4,) * 3, (0.25,) * 3),
-        prior="five places",
-        licence="MIT",
-    )
-    export_model(tiny, config, PLACES, tmp_path / "tiny", rotations=request.param)
+    export_model(tiny, CONFIG, PLACES, tmp_path / "tiny", rotations=request.param)
     return tiny, tmp_path / "tiny", request.param
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the exporter's own making
 def test_graphs_equal_torch_at_any_batch_size(exported):
-    import onnxruntime
-
     model, folder, rotations = exported
     encoder = RotationAveraged(model.image_encoder) if rotations else model.image_encoder
     image = onnxruntime.InferenceSession(folder / "image_encoder.onnx", providers=["CPUExecutionProvider"])
@@ -47,12 +47,20 @@ def test_graphs_equal_torch_at_any_batch_size(exported):
         np.testing.assert_allclose(locator.encode_location(PLACES[:n]), expected[:n], atol=1e-4)
 
 
-def test_weights_are_stored_in_half_precision(exported):
-    import onnx
-
-    graph = onnx.load(exported[1] / "image_encoder.onnx").graph
-    kinds = {tensor.data_type for tensor in graph.initializer if np.prod(tensor.dims) >= 1024}
-    assert kinds <= {onnx.TensorProto.FLOAT16}
+def test_half_precision_halves_the_file_and_hardly_moves_embeddings(tiny, tmp_path):
+    pixels = np.random.default_rng(0).random((4, 3, 16, 16), dtype=np.float32)
+    before = {name: tensor.clone() for name, tensor in tiny.state_dict().items()}
+    export_model(tiny, CONFIG, PLACES, tmp_path / "half", half=True)
+    export_model(tiny, CONFIG, PLACES, tmp_path / "full")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in tiny.state_dict().items())
+    graph = onnx.load(tmp_path / "half" / "location_encoder.onnx").graph
+    kinds = [tensor.data_type for tensor in graph.initializer if np.prod(tensor.dims) >= 1024]
+    assert set(kinds) == {onnx.TensorProto.FLOAT16}
+    half, full = (
+        onnxruntime.InferenceSession(tmp_path / name / "image_encoder.onnx").run(None, {"pixels": pixels})[0]
+        for name in ("half", "full")
+    )
+    assert (half * full).sum(axis=1).min() > 0.99999
 
 
 def test_a_quarter_turn_hardly_matters_when_turns_are_averaged(tiny):

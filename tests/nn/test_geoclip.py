@@ -50,7 +50,7 @@ def test_cells_come_row_by_row_beside_the_same_whole(tiny):
 
 def test_the_layout_of_the_picture_reaches_the_embedding(tiny):
     mirrored = tiny.encode_image(pixels().flip(3))
-    assert float((tiny.encode_image(pixels()) - mirrored).abs().max()) > 1e-3
+    assert (tiny.encode_image(pixels()) - mirrored).abs().max().item() > 1e-3
 
 
 def test_embeddings_do_not_depend_on_the_batch(tiny):

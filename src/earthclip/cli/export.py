@@ -12,8 +12,9 @@ import click
 @click.option("-o", "--out", type=click.Path(path_type=Path), metavar="DIR", required=True, help="The model folder.")
 @click.option("--spacing-km", default=60.0, show_default=True, help="Distance between neighbouring candidate places.")
 @click.option("--rotations/--no-rotations", default=True, show_default=True, help="Average over quarter turns.")
+@click.option("--half/--float32", default=True, show_default=True, help="How weights are stored.")
 @click.option("--force", is_flag=True, help="Replace a model folder that stands there.")
-def export(run: Path, out: Path, spacing_km: float, rotations: bool, force: bool) -> None:
+def export(run: Path, out: Path, spacing_km: float, rotations: bool, half: bool, force: bool) -> None:
     """Write the model of a training RUN as a folder that runs without torch: earthclip locate --model DIR."""
     from earthclip.errors import InputError
     from earthclip.files import refuse_existing
@@ -23,6 +24,6 @@ def export(run: Path, out: Path, spacing_km: float, rotations: bool, force: bool
         raise InputError(f"--spacing-km must be 5 to 2000 km, found {spacing_km:g}")
     if not force:
         refuse_existing(out / "config.json")
-    config = export_run(run, out, spacing_km=spacing_km, rotations=rotations)
+    config = export_run(run, out, spacing_km=spacing_km, rotations=rotations, half=half)
     size = sum(config.files.values()) / 1e6
     click.echo(f"{out}: {config.name}, {size:.1f} MB to run")

@@ -1,11 +1,13 @@
 """A trained GeoCLIP as a model folder that runs without torch: ONNX graphs, candidate places, config, weights.
 
-Weights are stored in half precision and computed with in float32: the folder is half as large, and the graphs equal
-the rounded torch model to float32 accuracy, since the rounding is done before both.
+The graphs compute in float32 and equal torch to 1e-4. With ``half``, their weights are stored in half precision,
+which makes the folder half as large and moves embeddings by about 1e-3.
 """
 
 from __future__ import annotations
 
+import copy
+import itertools
 import warnings
 from pathlib import Path
 
@@ -17,9 +19,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from earthclip.errors import OutputError
 from earthclip.files import atomic_write
-from earthclip.models.config import ModelConfig, write_config
+from earthclip.models.config import (
+    GALLERY,
+    IMAGE_ENCODER,
+    LOCATION_ENCODER,
+    LOCATION_PHASES,
+    ModelConfig,
+    write_config,
+)
 from earthclip.nn.geoclip import GeoCLIP
 from earthclip.nn.image_encoder import ImageEncoder
 
@@ -51,36 +62,52 @@ class _Unit(nn.Module):
 
 
 def export_model(
-    model: GeoCLIP, config: ModelConfig, places: Float[np.ndarray, "m 2"], folder: Path, *, rotations: bool = False
+    model: GeoCLIP,
+    config: ModelConfig,
+    places: Float[np.ndarray, "m 2"],
+    folder: Path,
+    *,
+    rotations: bool = False,
+    half: bool = False,
 ) -> ModelConfig:
-    """Write a model folder and return its config as written.
+    """Write a model folder and return its config as written; ``model`` is left as it was.
 
-    ``model`` is changed: its weights are rounded to half precision, and it is left in evaluation mode, so that it can
-    be compared with the graphs. ``places`` are degrees. With ``rotations``, pictures are embedded as the mean of
-    their quarter turns. Raises OutputError when the folder cannot be written.
+    ``places`` are degrees. With ``rotations``, pictures are embedded as the mean of their quarter turns; with
+    ``half``, weights are stored in half precision. Raises OutputError when the folder cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    round_weights(model)
-    model.eval().float()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be made ({error.strerror}); choose a folder you may write to") from error
+    exported = copy.deepcopy(model).float().eval()
+    _fold_norms(exported)
+    if half:
+        _round_weights(exported)
     if config.preprocessing is not None:
         size = config.preprocessing.size
-        encoder = RotationAveraged(model.image_encoder) if rotations else model.image_encoder
-        pixels = torch.zeros(2, 3, size, size)
-        _export(_Unit(encoder), pixels, "pixels", "embedding", folder / "image_encoder.onnx")
-    encoder_of_places = model.location_encoder
-    position, network = encoder_of_places.position, encoder_of_places.network
+        encoder = RotationAveraged(exported.image_encoder) if rotations else exported.image_encoder
+        _export(_Unit(encoder), torch.zeros(2, 3, size, size), "pixels", "embedding", folder / IMAGE_ENCODER)
+    position, network = exported.location_encoder.position, exported.location_encoder.network
     coordinates = torch.zeros(2, 2)
-    _export(position, coordinates, "coordinates", "features", folder / "location_phases.onnx")
-    _export(_Unit(network), position(coordinates), "features", "embedding", folder / "location_encoder.onnx")
-    with atomic_write(folder / "gallery.npy", overwrite=True) as file:
+    _export(position, coordinates, "coordinates", "features", folder / LOCATION_PHASES)
+    _export(_Unit(network), position(coordinates), "features", "embedding", folder / LOCATION_ENCODER)
+    with atomic_write(folder / GALLERY, overwrite=True) as file:
         np.save(file, np.ascontiguousarray(places, np.float64))
     with atomic_write(folder / "model.safetensors", overwrite=True) as file:
         file.write(safetensors.torch.save({name: t.contiguous() for name, t in model.state_dict().items()}))
     return write_config(folder, config)
 
 
-def round_weights(model: nn.Module) -> None:
-    """Round every tensor that export stores in half precision to what half precision holds."""
+def _fold_norms(model: nn.Module) -> None:
+    """Fold each batch norm into the convolution declared, and so applied, right before it."""
+    for parent in model.modules():
+        for (name, layer), (norm_name, norm) in itertools.pairwise(list(parent.named_children())):
+            if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                setattr(parent, name, fuse_conv_bn_eval(layer, norm))
+                setattr(parent, norm_name, nn.Identity())
+
+
+def _round_weights(model: nn.Module) -> None:
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.numel() >= _HALF_FROM:
@@ -104,14 +131,14 @@ def _export(module: nn.Module, example: Tensor, given: str, result: str, path: P
     if program is None:  # only when the exporter is asked to write the file itself
         raise RuntimeError("torch.onnx.export returned no program")
     graph = program.model_proto
-    _store_half(graph)
+    _halve(graph)
     onnx.checker.check_model(graph)
     with atomic_write(path, overwrite=True) as file:
         file.write(graph.SerializeToString())
 
 
-def _store_half(model: onnx.ModelProto) -> None:
-    """Turn large float32 weights into half precision ones, each cast back before its use."""
+def _halve(model: onnx.ModelProto) -> None:
+    """Store each large weight that half precision holds exactly as such, cast back before its use."""
     graph = model.graph
     casts = []
     for tensor in graph.initializer:
@@ -120,7 +147,7 @@ def _store_half(model: onnx.ModelProto) -> None:
             continue
         half = values.astype(np.float16)
         if not np.array_equal(half.astype(np.float32), values):
-            continue  # folded by the exporter from several weights: keep what it computed
+            continue
         name = tensor.name
         tensor.CopyFrom(onnx.numpy_helper.from_array(half, name + "_half"))
         casts.append(onnx.helper.make_node("Cast", [name + "_half"], [name], to=onnx.TensorProto.FLOAT))

@@ -27,7 +27,7 @@ class CompactEncoderConfig:
     @property
     def grid(self) -> int:
         """Cells across the last grid."""
-        return self.image_size // 2 ** (1 + len(self.channels))
+        return self.image_size >> (1 + len(self.channels))
 
 
 class ImageEncoder(nn.Module):

@@ -42,7 +42,9 @@ class LocationEncoder(nn.Module):
     def __init__(self, config: LocationEncoderConfig, embedding_size: int, seed: int = 0) -> None:
         super().__init__()
         self.position: FourierFeatures = FourierFeatures(config.sigmas, config.frequencies, seed)
-        self.network: Capsules = Capsules(len(config.sigmas), 2 * config.frequencies, config.width, config.depth, embedding_size)
+        self.network: Capsules = Capsules(
+            len(config.sigmas), 2 * config.frequencies, config.width, config.depth, embedding_size
+        )
 
     def forward(self, coordinates: Float[Tensor, "n 2"]) -> Float[Tensor, "n d"]:
         """Degrees (latitude, longitude) to embeddings (not normalised)."""

@@ -131,7 +131,8 @@ def _ramp(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     """A plane from about -1 to 1 across the picture, in a random direction, [h,w,1]."""
     angle = rng.uniform(0, 2 * np.pi)
     y, x = np.meshgrid(np.linspace(-1, 1, shape[0]), np.linspace(-1, 1, shape[1]), indexing="ij")
-    return (np.cos(angle) * x + np.sin(angle) * y)[..., None].astype(np.float32)
+    plane: np.ndarray = (np.cos(angle) * x + np.sin(angle) * y)[..., None]
+    return plane.astype(np.float32)
 
 
 def _to_image(rgb: np.ndarray) -> Image.Image:

@@ -109,8 +109,7 @@ def check_training_config(config: TrainingConfig, where: str) -> TrainingConfig:
         "batch_size must be at least 2": config.batch_size >= 2,
         "queue.size must not be negative": config.queue.size >= 0,
         "model.image.channels and blocks must be of equal length": len(image.channels) == len(image.blocks),
-        "model.image.image_size must be a multiple of the reduction": image.image_size % 2 ** (1 + len(image.channels))
-        == 0,
+        "model.image.image_size must be a multiple of the reduction": image.image_size % reduction == 0,
         "views.imagery needs at least one picture with a positive share": any(
             share > 0 for share in config.views.imagery.values()
         ),

@@ -24,7 +24,7 @@ def load_model(run: Path) -> tuple[GeoCLIP, TrainingConfig, int]:
     return model.eval(), config, step
 
 
-def export_run(run: Path, folder: Path, *, spacing_km: float, rotations: bool) -> ModelConfig:
+def export_run(run: Path, folder: Path, *, spacing_km: float, rotations: bool, half: bool = True) -> ModelConfig:
     """Write the model folder of a training run; candidate places lie ``spacing_km`` apart on land."""
     model, config, step = load_model(run)
     low, high = config.views.distribution.latitude_deg
@@ -43,6 +43,7 @@ def export_run(run: Path, folder: Path, *, spacing_km: float, rotations: bool) -
         land_places(land_mask(), spacing_km, config.views.distribution),
         folder,
         rotations=rotations,
+        half=half,
     )
 
 
