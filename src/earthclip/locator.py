@@ -85,7 +85,9 @@ class Locator:
             rows.append(encoder.encode_image(pixels))
         return np.concatenate(rows)
 
-    def encode_location(self, coordinates: Num[np.ndarray, "n 2"]) -> Float32[np.ndarray, "n d"]:
+    def encode_location(
+        self, coordinates: Num[np.ndarray, "n 2"] | Sequence[Sequence[float]]
+    ) -> Float32[np.ndarray, "n d"]:
         """Unit embeddings of (latitude, longitude) in degrees. Raises InputError for what are not coordinates."""
         return self._open_location_encoder().encode_location(check_coordinates(coordinates, "coordinates"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -109,6 +110,22 @@ def test_train_export_locate(tmp_path, capsys):
     assert capsys.readouterr().out.count('"model": "tiny"') == 2
     assert main(["export", str(run), "-o", str(folder)]) == 2
     assert "exists already" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_one_command_builds_model_and_card(tmp_path, capsys):
+    config, folder = write_config(tmp_path, steps=2), tmp_path / "model"
+    command = ["orbit", "build", str(config), "--run", str(tmp_path / "run"), "-o", str(folder)]
+    assert main([*command, "-n", "4"]) == 2  # before any work: imagery of other publishers is not here
+    assert "earthclip orbit fetch solar-system-scope" in capsys.readouterr().err
+    assert main([*command, "-n", "4", "--imagery", "bmng"]) == 0
+    assert "| bmng | training | 300-1500 | 4 |" in capsys.readouterr().out
+    card = (folder / "README.md").read_text()
+    assert "| bmng | training | 300-1500 | 4 |" in card
+    assert "16 views, none seen twice" in card
+    figures = json.loads((folder / "config.json").read_text())["accuracy"]
+    assert figures["bmng (training), half-width 300-1500 km"]["n"] == 4
+    assert main(["locate", str(tmp_path / "none.jpg"), "--model", str(folder)]) == 2
 
 
 @pytest.mark.parametrize(

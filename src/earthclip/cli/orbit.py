@@ -49,36 +49,54 @@ def imagery() -> None:
 
 @orbit.command()
 @click.argument("model")
-@click.option("-n", "count", default=1000, show_default=True, help="Views of each imagery.")
+@click.option("-n", "count", default=1000, show_default=True, help="Views of each imagery in 150-300 and 300-1500 km.")
+@click.option("--imagery", "names", multiple=True, metavar="NAME", help="Only this; may be repeated.")
 @click.option("--test", is_flag=True, help="Read the test imagery too: once, for a model that is final.")
 @click.option("--write", is_flag=True, help="Write the figures into the model folder: config.json and README.md.")
-def card(model: str, count: int, test: bool, write: bool) -> None:
+def card(model: str, count: int, names: tuple[str, ...], test: bool, write: bool) -> None:
     """Measure MODEL on views of each imagery, half-widths 150-1500 km, and print the card's table."""
+    from earthclip.errors import InputError
     from earthclip.evaluation.card import measure, table, write_card
     from earthclip.locator import load
-    from earthclip.models.sources import resolve
+    from earthclip.orbit.imagery import IMAGERY, imagery_path
 
-    rows = measure(load(model), count, test=test, say=lambda text: click.echo(text, err=True))
+    if count < 2:
+        raise InputError(f"-n must be at least 2, found {count}")
+    wanted = names or [item.name for item in IMAGERY.values() if test or item.role != "test"]
+    for name in wanted:
+        imagery_path(name)  # all that is missing is said before minutes of work, not after
+    locator = load(model)
+    rows = measure(locator, count, wanted, say=lambda text: click.echo(text, err=True))
     click.echo(table(rows))
     if write:
-        click.echo(f"wrote {write_card(resolve(model), rows)}", err=True)
+        click.echo(f"wrote {write_card(locator.folder, rows)}", err=True)
 
 
 @orbit.command()
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--run", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the run.  [default: runs/NAME]")
 @click.option("-o", "--out", type=click.Path(path_type=Path), metavar="DIR", required=True, help="The model folder.")
+@click.option("-n", "count", default=1000, show_default=True, help="Views the card is measured on, as in card.")
+@click.option("--imagery", "names", multiple=True, metavar="NAME", help="Measure on this only; may be repeated.")
 @click.pass_context
-def build(context: click.Context, config: Path, run: Path | None, out: Path) -> None:
-    """Everything at once: train as CONFIG.toml says (or go on with a killed run), export, measure, write the card."""
+def build(
+    context: click.Context, config: Path, run: Path | None, out: Path, count: int, names: tuple[str, ...]
+) -> None:
+    """Everything at once: train as CONFIG.toml says (or go on with a killed run), export, measure, write the card.
+
+    The card needs the imagery of every publisher: earthclip orbit imagery, earthclip orbit fetch NAME.
+    """
     from earthclip.cli.export import export
     from earthclip.cli.train import train
     from earthclip.files import refuse_existing
+    from earthclip.orbit.imagery import IMAGERY, imagery_path
     from earthclip.training.checkpoint import CHECKPOINT
     from earthclip.training.config import read_training_config
 
     refuse_existing(out / "config.json")
+    for name in names or IMAGERY:
+        imagery_path(name)
     run = run or Path("runs") / read_training_config(config).name
     context.invoke(train, config=config, out=run, resume=(run / CHECKPOINT).exists())
     context.invoke(export, run=run, out=out)
-    context.invoke(card, model=f"local-dir:{out}", test=True, write=True)
+    context.invoke(card, model=f"local-dir:{out}", count=count, names=names, test=True, write=True)

@@ -7,7 +7,7 @@ every imagery, so rows differ by the imagery alone.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from earthclip.metrics import Report
 from earthclip.models.config import write_config
 from earthclip.models.folder import ModelFolder
 from earthclip.orbit.camera import Cameras
-from earthclip.orbit.imagery import IMAGERY, load_texture
+from earthclip.orbit.imagery import imagery, load_texture
 from earthclip.orbit.testset import pictures, test_cameras
 
 _SIZE = 256
@@ -41,13 +41,11 @@ class Row:
     report: Report
 
 
-def measure(locator: Locator, n: int, *, test: bool, say: Callable[[str], None]) -> list[Row]:
-    """Locate n views of half-widths 150-300 and n of 300-1500 km, of every imagery; test imagery only if ``test``."""
+def measure(locator: Locator, n: int, names: Sequence[str], say: Callable[[str], None]) -> list[Row]:
+    """Locate n views of half-widths 150-300 and n of 300-1500 km, of each imagery named."""
     cameras = Cameras.concatenate([test_cameras(n, _SEED, (150.0, 300.0)), test_cameras(n, _SEED + 1, (300.0, 1500.0))])
     rows: list[Row] = []
-    for item in IMAGERY.values():
-        if item.role == "test" and not test:
-            continue
+    for item in map(imagery, names):
         say(f"{len(cameras)} views of {item.name}")
         found = [prediction.coordinates[0] for prediction in locator.locate(_stream(cameras, item.name), top_k=1)]
         errors_km = great_circle_km(np.array(found), cameras.targets)
@@ -76,7 +74,9 @@ def table(rows: list[Row]) -> str:
 def write_card(folder: ModelFolder, rows: list[Row]) -> str:
     """Put the figures into the folder's config.json and README.md; returns the card's path."""
     accuracy = {
-        f"{row.imagery} {row.half_width_km[0]:.0f}-{row.half_width_km[1]:.0f} km": to_mapping(row.report)
+        f"{row.imagery} ({row.role}), half-width {row.half_width_km[0]:.0f}-{row.half_width_km[1]:.0f} km": to_mapping(
+            row.report
+        )
         for row in rows
     }
     config = dataclasses.replace(folder.config, accuracy=accuracy)
