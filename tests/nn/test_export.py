@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -10,7 +12,7 @@ import torch
 
 from earthclip.locator import load
 from earthclip.models.config import ModelConfig, Preprocessing
-from earthclip.nn.export import RotationAveraged, export_model
+from earthclip.nn.export import ViewAveraged, export_model
 
 PLACES = np.array([[0.0, 0.0], [48.85, 2.35], [-33.9, 151.2], [71.0, -179.9], [-59.0, 179.9]])
 CONFIG = ModelConfig(
@@ -23,19 +25,21 @@ CONFIG = ModelConfig(
 )
 
 
-@pytest.fixture(params=[False, True], ids=["plain", "rotations"])
+@pytest.fixture(params=[(False, 16), (True, 16), (True, 20)], ids=["plain", "turns", "turns and zoom"])
 def exported(request, tiny, tmp_path):
-    export_model(tiny, CONFIG, PLACES, tmp_path / "tiny", rotations=request.param)
+    turns, size = request.param
+    config = dataclasses.replace(CONFIG, preprocessing=dataclasses.replace(CONFIG.preprocessing, size=size))
+    export_model(tiny, config, PLACES, tmp_path / "tiny", turns=turns)
     return tiny, tmp_path / "tiny", request.param
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the exporter's own making
 def test_graphs_equal_torch_at_any_batch_size(exported):
-    model, folder, rotations = exported
-    encoder = RotationAveraged(model.image_encoder) if rotations else model.image_encoder
+    model, folder, (turns, size) = exported
+    encoder = ViewAveraged(model.image_encoder, turns) if turns else model.image_encoder
     image = onnxruntime.InferenceSession(folder / "image_encoder.onnx", providers=["CPUExecutionProvider"])
     for n in (1, 3, 8):
-        pixels = torch.randn(n, 3, 16, 16)
+        pixels = torch.randn(n, 3, size, size)
         with torch.no_grad():
             expected = torch.nn.functional.normalize(encoder(pixels), dim=1).numpy()
         found = image.run(["embedding"], {"pixels": pixels.numpy()})[0]
@@ -64,7 +68,7 @@ def test_half_precision_halves_the_file_and_hardly_moves_embeddings(tiny, tmp_pa
 
 
 def test_a_quarter_turn_hardly_matters_when_turns_are_averaged(tiny):
-    encoder = RotationAveraged(tiny.image_encoder)
-    pixels = torch.randn(2, 3, 16, 16)
+    encoder = ViewAveraged(tiny.image_encoder, turns=True)
+    pixels = torch.randn(2, 3, 20, 20)
     with torch.no_grad():
         torch.testing.assert_close(encoder(pixels), encoder(torch.rot90(pixels, 1, (2, 3))), atol=1e-6, rtol=1e-5)

@@ -38,18 +38,30 @@ _OPSET = 20
 _HALF_FROM = 1024  # elements; smaller tensors (biases, norms, frequencies) gain nothing by rounding
 
 
-class RotationAveraged(ImageEncoder):
-    """The mean embedding of a picture's four quarter turns; from above, any of them could be the one taken."""
+class ViewAveraged(ImageEncoder):
+    """The mean embedding of several views of one picture, all of the same ground point at their centre.
 
-    def __init__(self, image_encoder: ImageEncoder) -> None:
+    With ``turns``, the four quarter turns: from above, any of them could be the picture taken. Pixels larger than the
+    encoder's ``image_size`` are seen twice, whole and as their centre at full resolution. Mirroring is no view: there
+    is no place that looks like another's mirror image.
+    """
+
+    def __init__(self, image_encoder: ImageEncoder, turns: bool) -> None:
         super().__init__()
         self.image_encoder = image_encoder
+        self.image_size = image_encoder.image_size
+        self.turns = 4 if turns else 1
 
     def forward(self, pixels: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b d"]:
         """Embeddings (not normalised) of square pictures."""
-        turned = torch.cat([_quarter_turns(pixels, turns) for turns in range(4)])
-        unit = F.normalize(self.image_encoder(turned), dim=1)
-        return unit.view(4, -1, unit.shape[1]).mean(dim=0)
+        size, margin = self.image_size, (pixels.shape[-1] - self.image_size) // 2
+        zooms = [pixels]
+        if margin:
+            whole = F.interpolate(pixels, (size, size), mode="bilinear", align_corners=False)
+            zooms = [whole, pixels[:, :, margin : margin + size, margin : margin + size]]
+        views = torch.cat([_quarter_turns(zoom, turns) for zoom in zooms for turns in range(self.turns)])
+        unit = F.normalize(self.image_encoder(views), dim=1)
+        return unit.view(len(zooms) * self.turns, -1, unit.shape[1]).mean(dim=0)
 
 
 class _Unit(nn.Module):
@@ -67,13 +79,14 @@ def export_model(
     places: Float[np.ndarray, "m 2"],
     folder: Path,
     *,
-    rotations: bool = False,
+    turns: bool = False,
     half: bool = False,
 ) -> ModelConfig:
     """Write a model folder and return its config as written; ``model`` is left as it was.
 
-    ``places`` are degrees. With ``rotations``, pictures are embedded as the mean of their quarter turns; with
-    ``half``, weights are stored in half precision. Raises OutputError when the folder cannot be written.
+    ``places`` are degrees. With ``turns``, or when the preprocessing's pictures are larger than the network's, pictures
+    are embedded as ViewAveraged does; with ``half``, weights are stored in half precision. Raises OutputError when the
+    folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -84,8 +97,9 @@ def export_model(
     if half:
         _round_weights(exported)
     if config.preprocessing is not None:
-        size = config.preprocessing.size
-        encoder = RotationAveraged(exported.image_encoder) if rotations else exported.image_encoder
+        size, encoder = config.preprocessing.size, exported.image_encoder
+        if turns or size != encoder.image_size:
+            encoder = ViewAveraged(encoder, turns)
         _export(_Unit(encoder), torch.zeros(2, 3, size, size), "pixels", "embedding", folder / IMAGE_ENCODER)
     position, network = exported.location_encoder.position, exported.location_encoder.network
     coordinates = torch.zeros(2, 2)

@@ -33,6 +33,8 @@ class CompactEncoderConfig:
 class ImageEncoder(nn.Module):
     """What GeoCLIP needs of an image encoder; a CLIP tower with its head is another."""
 
+    image_size: int  # pixels across the square pictures it takes
+
     def forward(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
         """Preprocessed pixels to embeddings (not normalised)."""
         raise NotImplementedError
@@ -48,6 +50,7 @@ class CompactEncoder(ImageEncoder):
 
     def __init__(self, config: CompactEncoderConfig, embedding_size: int) -> None:
         super().__init__()
+        self.image_size = config.image_size
         layers: list[nn.Module] = [_convolution(3, config.stem, 5, stride=2)]
         size = config.stem
         for channels, blocks in zip(config.channels, config.blocks, strict=True):

@@ -24,9 +24,14 @@ def load_model(run: Path) -> tuple[GeoCLIP, TrainingConfig, int]:
     return model.eval(), config, step
 
 
-def export_run(run: Path, folder: Path, *, spacing_km: float, rotations: bool, half: bool = True) -> ModelConfig:
-    """Write the model folder of a training run; candidate places lie ``spacing_km`` apart on land."""
+def export_run(run: Path, folder: Path, *, spacing_km: float, turns: bool, zoom: float, half: bool) -> ModelConfig:
+    """Write the model folder of a training run; candidate places lie ``spacing_km`` apart on land.
+
+    Pictures are embedded as the mean of their quarter turns with ``turns``, and of the whole and its centre, ``zoom``
+    times as wide, when ``zoom`` is below 1.
+    """
     model, config, step = load_model(run)
+    size = 2 * round(config.model.image.image_size / zoom / 2)  # even, so that the centre is one
     low, high = config.views.distribution.latitude_deg
     return export_model(
         model,
@@ -34,20 +39,20 @@ def export_run(run: Path, folder: Path, *, spacing_km: float, rotations: bool, h
             name=config.name,
             embedding_size=config.model.embedding_size,
             logit_scale=model.scale().log().item(),
-            preprocessing=Preprocessing(config.model.image.image_size, (MEAN,) * 3, (STD,) * 3, "bicubic"),
+            preprocessing=Preprocessing(size, (MEAN,) * 3, (STD,) * 3, "bicubic"),
             prior=f"uniform over the land between latitudes {low:g} and {high:g}",
             licence="MIT",
             caution=_CAUTION,
-            provenance=_provenance(config, step, spacing_km, rotations),
+            provenance=_provenance(config, step, spacing_km) | {"quarter_turns": turns, "zoom": zoom},
         ),
         land_places(land_mask(), spacing_km, config.views.distribution),
         folder,
-        rotations=rotations,
+        turns=turns,
         half=half,
     )
 
 
-def _provenance(config: TrainingConfig, step: int, spacing_km: float, rotations: bool) -> dict[str, object]:
+def _provenance(config: TrainingConfig, step: int, spacing_km: float) -> dict[str, object]:
     names = [name for name, share in config.views.imagery.items() if share > 0]
     return {
         "trained_on": {name: f"{imagery(name).credit} ({imagery(name).licence})" for name in names},
@@ -56,5 +61,4 @@ def _provenance(config: TrainingConfig, step: int, spacing_km: float, rotations:
         "views": step * config.batch_size,
         "seed": config.seed,
         "spacing_km": spacing_km,
-        "quarter_turns_averaged": rotations,
     }
