@@ -35,7 +35,10 @@ def from_mapping(kind: type[T], mapping: object, where: str) -> T:
             values[name] = _convert(hints[name], mapping[name], f"{where}: {name}")
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise ConfigError(f"{where}: missing key '{name}'")
-    return kind(**values)
+    try:
+        return kind(**values)
+    except ConfigError as error:  # of the record's own checks, which do not know where it came from
+        raise ConfigError(f"{where}: {error}") from error
 
 
 def to_mapping(record: object) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -17,8 +16,11 @@ import torch
 
 from earthclip.cli import main
 from earthclip.errors import ConfigError
+from earthclip.nn.geoclip import GeoCLIP
+from earthclip.training.checkpoint import TrainingState, restore_checkpoint, save_checkpoint
 from earthclip.training.config import OptimizerConfig, read_training_config
 from earthclip.training.loop import learning_rate
+from earthclip.training.queue import CoordinateQueue
 
 CONFIG = """
 name = "tiny"
@@ -67,6 +69,14 @@ def write_config(folder: Path, steps: int = 6, targets: str = "one-hot", cells: 
     return path
 
 
+def _group_lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def weights(run: Path) -> dict[str, torch.Tensor]:
     return safetensors.torch.load_file(run / "checkpoint.safetensors")
 
@@ -81,13 +91,20 @@ def test_a_killed_run_resumes_to_the_same_weights(tmp_path, capsys):
     deadline = time.monotonic() + 120
     while not (killed / "checkpoint.safetensors").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
+    process.kill()  # the trainer alone: its workers must end by themselves
     process.wait()
+    while _group_lives(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _group_lives(process.pid)
     with safetensors.safe_open(killed / "checkpoint.safetensors", framework="pt") as file:
         assert 1 <= int(file.metadata()["step"]) < 40, "the kill came too late to show anything"
     capsys.readouterr()
     assert main(["train", str(config), "--out", str(killed), "--resume"]) == 0
     assert "resuming at step" in capsys.readouterr().out
+    for name in ("progress.csv", "validation.csv"):
+        rows = [list(csv.DictReader((folder / name).open())) for folder in (tmp_path / "alone", killed)]
+        assert [row["step"] for row in rows[0]] == [row["step"] for row in rows[1]]
+        assert [row.get("median_km") for row in rows[0]] == [row.get("median_km") for row in rows[1]]
     alone, resumed = weights(tmp_path / "alone"), weights(killed)
     assert alone.keys() == resumed.keys()
     assert [name for name in alone if not torch.equal(alone[name], resumed[name])] == []
@@ -136,6 +153,12 @@ def test_one_command_builds_model_and_card(tmp_path, capsys):
         ('targets = "one-hot"', 'targets = "soft"', "expected one of one-hot, distance"),
         ("batch_size = 8", "batch_size = 1", "batch_size must be at least 2"),
         ("image_size = 16", "image_size = 18", "multiple of the reduction"),
+        ("log_every_steps = 2", "log_every_steps = 0", "must be at least 1"),
+        ("batch_size = 8", "batch_size = 8\nseed = -1", "seed must not be negative"),
+        ("texture_width = 360", "imagery = {natural-earth = 1.0}", "training imagery only"),
+        ("texture_width = 360", "distribution = {min_land = 2.0}", "min_land must be 0 to 1"),
+        ('imagery = ["etopo1"]', 'imagery = ["openuniverse"]', "training or validation imagery only"),
+        ("cells = 2", "cells = 17", "0 to 4, the cells of the grid"),
     ],
 )
 def test_a_wrong_configuration_is_one_line(tmp_path, old, new, message):
@@ -156,6 +179,66 @@ def test_a_run_is_not_overwritten_nor_resumed_with_another_configuration(tmp_pat
     assert "--resume goes on with it" in capsys.readouterr().err
     assert main(["train", str(config), "--out", str(run), "--resume"]) == 2
     assert "not the folder of a training run" in capsys.readouterr().err
+
+
+def test_resume_before_the_first_checkpoint_starts_at_the_beginning(tmp_path, capsys):
+    config, run = write_config(tmp_path, steps=1), tmp_path / "run"
+    assert main(["train", str(config), "--out", str(run), "--resume"]) == 0
+    assert "no checkpoint yet" in capsys.readouterr().out
+    config.write_text(config.read_text().replace("batch_size = 8", "batch_size = 9"))
+    assert main(["train", str(config), "--out", str(run), "--resume"]) == 2
+    assert "was trained with another batch_size" in capsys.readouterr().err
+
+
+def test_moments_keep_their_memory_layout_when_restored(tmp_path):
+    model = GeoCLIP.from_config(read_training_config(write_config(tmp_path)).model)
+    model.to(memory_format=torch.channels_last)
+    states = [TrainingState(model, torch.optim.AdamW(model.parameters()), CoordinateQueue(4), step) for step in (3, 0)]
+    pixels = torch.randn(2, 3, 16, 16).contiguous(memory_format=torch.channels_last)
+    model(pixels, torch.zeros(3, 2)).sum().backward()
+    states[0].optimizer.step()
+    save_checkpoint(tmp_path, states[0])
+    restore_checkpoint(tmp_path, states[1])
+    assert states[1].step == 3
+    for parameter, kept in states[0].optimizer.state.items():
+        for name in ("exp_avg", "exp_avg_sq"):
+            restored = states[1].optimizer.state[parameter][name]
+            assert torch.equal(restored, kept[name])
+            assert restored.stride() == kept[name].stride()
+
+
+def test_logits_and_losses_stay_float32_under_autocast(tmp_path):
+    model = GeoCLIP.from_config(read_training_config(write_config(tmp_path)).model)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert model(torch.randn(2, 3, 16, 16), torch.zeros(3, 2)).dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["export", "{tmp}", "-o", "{tmp}/model"], "not the folder of a training run"),
+        (["export", "{tmp}", "-o", "{tmp}/model", "--zoom", "2"], "--zoom must be 0.25 to 1"),
+        (["train", "{tmp}/none.toml"], "none.toml: no such file"),
+        (["train", "{tmp}/tiny.toml", "--out", "{tmp}/tiny.toml"], "cannot be made"),
+        (["orbit", "card", "orbit", "--imagery", "openuniverse"], "say so with --test"),
+        (["orbit", "render", "--out", "{tmp}/set", "--seed", "-1"], "seed must not be negative"),
+    ],
+)
+def test_wrong_commands_are_one_line(tmp_path, capsys, arguments, message):
+    write_config(tmp_path)
+    assert main([argument.format(tmp=tmp_path) for argument in arguments]) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+
+
+def test_without_torch_and_imagery_the_extra_is_named(tmp_path):
+    blocked = "import sys; sys.modules['torch'] = None; from earthclip.cli import main; sys.exit(main(sys.argv[1:]))"
+    for command in (["train", str(write_config(tmp_path))], ["export", str(tmp_path), "-o", str(tmp_path / "m")]):
+        done = subprocess.run([sys.executable, "-c", blocked, *command], capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert "earthclip[train]" in done.stderr
+        assert done.stderr.count("\n") == 1
 
 
 def test_schedules():

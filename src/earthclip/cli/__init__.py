@@ -102,6 +102,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(error.format_message())
     except EarthCLIPError as error:
         return _fail(str(error))
+    except OSError as error:  # what no room foresaw: a full disk, a file that vanished
+        return _fail(f"{error.filename or 'input or output'}: {error.strerror or error}")
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in _TRAIN_PACKAGES:
             raise

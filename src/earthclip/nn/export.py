@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import logging
 import warnings
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from earthclip.errors import OutputError
 from earthclip.files import atomic_write
 from earthclip.models.config import (
+    CONFIG,
     GALLERY,
     IMAGE_ENCODER,
     LOCATION_ENCODER,
@@ -92,6 +94,7 @@ def export_model(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be made ({error.strerror}); choose a folder you may write to") from error
+    (folder / CONFIG).unlink(missing_ok=True)  # written again last: a kill leaves nothing that loads
     exported = copy.deepcopy(model).float().eval()
     _fold_norms(exported)
     if half:
@@ -130,6 +133,8 @@ def _round_weights(model: nn.Module) -> None:
 
 def _export(module: nn.Module, example: Tensor, given: str, result: str, path: Path) -> None:
     module.eval()
+    # It would say four times a graph that torchvision, which nothing here uses, is not installed.
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # the exporter warns of its own deprecated internals
         program = torch.onnx.export(

@@ -56,6 +56,14 @@ class GeoCLIP(nn.Module):
         """exp(logit_scale), bounded as in CLIP."""
         return self.logit_scale.clamp(max=_MAX_LOGIT_SCALE).exp()
 
+    def logits(self, images: Float[Tensor, "b d"], places: Float[Tensor, "n d"]) -> Float[Tensor, "b n"]:
+        """exp(logit_scale) times the cosines of unit embeddings.
+
+        Always in float32: bfloat16 would round logits to an eighth, which is what tells neighbouring places apart.
+        """
+        with torch.autocast(images.device.type, enabled=False):
+            return self.scale() * images.float() @ places.float().T
+
     def forward(self, pixels: Float[Tensor, "b 3 h w"], coordinates: Float[Tensor, "n 2"]) -> Float[Tensor, "b n"]:
-        """Logits: exp(logit_scale) times the cosine of every picture with every place."""
-        return self.scale() * self.encode_image(pixels) @ self.encode_location(coordinates).T
+        """Logits of every picture with every place; coordinates in degrees."""
+        return self.logits(self.encode_image(pixels), self.encode_location(coordinates))

@@ -86,7 +86,7 @@ class Cameras:
         along = np.einsum("nhwc,nhwc->nhw", rays, np.broadcast_to(position, rays.shape))
         above = np.sum(positions**2, axis=1).astype(np.float64) - 1
         discriminant = along**2 - squared * above.astype(np.float32)[:, None, None]
-        seen = discriminant > 0
+        seen = (discriminant > 0) & (along < 0)
         # above / (root - along) is the near root without the cancellation of (-along - root) / squared
         reach = above.astype(np.float32)[:, None, None] / (np.sqrt(np.maximum(discriminant, 0)) - along)
         return position + reach[..., None] * rays, seen

@@ -165,5 +165,5 @@ def _in_basemap(member: str, sha256: str) -> Path:
 def _checked(path: Path, sha256: str) -> Path:
     found = sha256_of(path)
     if found != sha256:
-        raise InputError(f"{path}: SHA-256 is {found[:12]}..., expected {sha256[:12]}...; remove it and fetch it again")
+        raise InputError(f"{path}: SHA-256 is {found[:12]}..., expected {sha256[:12]}...; remove it and get it again")
     return path

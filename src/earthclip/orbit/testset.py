@@ -20,6 +20,7 @@ from earthclip.orbit.views import ViewDistribution, render, sample_cameras
 MANIFEST = "manifest.csv"
 _COLUMNS = ("IMG_ID", "LAT", "LON", "HALF_WIDTH_KM", "FIELD_OF_VIEW_DEG", "TILT_DEG", "ROTATION_DEG", "SOURCE")
 _AT_ONCE = 16
+_TAG = 20_261_122  # keeps test cameras apart from those a training run of the same seed draws
 
 
 def test_cameras(n: int, seed: int, half_width_km: tuple[float, float] | None = None) -> Cameras:
@@ -27,7 +28,7 @@ def test_cameras(n: int, seed: int, half_width_km: tuple[float, float] | None = 
     distribution = ViewDistribution()
     if half_width_km is not None:
         distribution = replace(distribution, half_width_km=half_width_km)
-    return sample_cameras(n, land_mask(), np.random.default_rng(seed), distribution)
+    return sample_cameras(n, land_mask(), np.random.default_rng([_TAG, seed]), distribution)
 
 
 def pictures(cameras: Cameras, texture: Texture, size: int) -> list[Image.Image]:
@@ -44,7 +45,7 @@ def write_test_set(
     Raises InputError for impossible numbers or unknown imagery, OutputError when the folder holds a test set already
     and ``force`` is false, or cannot be written.
     """
-    _check(n, size, half_width_km)
+    _check(n, size, seed, half_width_km)
     manifest = folder / MANIFEST
     if not force:
         refuse_existing(manifest)
@@ -54,6 +55,10 @@ def write_test_set(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be made ({error.strerror}); choose a folder you may write to") from error
+    if force:
+        manifest.unlink(missing_ok=True)  # an old one must not describe new pictures, should this be killed
+        for old in folder.glob(f"{source}_?????.png"):
+            old.unlink()
     names = [f"{source}_{index:05d}.png" for index in range(n)]
     for start in range(0, n, _AT_ONCE):
         chosen = np.arange(start, min(start + _AT_ONCE, n))
@@ -75,11 +80,13 @@ def _manifest(cameras: Cameras, names: list[str], source: str) -> str:
     return text.getvalue()
 
 
-def _check(n: int, size: int, half_width_km: tuple[float, float]) -> None:
+def _check(n: int, size: int, seed: int, half_width_km: tuple[float, float]) -> None:
     if n < 1:
         raise InputError(f"the number of views must be at least 1, found {n}")
     if not 16 <= size <= 4096:
         raise InputError(f"the size of the pictures must be 16 to 4096 pixels, found {size}")
+    if seed < 0:
+        raise InputError(f"the seed must not be negative, found {seed}")
     low, high = half_width_km
     if not 1 <= low <= high <= 5000:
         raise InputError(f"half-widths must rise within 1 to 5000 km, found {low:g} to {high:g}")

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
+from earthclip.errors import ConfigError, InputError
 from earthclip.geo.geodesy import EARTH_RADIUS_KM, from_unit_vectors, unit_vectors
 from earthclip.orbit.camera import Cameras
 from earthclip.orbit.texture import Texture
 
 _LAND_PROBE = 12  # a view's land share is judged on this many pixels across
+_MAX_TRIES = 1000  # rounds of drawing cameras before it is sure that there are none to be had
 _CHUNK_VIEWS = 8  # views rendered together: small enough for the cache, large enough to hide numpy's call costs
 
 
@@ -29,6 +31,20 @@ class ViewDistribution:
     tilt_deg: tuple[float, float] = (0.0, 30.0)
     min_land: float = 0.35  # share of the picture; the point at its centre is always land
 
+    def __post_init__(self) -> None:
+        bounds = {
+            "latitude_deg": (-90, 90),
+            "half_width_km": (1, 5000),
+            "field_of_view_deg": (1, 120),
+            "tilt_deg": (0, 60),
+        }
+        for name, (least, most) in bounds.items():
+            low, high = getattr(self, name)
+            if not least <= low <= high <= most:
+                raise ConfigError(f"{name} must rise within {least} to {most}, found {low:g} to {high:g}")
+        if not 0 <= self.min_land <= 1:
+            raise ConfigError(f"min_land must be 0 to 1, found {self.min_land:g}")
+
 
 class LandMask:
     """Land (1) or water (0) on a fine equirectangular grid, looked up at the nearest cell."""
@@ -41,7 +57,7 @@ class LandMask:
         height, width = self._land.shape
         column = ((np.arctan2(ground[..., 1], ground[..., 0]) / (2 * np.pi) + 0.5) * width).astype(np.int64)
         row = ((0.5 - np.arcsin(np.clip(ground[..., 2], -1, 1)) / np.pi) * height).astype(np.int64)
-        found: np.ndarray = self._land[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)]
+        found: np.ndarray = self._land[np.clip(row, 0, height - 1), column % width]
         return found
 
 
@@ -51,8 +67,13 @@ def sample_cameras(
     """Draw n cameras: uniform over the land of the latitude band among views with enough land, any rotation."""
     wanted = distribution or ViewDistribution()
     kept: list[Cameras] = []
-    missing = n
+    missing, tries = n, 0
     while missing > 0:
+        tries += 1
+        if tries > _MAX_TRIES:
+            raise InputError(
+                f"found {n - missing} of {n} views with {wanted.min_land:.0%} land; widen the distribution"
+            )
         cameras = _draw(max(4 * missing, 64), rng, wanted)
         # The target's own vector, not a rounded pixel: the centre must be on land exactly.
         cameras = cameras.take(land.at(unit_vectors(cameras.targets)))

@@ -51,7 +51,7 @@ def restore_checkpoint(folder: Path, state: TrainingState) -> None:
     try:
         state.model.load_state_dict(parts["model"])
         state.queue.restore(parts["queue"])
-    except RuntimeError as error:
+    except (RuntimeError, KeyError) as error:
         raise InputError(f"{path}: does not fit this configuration; resume with the one it was made with") from error
     moments: dict[int, dict[str, Tensor]] = {}
     for key, tensor in parts["optimizer"].items():
@@ -59,6 +59,10 @@ def restore_checkpoint(folder: Path, state: TrainingState) -> None:
         moments.setdefault(int(index), {})[name] = tensor
     groups = state.optimizer.state_dict()["param_groups"]
     state.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+    for parameter, kept in state.optimizer.state.items():
+        for name in ("exp_avg", "exp_avg_sq"):
+            # In the parameter's own memory layout, as an uninterrupted run has them: the same kernels, the same bits.
+            kept[name] = torch.empty_like(parameter).copy_(kept[name])
 
 
 def load_trained(folder: Path) -> tuple[TrainingConfig, dict[str, Tensor], int]:
@@ -90,10 +94,10 @@ def _read(path: Path) -> tuple[dict[str, Tensor], int]:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-            return tensors, int(file.metadata()["step"])
+            return tensors, int((file.metadata() or {})["step"])
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such checkpoint; train first, or name the run's folder") from error
-    except (OSError, safetensors.SafetensorError) as error:
+    except (OSError, KeyError, safetensors.SafetensorError) as error:
         raise InputError(f"{path}: damaged checkpoint ({error})") from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,20 +11,8 @@ from typing import Literal
 from earthclip.configuration import from_mapping
 from earthclip.errors import ConfigError
 from earthclip.nn.geoclip import GeoCLIPConfig
-from earthclip.orbit.views import ViewDistribution
-
-
-@dataclass(frozen=True)
-class ViewsConfig:
-    """Rendered views of the Earth from above, each made anew."""
-
-    distribution: ViewDistribution = field(default_factory=ViewDistribution)
-    imagery: dict[str, float] = field(default_factory=lambda: {"bmng": 0.5, "shadedrelief": 0.3, "etopo1": 0.2})
-    texture_width: int = 5400  # pixels around the equator; smaller takes less memory
-    blend: float = 0.25  # share of views that mix two of the pictures
-    clean: float = 0.15  # share of views left undisturbed
-    augmentation: float = 1.0  # strength of the disturbances; 0 turns them off
-    workers: int = 1  # processes that render ahead of the training
+from earthclip.orbit.imagery import IMAGERY
+from earthclip.orbit.sampler import ViewsConfig
 
 
 @dataclass(frozen=True)
@@ -102,19 +91,35 @@ def read_training_config(path: Path) -> TrainingConfig:
 
 def check_training_config(config: TrainingConfig, where: str) -> TrainingConfig:
     """The values that types alone cannot check; ConfigError says which is wrong."""
-    image = config.model.image
+    image, views, validation = config.model.image, config.views, config.validation
     reduction = 2 ** (1 + len(image.channels))
+    roles = {name: item.role for name, item in IMAGERY.items()}
+    trained_on = [name for name, share in views.imagery.items() if share > 0]
+    intervals = (config.log_every_steps, config.checkpoint_every_steps, validation.every_steps)
     checks = {
+        "name must be a plain word": re.fullmatch(r"[\w.-]+", config.name) is not None,
         "steps must be at least 1": config.steps >= 1,
         "batch_size must be at least 2": config.batch_size >= 2,
+        "seed must not be negative": config.seed >= 0,
+        "threads must not be negative": config.threads >= 0,
+        "log_every_steps, checkpoint_every_steps and validation.every_steps must be at least 1": min(intervals) >= 1,
+        "optimizer.step_every must be at least 1": config.optimizer.step_every >= 1,
+        "optimizer.learning_rate must be above 0": config.optimizer.learning_rate > 0,
         "queue.size must not be negative": config.queue.size >= 0,
         "model.image.channels and blocks must be of equal length": len(image.channels) == len(image.blocks),
         "model.image.image_size must be a multiple of the reduction": image.image_size % reduction == 0,
-        "views.imagery needs at least one picture with a positive share": any(
-            share > 0 for share in config.views.imagery.values()
-        ),
-        "views.workers must be at least 1": config.views.workers >= 1,
+        f"loss.cells must be 0 to {image.grid**2}, the cells of the grid": 0 <= config.loss.cells <= image.grid**2,
         "loss.tau_start_km and tau_end_km must be positive": min(config.loss.tau_start_km, config.loss.tau_end_km) > 0,
+        "views.imagery needs at least one picture with a positive share": len(trained_on) > 0,
+        "views.imagery may name training imagery only; see earthclip orbit imagery": all(
+            roles.get(name) == "training" for name in views.imagery
+        ),
+        "views.workers must be at least 1": views.workers >= 1,
+        "validation.imagery may name training or validation imagery only; see earthclip orbit imagery": all(
+            roles.get(name) in ("training", "validation") for name in validation.imagery
+        ),
+        "validation.views must be at least 1": validation.views >= 1,
+        "validation.spacing_km must be 5 to 2000": 5 <= validation.spacing_km <= 2000,
     }
     for message, holds in checks.items():
         if not holds:

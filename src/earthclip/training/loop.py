@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from earthclip.errors import InputError
+from earthclip.errors import InputError, OutputError
 from earthclip.nn.geoclip import GeoCLIP
 from earthclip.training.checkpoint import (
     CHECKPOINT,
@@ -37,7 +38,7 @@ def train(config: TrainingConfig, folder: Path, *, resume: bool = False, say: Ca
     With ``resume``, goes on from the folder's checkpoint. Raises InputError when the folder holds a run already, or
     holds another configuration's.
     """
-    _prepare_folder(config, folder, resume)
+    resume = _prepare_folder(config, folder, resume, say)
     if config.threads:
         torch.set_num_threads(config.threads)
     model = GeoCLIP.from_config(config.model, config.seed).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -52,35 +53,38 @@ def train(config: TrainingConfig, folder: Path, *, resume: bool = False, say: Ca
     progress = Progress(folder, config, state.step, say)
     model.train()
     image = config.model.image
-    for batch in batches(
-        config.views,
-        config.batch_size,
-        image.image_size,
-        config.model.image.grid,
-        config.seed,
-        state.step,
-        config.steps,
-    ):
-        rate = learning_rate(config.optimizer, state.step, config.steps)
-        for group in state.optimizer.param_groups:
-            group["lr"] = rate
-        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + state.step)
-        with torch.autocast("cpu", precision, enabled=precision != torch.float32):
-            loss = batch_loss(model, state.queue, batch, config, state.step, generator)
-        if not math.isfinite(loss.item()):
-            raise InputError(f"the loss became {loss.item()} at step {state.step}; lower learning_rate, or resume")
-        state.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        if config.optimizer.clip_norm:
-            torch.nn.utils.clip_grad_norm_(model.parameters(), config.optimizer.clip_norm)
-        state.optimizer.step()
-        state.queue.push(torch.from_numpy(batch.coordinates))
-        state.step += 1
-        progress.step(state.step, loss.item(), rate)
-        if state.step % config.validation.every_steps == 0 or state.step == config.steps:
-            progress.validated(state.step, validation(model))
-        if state.step % config.checkpoint_every_steps == 0 or state.step == config.steps:
-            save_checkpoint(folder, state)
+    samples = batches(
+        config.views, config.batch_size, image.image_size, image.grid, config.seed, state.step, config.steps
+    )
+    try:
+        for batch in samples:
+            rate = learning_rate(config.optimizer, state.step, config.steps)
+            for group in state.optimizer.param_groups:
+                group["lr"] = rate
+            generator = torch.Generator().manual_seed(config.seed * 1_000_003 + state.step)
+            with torch.autocast("cpu", precision, enabled=precision != torch.float32):
+                loss = batch_loss(model, state.queue, batch, config, state.step, generator)
+            if not math.isfinite(loss.item()):
+                advice = "lower learning_rate or set clip_norm, and start anew"
+                raise InputError(f"the loss became {loss.item()} at step {state.step}; {advice}")
+            state.optimizer.zero_grad(set_to_none=True)
+            torch.autograd.backward(loss)
+            if config.optimizer.clip_norm:
+                torch.nn.utils.clip_grad_norm_(model.parameters(), config.optimizer.clip_norm)
+            state.optimizer.step()
+            state.queue.push(torch.from_numpy(batch.coordinates))
+            state.step += 1
+            progress.step(state.step, loss.item(), rate)
+            last = state.step == config.steps
+            if state.step % config.checkpoint_every_steps == 0 or last:
+                save_checkpoint(folder, state)
+            if state.step % config.validation.every_steps == 0 or last:
+                progress.validate(state.step, lambda: validation(model))
+    except KeyboardInterrupt:
+        say(f"stopped; --resume goes on from the last checkpoint in {folder}")
+        raise
+    finally:
+        samples.close()
     say(f"done: {folder / CHECKPOINT}")
 
 
@@ -113,12 +117,22 @@ def _name(precision: torch.dtype) -> str:
     return str(precision).removeprefix("torch.")
 
 
-def _prepare_folder(config: TrainingConfig, folder: Path, resume: bool) -> None:
-    if resume:
-        if read_run_config(folder) != config:
-            raise InputError(f"{folder}: was trained with another configuration; resume with that one, or start anew")
-        return
-    if (folder / CHECKPOINT).exists():
+def _prepare_folder(config: TrainingConfig, folder: Path, resume: bool, say: Callable[[str], None]) -> bool:
+    """Make the run's folder or check that it is this run's; whether there is a checkpoint to go on from."""
+    started = (folder / CHECKPOINT).exists()
+    if started and not resume:
         raise InputError(f"{folder}: holds a training run already; --resume goes on with it, or choose another folder")
-    folder.mkdir(parents=True, exist_ok=True)
+    if started or (resume and folder.exists()):
+        kept = read_run_config(folder)
+        if changed := [f.name for f in fields(config) if getattr(kept, f.name) != getattr(config, f.name)]:
+            raise InputError(
+                f"{folder}: was trained with another {', '.join(changed)}; resume with that, or start anew"
+            )
+    if resume and not started:
+        say("no checkpoint yet; starting at step 0")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be made ({error.strerror}); choose a folder you may write to") from error
     write_run_config(folder, config)
+    return started

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-_EARTH_RADIUS_KM = 6371.0088
+from earthclip.geo.geodesy import EARTH_RADIUS_KM
 
 
 def one_hot_loss(logits: Float[Tensor, "b n"]) -> Float[Tensor, ""]:
@@ -22,8 +22,8 @@ def distance_loss(
 
     ``truths`` and ``places`` in degrees. The smoothing is PIGEON's (Haas et al., 2024), over places, not cells.
     """
-    targets = torch.softmax(-_distances_km(truths, places) / tau_km, dim=1).to(logits.dtype)
-    return F.cross_entropy(logits, targets)
+    targets = torch.softmax(-_distances_km(truths, places) / tau_km, dim=1).float()
+    return F.cross_entropy(logits.float(), targets)
 
 
 def cell_loss(
@@ -49,4 +49,4 @@ def _distances_km(a: Float[Tensor, "b 2"], b: Float[Tensor, "n 2"]) -> Float[Ten
     rise = torch.sin((first[:, None, 0] - second[None, :, 0]) / 2) ** 2
     turn = torch.sin((first[:, None, 1] - second[None, :, 1]) / 2) ** 2
     haversine = rise + torch.cos(first[:, None, 0]) * torch.cos(second[None, :, 0]) * turn
-    return 2 * _EARTH_RADIUS_KM * torch.asin(haversine.clamp(0, 1).sqrt())
+    return 2 * EARTH_RADIUS_KM * torch.asin(haversine.clamp(0, 1).sqrt())

@@ -10,11 +10,11 @@ from torch.nn import functional as F
 from earthclip.errors import ConfigError
 from earthclip.nn.geoclip import GeoCLIP
 from earthclip.nn.image_encoder import CompactEncoder
+from earthclip.orbit.sampler import Batch
 from earthclip.training.config import TrainingConfig
 from earthclip.training.losses import annealed_tau_km, cell_loss, distance_loss, one_hot_loss
 from earthclip.training.pixels import to_tensor
 from earthclip.training.queue import CoordinateQueue, add_noise
-from earthclip.training.samples import Batch
 
 
 def batch_loss(
@@ -44,9 +44,11 @@ def batch_loss(
     # One pass for all places: the shared candidates first, then each chosen cell's own.
     embeddings = model.encode_location(torch.cat([places, cell_places]).float())
     shared, own = embeddings[: len(places)], embeddings[len(places) :]
-    logits = model.scale() * F.normalize(whole.float(), dim=1) @ shared.T
+    logits = model.logits(F.normalize(whole.float(), dim=1), shared)
     picked = F.normalize(cells.flatten(0, 1)[chosen].float(), dim=1)
-    return _picture_loss(logits, truths, places, step, config) + cell_loss(picked, own, shared, model.scale())
+    with torch.autocast("cpu", enabled=False):
+        cells_loss = cell_loss(picked, own, shared, model.scale())
+    return _picture_loss(logits, truths, places, step, config) + cells_loss
 
 
 def _picture_loss(

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import csv
+import io
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from earthclip.errors import OutputError
+from earthclip.files import atomic_write
 from earthclip.metrics import Report
 from earthclip.training.config import TrainingConfig
 
-_COLUMNS = ("step", "loss", "learning_rate", "samples_per_s")
-_VALIDATION_COLUMNS = ("step", "imagery", "within_25_km", "within_200_km", "within_750_km", "median_km")
+PROGRESS = ("step", "loss", "learning_rate", "samples_per_s")
+VALIDATION = ("step", "imagery", "within_25_km", "within_200_km", "within_750_km", "median_km")
 
 
 class Progress:
-    """Says and writes down a line every so many steps."""
+    """Says and writes down a line every so many steps; rows of a killed run beyond ``first_step`` are dropped."""
 
     def __init__(self, folder: Path, config: TrainingConfig, first_step: int, say: Callable[[str], None]) -> None:
         self._folder, self._config, self._say = folder, config, say
         self._losses: list[float] = []
         self._since, self._since_step = time.monotonic(), first_step
+        for name, columns in (("progress.csv", PROGRESS), ("validation.csv", VALIDATION)):
+            _keep_rows(folder / name, columns, first_step)
 
     def step(self, step: int, loss: float, learning_rate: float) -> None:
         """Count a finished step."""
@@ -36,28 +41,41 @@ class Progress:
             f"step {step:6d}/{self._config.steps}  loss {mean:.4f}  lr {learning_rate:.2e}  "
             f"{rate:.0f} samples/s  {left} left"
         )
-        self._append("progress.csv", _COLUMNS, (step, round(mean, 5), learning_rate, round(rate, 1)))
+        self._append("progress.csv", (step, round(mean, 5), learning_rate, round(rate, 1)))
         self._losses, self._since, self._since_step = [], now, step
 
-    def validated(self, step: int, reports: dict[str, Report]) -> None:
-        """Say and keep the accuracies of a validation."""
+    def validate(self, step: int, validation: Callable[[], dict[str, Report]]) -> None:
+        """Run a validation, say and keep its accuracies, and leave its time out of the rate."""
         started = time.monotonic()
-        for name, report in reports.items():
+        for name, report in validation().items():
             shares = [report.accuracy[key] for key in ("25", "200", "750")]
             text = " / ".join(f"{100 * share:.1f}" for share in shares)
             self._say(f"  {name}: within 25/200/750 km {text} %, median {report.median_km:.0f} km")
             row = (step, name, *(round(share, 4) for share in shares), round(report.median_km, 1))
-            self._append("validation.csv", _VALIDATION_COLUMNS, row)
+            self._append("validation.csv", row)
         self._since += time.monotonic() - started
 
-    def _append(self, name: str, columns: tuple[str, ...], row: tuple[object, ...]) -> None:
+    def _append(self, name: str, row: tuple[object, ...]) -> None:
         path = self._folder / name
-        new = not path.exists()
-        with path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            if new:
-                writer.writerow(columns)
-            writer.writerow(row)
+        try:
+            with path.open("a", newline="", encoding="utf-8") as file:
+                csv.writer(file).writerow(row)
+        except OSError as error:
+            raise OutputError(f"{path}: writing failed ({error.strerror}); make room, then --resume") from error
+
+
+def _keep_rows(path: Path, columns: tuple[str, ...], last_step: int) -> None:
+    """Start the file anew with the whole rows that stand in it up to ``last_step``."""
+    kept = io.StringIO(newline="")
+    writer = csv.writer(kept)
+    writer.writerow(columns)
+    if path.exists():
+        with path.open(newline="", encoding="utf-8") as file:
+            for row in csv.reader(file):
+                if len(row) == len(columns) and row[0].isdecimal() and int(row[0]) <= last_step:
+                    writer.writerow(row)
+    with atomic_write(path, overwrite=True) as out:
+        out.write(kept.getvalue().encode())
 
 
 def _clock(seconds: float) -> str:

