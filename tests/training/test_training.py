@@ -77,6 +77,11 @@ def _group_lives(group: int) -> bool:
     return True
 
 
+def column_of(path: Path, column: str) -> list[str]:
+    with path.open(newline="") as file:
+        return [row[column] for row in csv.DictReader(file)]
+
+
 def weights(run: Path) -> dict[str, torch.Tensor]:
     return safetensors.torch.load_file(run / "checkpoint.safetensors")
 
@@ -101,10 +106,8 @@ def test_a_killed_run_resumes_to_the_same_weights(tmp_path, capsys):
     capsys.readouterr()
     assert main(["train", str(config), "--out", str(killed), "--resume"]) == 0
     assert "resuming at step" in capsys.readouterr().out
-    for name in ("progress.csv", "validation.csv"):
-        rows = [list(csv.DictReader((folder / name).open())) for folder in (tmp_path / "alone", killed)]
-        assert [row["step"] for row in rows[0]] == [row["step"] for row in rows[1]]
-        assert [row.get("median_km") for row in rows[0]] == [row.get("median_km") for row in rows[1]]
+    for name, column in (("progress.csv", "step"), ("validation.csv", "median_km")):
+        assert column_of(killed / name, column) == column_of(tmp_path / "alone" / name, column)
     alone, resumed = weights(tmp_path / "alone"), weights(killed)
     assert alone.keys() == resumed.keys()
     assert [name for name in alone if not torch.equal(alone[name], resumed[name])] == []
@@ -118,8 +121,7 @@ def test_train_export_locate(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "samples/s" in said
     assert "within 25/200/750 km" in said
-    with (run / "progress.csv").open() as file:
-        assert [row["step"] for row in csv.DictReader(file)] == ["2", "4", "6"]
+    assert column_of(run / "progress.csv", "step") == ["2", "4", "6"]
     assert main(["export", str(run), "-o", str(folder), "--spacing-km", "900"]) == 0
     assert main(["orbit", "render", "--out", str(tmp_path / "set"), "-n", "2", "--size", "32"]) == 0
     capsys.readouterr()
