@@ -31,7 +31,7 @@ class KnownModel:
 _KNOWN = {
     model.name: model
     for model in (
-        KnownModel("orbit", "pictures of the Earth from above, 300-3000 km across", "MIT", built_in=True),
+        KnownModel("orbit", "pictures of the Earth from above, 400-3000 km across", "MIT", built_in=True),
         KnownModel("geoclip", "photos taken on the ground (Vivanco Cepeda et al., NeurIPS 2023)", "MIT"),
     )
 }
