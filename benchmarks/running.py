@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PICTURE = ROOT / "examples" / "great-lakes.jpg"
+PICTURE = ROOT / "examples" / "red-sea.jpg"
 TOOLS = ("pip", "setuptools")  # of the environment, not of the install
 
 

@@ -12,7 +12,7 @@ import earthclip
 from earthclip.orbit.imagery import imagery_path
 
 ROOT = Path(__file__).parent.parent
-PICTURE, TRUTH = ROOT / "examples" / "great-lakes.jpg", (45.0, -84.6)
+PICTURE, TRUTH = ROOT / "examples" / "red-sea.jpg", (27.9, 33.9)
 WIDTH, HEIGHT = 1040, 520
 
 
