@@ -17,6 +17,8 @@ _FILTERS = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 
+_LONGEST_SHAPE = 100  # longer side over shorter, up to which the whole picture is resized
+
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -49,16 +51,15 @@ def resize_and_crop(image: Image.Image, size: int, interpolation: str = "bicubic
     """The centre ``size`` x ``size`` of ``image`` after its shortest side became ``size`` pixels.
 
     The longer side becomes ``floor(size * longer / shorter)`` and the crop starts at ``floor((longer - size) / 2)``,
-    as in CLIP's own processor. Only the cropped part is computed, so that a 1 x 60,000 strip costs no more than a
-    square; it equals resizing first, but for which of its two passes, rounded to 8 bits each, Pillow takes first.
+    as in CLIP's own processor. Beyond 100 times as long as wide, only the cropped part is computed, so that a 60,000 x 1
+    strip takes no more memory than a photo; Pillow's rounding then may differ by 2 levels from resizing first.
     """
     shorter = min(image.size)
-    box_start, box_end = [], []
-    for length in image.size:
-        resized = size * length // shorter
-        offset = (resized - size) // 2
-        scale = length / resized
-        box_start.append(offset * scale)
-        box_end.append(min((offset + size) * scale, float(length)))
-    box = (box_start[0], box_start[1], box_end[0], box_end[1])
-    return image.resize((size, size), _FILTERS[interpolation], box=box)
+    resized = (size * image.width // shorter, size * image.height // shorter)
+    left, top = (resized[0] - size) // 2, (resized[1] - size) // 2
+    kind = _FILTERS[interpolation]
+    if max(image.size) <= _LONGEST_SHAPE * shorter:
+        return image.resize(resized, kind).crop((left, top, left + size, top + size))
+    across, down = image.width / resized[0], image.height / resized[1]
+    right, bottom = min((left + size) * across, image.width), min((top + size) * down, image.height)
+    return image.resize((size, size), kind, box=(left * across, top * down, right, bottom))
