@@ -51,8 +51,8 @@ def resize_and_crop(image: Image.Image, size: int, interpolation: str = "bicubic
     """The centre ``size`` x ``size`` of ``image`` after its shortest side became ``size`` pixels.
 
     The longer side becomes ``floor(size * longer / shorter)`` and the crop starts at ``floor((longer - size) / 2)``,
-    as in CLIP's own processor. Beyond 100 times as long as wide, only the cropped part is computed, so that a 60,000 x 1
-    strip takes no more memory than a photo; Pillow's rounding then may differ by 2 levels from resizing first.
+    as in CLIP's own processor. Beyond 100 times as long as wide, only the cropped part is computed, so that a strip of
+    60,000 x 1 takes no more memory than a photo; Pillow may then round 2 levels away from resizing first.
     """
     shorter = min(image.size)
     resized = (size * image.width // shorter, size * image.height // shorter)
