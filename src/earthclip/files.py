@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,6 +42,36 @@ def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[IO[bytes]]:
         raise
 
 
+@contextlib.contextmanager
+def staging_folder(path: Path) -> Iterator[Path]:
+    """An empty folder that takes the place of ``path``, and of what stands there, when the block ends well.
+
+    Raises OutputError when the folder around ``path`` cannot be written. What killed processes left is removed.
+    """
+    staging = path.parent / f".{path.name}.{os.getpid()}.part"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for left in path.parent.glob(f".{path.name}.*.part"):
+            if left == staging or not _runs(left.name.split(".")[-2]):
+                shutil.rmtree(left)
+        staging.mkdir()
+    except OSError as error:
+        raise OutputError(f"{path}: cannot write there ({error.strerror}); choose a folder you may write to") from error
+    try:
+        yield staging
+        former = staging.with_suffix(".former.part")
+        if path.exists():
+            path.rename(former)
+        staging.rename(path)
+        shutil.rmtree(former, ignore_errors=True)
+    except OSError as error:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise OutputError(f"{error.filename or path}: writing failed ({error.strerror})") from error
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+
+
 def refuse_existing(path: Path) -> None:
     """Raise OutputError when something stands at ``path`` already, before any work is done for it."""
     if path.exists():
@@ -51,6 +82,16 @@ def sha256_of(path: Path) -> str:
     """Hexadecimal SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _runs(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except OSError:
+        return True  # another user's
+    return True
 
 
 def _umask() -> int:

@@ -1,4 +1,4 @@
-"""The front door: ``load(source)`` gives a Locator, which tells where pictures were taken.
+"""The front door: ``load(source)`` gives a Locator, which tells where pictures were taken and words are true.
 
 A Locator may be shared between threads; its encoders are loaded when first needed, and nothing is ever downloaded
 by making one.
@@ -10,6 +10,7 @@ import itertools
 import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias, overload
 
@@ -20,18 +21,27 @@ from PIL import Image
 from earthclip.errors import InputError
 from earthclip.gallery import Gallery, open_gallery
 from earthclip.geo.geodesy import check_coordinates
-from earthclip.models.config import IMAGE_ENCODER, LOCATION_ENCODER, LOCATION_PHASES, ModelConfig
+from earthclip.models.config import (
+    IMAGE_ENCODER,
+    LOCATION_ENCODER,
+    LOCATION_PHASES,
+    TEXT_ENCODER,
+    TOKENIZER,
+    ModelConfig,
+)
 from earthclip.models.folder import ModelFolder
 from earthclip.models.sources import resolve
 from earthclip.posterior import Posterior, check_top_k
 from earthclip.prediction import Failure, Prediction
 from earthclip.runtime.decode import as_rgb, decode
 from earthclip.runtime.encoders import Encoder, LocationEncoder, Progress
-from earthclip.runtime.preprocess import Preprocessing, preprocess
+from earthclip.runtime.preprocess import Preprocessing
+from earthclip.runtime.tokens import Tokenizer
+from earthclip.runtime.views import view_pixels
 
 Picture: TypeAlias = str | os.PathLike[str] | Image.Image
 
-_Pixels: TypeAlias = Float32[np.ndarray, "3 h w"]
+_Pixels: TypeAlias = Float32[np.ndarray, "v 3 h w"]
 
 
 def load(source: str | Path = "orbit", progress: Progress | None = None) -> Locator:
@@ -51,6 +61,7 @@ class Locator:
         self._progress = progress
         self._lock = threading.RLock()
         self._image_encoder: Encoder | None = None
+        self._text_encoder: tuple[Tokenizer, Encoder] | None = None
         self._location_encoder: LocationEncoder | None = None
         self._gallery: Gallery | None = None
 
@@ -75,15 +86,32 @@ class Locator:
                 self._gallery = open_gallery(self.folder, self._open_location_encoder, self._progress)
             return self._gallery
 
-    def encode_image(self, pictures: Sequence[Picture], batch_size: int = 16) -> Float32[np.ndarray, "n d"]:
-        """Unit embeddings of pictures, in order. Raises InputError for the first that cannot be read."""
+    def encode_image(
+        self, pictures: Sequence[Picture], batch_size: int = 16, views: str = "none"
+    ) -> Float32[np.ndarray, "n d"]:
+        """Embeddings of pictures, in order; unit rows, or with ``views`` the mean of the views' unit rows.
+
+        Logits are linear in the embedding, so that mean gives the mean of the views' logits, as the paper takes it.
+        Raises InputError for the first picture that cannot be read.
+        """
         _check_list(pictures)
+        self._check_views(views)
         encoder, preprocessing = self._open_image_encoder()
         rows = [np.empty((0, self.config.embedding_size), np.float32)]
         for batch in _batches(enumerate(pictures), batch_size):
-            pixels = np.stack([_pixels(picture, index, preprocessing) for index, picture in batch])
-            rows.append(encoder.encode_image(pixels))
+            pixels = np.stack([_pixels(picture, index, preprocessing, views) for index, picture in batch])
+            rows.append(_encode_views(encoder, pixels))
         return np.concatenate(rows)
+
+    def encode_text(self, texts: Sequence[str]) -> Float32[np.ndarray, "n d"]:
+        """Unit embeddings of texts that describe a place, in order.
+
+        Raises InputError for a text without words, ModelError when the model has no words, and MissingExtraError
+        without the extra ``text``.
+        """
+        _check_list(texts)
+        tokenizer, encoder = self._open_text_encoder()
+        return encoder.encode(tokenizer(texts))
 
     def encode_location(
         self, coordinates: Num[np.ndarray, "n 2"] | Sequence[Sequence[float]]
@@ -93,12 +121,28 @@ class Locator:
 
     @overload
     def locate(
-        self, pictures: Iterable[Picture], top_k: int = ..., batch_size: int = ..., on_error: Literal["raise"] = ...
+        self,
+        pictures: Iterable[Picture],
+        top_k: int = ...,
+        batch_size: int = ...,
+        on_error: Literal["raise"] = ...,
+        *,
+        views: str = ...,
+        text: str | None = ...,
+        text_weight: float = ...,
     ) -> Iterator[Prediction]: ...
 
     @overload
     def locate(
-        self, pictures: Iterable[Picture], top_k: int = ..., batch_size: int = ..., *, on_error: Literal["yield"]
+        self,
+        pictures: Iterable[Picture],
+        top_k: int = ...,
+        batch_size: int = ...,
+        *,
+        on_error: Literal["yield"],
+        views: str = ...,
+        text: str | None = ...,
+        text_weight: float = ...,
     ) -> Iterator[Prediction | Failure]: ...
 
     def locate(
@@ -107,10 +151,16 @@ class Locator:
         top_k: int = 5,
         batch_size: int = 16,
         on_error: Literal["raise", "yield"] = "raise",
+        *,
+        views: str = "none",
+        text: str | None = None,
+        text_weight: float = 0.5,
     ) -> Iterator[Prediction | Failure]:
         """Where each picture was taken, in order, read ``batch_size`` at a time as the answers are asked for.
 
-        A picture that cannot be read raises InputError when its turn comes, or with ``on_error="yield"`` stands as a
+        ``views`` averages the logits over a picture and its mirror image ("flip") or ten crops ("ten-crop"); with
+        ``text``, logits are the mean of the picture's and the words', the latter weighted by ``text_weight``. A
+        picture that cannot be read raises InputError when its turn comes, or with ``on_error="yield"`` stands as a
         Failure in its place. Raises InputError at once for a ``top_k`` outside 1..places or one bare picture, and
         ModelError when the model lacks an encoder or a gallery.
         """
@@ -118,15 +168,26 @@ class Locator:
         check_top_k(top_k, len(self.folder.gallery_coordinates()))
         if batch_size < 1:
             raise InputError(f"batch_size is {batch_size}; expected at least 1")
+        if not 0 <= text_weight <= 1:
+            raise InputError(f"text_weight is {text_weight}; expected 0 (the picture alone) to 1 (the words alone)")
+        self._check_views(views)
         encoder, preprocessing = self._open_image_encoder()
-        return self._answers(pictures, top_k, batch_size, on_error == "raise", encoder, preprocessing)
+        words = None if text is None else text_weight * self.encode_text([text])
+        ask = _Question(top_k, views, text, words, 1 - text_weight if text is not None else 1.0)
+        return self._answers(pictures, batch_size, on_error == "raise", ask, encoder, preprocessing)
+
+    def locate_text(self, texts: Sequence[str], top_k: int = 5) -> list[Prediction]:
+        """Where each text is true: "snow-capped volcano over a rice paddy". Raises as ``encode_text`` and ``locate``."""
+        check_top_k(top_k, len(self.folder.gallery_coordinates()))
+        logits = self.gallery.logits(self.encode_text(texts), self.config.logit_scale)
+        return [self._prediction(None, row, top_k, text) for row, text in zip(logits, texts, strict=True)]
 
     def _answers(
         self,
         pictures: Iterable[Picture],
-        top_k: int,
         batch_size: int,
         raises: bool,
+        ask: _Question,
         encoder: Encoder,
         preprocessing: Preprocessing,
     ) -> Iterator[Prediction | Failure]:
@@ -134,30 +195,42 @@ class Locator:
             outcomes: list[_Pixels | InputError] = []
             for index, picture in batch:
                 try:
-                    outcomes.append(_pixels(picture, index, preprocessing))
+                    outcomes.append(_pixels(picture, index, preprocessing, ask.views))
                 except InputError as error:
                     outcomes.append(error)
                     if raises:
                         break
             readable = [outcome for outcome in outcomes if not isinstance(outcome, InputError)]
-            logits = self._logits(np.stack(readable), encoder) if readable else np.empty((0, 0), np.float32)
+            logits = self._logits(np.stack(readable), ask, encoder) if readable else np.empty((0, 0), np.float32)
             rows = iter(logits)
             for (_, picture), outcome in zip(batch, outcomes, strict=False):
                 path = os.fspath(picture) if isinstance(picture, str | os.PathLike) else None
                 if not isinstance(outcome, InputError):
-                    yield self._prediction(path, next(rows), top_k)
+                    yield self._prediction(path, next(rows), ask.top_k, ask.text)
                 elif raises:
                     raise outcome
                 else:
                     yield Failure(path, str(outcome))
 
-    def _logits(self, pixels: Float32[np.ndarray, "b 3 h w"], encoder: Encoder) -> Float32[np.ndarray, "b m"]:
-        return self.gallery.logits(encoder.encode_image(pixels), self.config.logit_scale)
+    def _logits(
+        self, pixels: Float32[np.ndarray, "b v 3 h w"], ask: _Question, encoder: Encoder
+    ) -> Float32[np.ndarray, "b m"]:
+        embeddings = _encode_views(encoder, pixels)
+        if ask.words is not None:
+            embeddings = np.float32(ask.picture_weight) * embeddings + ask.words
+        return self.gallery.logits(embeddings, self.config.logit_scale)
 
-    def _prediction(self, path: str | None, logits: Float32[np.ndarray, " m"], top_k: int) -> Prediction:
+    def _prediction(
+        self, path: str | None, logits: Float32[np.ndarray, " m"], top_k: int, text: str | None
+    ) -> Prediction:
         posterior = Posterior.from_logits(self.gallery.coordinates, logits, self.config.temperature)
         coordinates, probabilities = posterior.top_k(top_k)
-        return Prediction(path, self.name, coordinates, probabilities, posterior)
+        return Prediction(path, self.name, coordinates, probabilities, posterior, text)
+
+    def _check_views(self, views: str) -> None:
+        if views not in self.config.views:
+            known = ", ".join(self.config.views)
+            raise InputError(f"model '{self.name}' takes views {known}, found '{views}'; others show it other places")
 
     def _open_image_encoder(self) -> tuple[Encoder, Preprocessing]:
         with self._lock:
@@ -167,26 +240,52 @@ class Locator:
                 self._image_encoder = Encoder(path, self.config.embedding_size)
             return self._image_encoder, self.config.preprocessing
 
+    def _open_text_encoder(self) -> tuple[Tokenizer, Encoder]:
+        with self._lock:
+            if self._text_encoder is None:
+                path, words = self.folder.file(TEXT_ENCODER), self.config.words
+                assert words is not None  # open_folder has checked it
+                tokenizer = Tokenizer(self.folder.file(TOKENIZER), words.length, words.pad_id)
+                self._text_encoder = tokenizer, Encoder(path, self.config.embedding_size, "tokens")
+            return self._text_encoder
+
     def _open_location_encoder(self) -> LocationEncoder:
         with self._lock:
             if self._location_encoder is None:
-                phases, encoder = self.folder.file(LOCATION_PHASES), self.folder.file(LOCATION_ENCODER)
+                encoder = self.folder.file(LOCATION_ENCODER)
+                phases = self.folder.file(LOCATION_PHASES) if self.folder.has(LOCATION_PHASES) else None
                 self._location_encoder = LocationEncoder(phases, encoder, self.config.embedding_size)
             return self._location_encoder
 
 
-def _pixels(picture: object, index: int, preprocessing: Preprocessing) -> _Pixels:
+@dataclass(frozen=True, eq=False)
+class _Question:
+    top_k: int
+    views: str
+    text: str | None
+    words: Float32[np.ndarray, "1 d"] | None  # the text's embedding times its weight
+    picture_weight: float
+
+
+def _pixels(picture: object, index: int, preprocessing: Preprocessing, views: str) -> _Pixels:
     if isinstance(picture, Image.Image):
-        return preprocess(as_rgb(picture, f"picture {index}"), preprocessing)
+        return view_pixels(as_rgb(picture, f"picture {index}"), preprocessing, views)
     if isinstance(picture, str | os.PathLike):
-        return preprocess(decode(picture), preprocessing)
+        return view_pixels(decode(picture), preprocessing, views)
     found = type(picture).__name__
     raise InputError(f"picture {index}: expected a path or a PIL image, found {found}; see PIL.Image.fromarray")
 
 
+def _encode_views(encoder: Encoder, pixels: Float32[np.ndarray, "b v 3 h w"]) -> Float32[np.ndarray, "b d"]:
+    """The mean of each picture's unit embeddings, which is itself one where there is one view."""
+    pictures, views = pixels.shape[:2]
+    rows = encoder.encode(pixels.reshape(-1, *pixels.shape[2:]))
+    return rows.reshape(pictures, views, -1).mean(axis=1) if views > 1 else rows
+
+
 def _check_list(pictures: object) -> None:
     if isinstance(pictures, str | os.PathLike | Image.Image):
-        raise InputError(f"expected a list of pictures, found one ({str(pictures)[:80]}); write [picture]")
+        raise InputError(f"expected a list, found one ({str(pictures)[:80]}); put it in [brackets]")
 
 
 def _batches(items: Iterator[tuple[int, Picture]], size: int) -> Iterator[tuple[tuple[int, Picture], ...]]:

@@ -1,4 +1,4 @@
-"""What an answer is: a Prediction, or for a picture that could not be answered, a Failure."""
+"""What an answer is: a Prediction for a picture, words or both, or for a picture that failed, a Failure."""
 
 from __future__ import annotations
 
@@ -13,13 +13,20 @@ from earthclip.posterior import Posterior
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """Where a picture was taken: ``coordinates`` [k, 2] in degrees, best first, with ``probabilities`` [k]."""
+    """Where a picture was taken or words are true: ``coordinates`` [k, 2] in degrees, best first, with ``probabilities`` [k]."""
 
-    path: str | None  # None: the picture was given as an image
+    path: str | None  # None: the picture was given as an image, or there was none
     model: str
     coordinates: Float64[np.ndarray, "k 2"]
     probabilities: Float64[np.ndarray, " k"]
     posterior: Posterior | None = field(default=None, repr=False)
+    text: str | None = None  # the words that were located, alone or together with the picture
+
+    @property
+    def subject(self) -> str:
+        """What was located, for people to read: path, words, or both."""
+        words = f'"{self.text}"' if self.text is not None else None
+        return " + ".join(part for part in (self.path, words) if part) or "(image)"
 
     @property
     def latitude(self) -> float:
@@ -38,8 +45,13 @@ class Prediction:
             "type": "Feature",
             # GeoJSON is the one place outside outputs/ that puts longitude first (RFC 7946, section 3.1.1).
             "geometry": {"type": "Point", "coordinates": (self.longitude, self.latitude)},
-            "properties": {"path": self.path, "model": self.model, "probability": float(self.probabilities[0])},
+            "properties": self.asked | {"model": self.model, "probability": float(self.probabilities[0])},
         }
+
+    @property
+    def asked(self) -> dict[str, str | None]:
+        """What was asked about, under its names in JSON: ``path``, and ``text`` where there were words."""
+        return {"path": self.path} | ({"text": self.text} if self.text is not None else {})
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import struct
+import subprocess
+import sys
 import threading
 import warnings
 import zlib
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pillow_heif
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -25,6 +28,8 @@ QUADRANTS = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 0]]],
 
 
 def save(path: Path, image: Image.Image, **options: Any) -> Path:
+    if path.suffix == ".heic":
+        pillow_heif.register_heif_opener()  # Pillow itself cannot write it
     image.save(path, **options)
     return path
 
@@ -52,7 +57,7 @@ def test_the_content_counts_not_the_name(tmp_path: Path) -> None:
     assert np.array_equal(pixels(tmp_path / "a.jpg"), QUADRANTS)
 
 
-@pytest.mark.parametrize("suffix", ["jpg", "png", "tiff", "webp"])
+@pytest.mark.parametrize("suffix", ["jpg", "mpo", "png", "tiff", "webp", "avif", "heic"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_is_applied_once(tmp_path: Path, orientation: int, suffix: str) -> None:
     # What the camera stores so that the viewer, applying the tag, sees QUADRANTS.
@@ -69,9 +74,10 @@ def test_exif_orientation_is_applied_once(tmp_path: Path, orientation: int, suff
     stored = Image.fromarray(np.ascontiguousarray(undo))
     exif = Image.Exif()
     exif[0x0112] = orientation
-    faithful: dict[str, dict[str, Any]] = {"jpg": {"quality": 95}, "webp": {"lossless": True}}
+    good = {"quality": 95}
+    faithful: dict[str, dict[str, Any]] = {"jpg": good, "mpo": good, "avif": good, "webp": {"lossless": True}}
     options = faithful.get(suffix, {})
-    found = pixels(save(tmp_path / f"a.{suffix}", stored, exif=exif, **options))
+    found = pixels(save(tmp_path / f"a.{suffix}", stored, exif=exif.tobytes(), **options))
     assert found.shape == QUADRANTS.shape
     assert np.abs(found - QUADRANTS)[2:6, 4:8].max() < 12
     assert np.abs(found - QUADRANTS)[10:14, 16:20].max() < 12
@@ -88,6 +94,14 @@ def test_grey_palette_and_cmyk(tmp_path: Path) -> None:
     cmyk = Image.fromarray(QUADRANTS).convert("CMYK")
     found = pixels(save(tmp_path / "cmyk.jpg", cmyk, quality=95))
     assert np.abs(found - QUADRANTS)[2:6, 2:10].max() < 12
+
+
+def test_adobe_inverted_cmyk_comes_back_upright(tmp_path: Path) -> None:
+    path = save(tmp_path / "adobe.jpg", Image.fromarray(QUADRANTS).convert("CMYK"), quality=95)
+    assert b"\xff\xee\x00\x0eAdobe" in path.read_bytes()  # the marker of Photoshop's inverted inks
+    assert np.abs(pixels(path) - QUADRANTS)[2:6, 2:10].max() < 12
+    tiff = save(tmp_path / "press.tiff", Image.fromarray(QUADRANTS).convert("CMYK"))  # inks as they are
+    assert np.array_equal(pixels(tiff), QUADRANTS)
 
 
 def test_transparency_is_laid_on_white(tmp_path: Path) -> None:
@@ -121,6 +135,26 @@ def test_16_bit_colour_is_scaled_not_clipped(tmp_path: Path) -> None:
     assert np.abs(pixels(tmp_path / "a.png") - ramp / 257).max() <= 1
 
 
+def grey_tiff(path: Path, bits: int, photometric: int, data: bytes, width: int) -> Path:
+    short, long = 3, 4
+    tags = [(256, short, width), (257, short, 1), (258, short, bits), (259, short, 1), (262, short, photometric)]
+    tags += [(273, long, 8), (277, short, 1), (278, short, 1), (279, long, len(data))]
+    entries = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
+    data += bytes(len(data) % 2)
+    header = b"II*\0" + struct.pack("<I", 8 + len(data))
+    path.write_bytes(header + data + struct.pack("<H", len(tags)) + entries + bytes(4))
+    return path
+
+
+def test_grey_tiffs_of_12_bits_and_of_inverted_grey(tmp_path: Path) -> None:
+    twelve = grey_tiff(tmp_path / "twelve.tiff", 12, 1, bytes.fromhex("000800fff0640000"), 4)  # 0, 2048, 4095, 100
+    assert pixels(twelve)[0, :, 0].tolist() == [0, 128, 255, 6]
+    inverted = grey_tiff(tmp_path / "inverted.tiff", 16, 0, struct.pack("<3H", 0, 257, 65535), 3)
+    assert pixels(inverted)[0, :, 0].tolist() == [255, 254, 0]
+    assert pixels(grey_tiff(tmp_path / "eight.tiff", 8, 0, bytes([0, 1, 255, 0]), 3))[0, :, 0].tolist() == [255, 254, 0]
+    assert pixels(grey_tiff(tmp_path / "one.tiff", 1, 0, b"\x80\0", 2))[0, :, 0].tolist() == [0, 255]
+
+
 def test_floats_are_stretched_from_smallest_to_largest(tmp_path: Path) -> None:
     values = np.linspace(-3, 7, 16, dtype=np.float32).reshape(4, 4)
     found = pixels(save(tmp_path / "a.tiff", Image.fromarray(values)))
@@ -134,6 +168,53 @@ def test_one_pixel_and_first_frame(tmp_path: Path) -> None:
     frames = [Image.new("RGB", (4, 4), colour) for colour in ((255, 0, 0), (0, 255, 0))]
     path = save(tmp_path / "moving.gif", frames[0], save_all=True, append_images=frames[1:])
     assert pixels(path)[0, 0].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp", "tiff", "avif", "heic", "mpo"])
+def test_of_several_frames_the_first_is_taken(tmp_path: Path, suffix: str) -> None:
+    red, green = (Image.new("RGB", (64, 64), colour) for colour in ((255, 0, 0), (0, 255, 0)))
+    path = save(tmp_path / f"moving.{suffix}", red, save_all=True, append_images=[green])
+    assert np.abs(pixels(path)[32, 32] - [255, 0, 0]).max() < 12
+
+
+def test_heic_is_read_and_its_reader_loaded_for_nothing_else(tmp_path: Path) -> None:
+    heic = save(tmp_path / "a.heic", Image.fromarray(QUADRANTS), quality=95).read_bytes()
+    (tmp_path / "b.heif").write_bytes(heic[:8] + b"mif1" + heic[12:])  # the brand AVIF may have too
+    Image.new("RGB", (4, 4)).save(tmp_path / "c.jpg")
+    script = (
+        "import sys; from earthclip.runtime.decode import decode\n"
+        "decode('c.jpg'); assert 'pillow_heif' not in sys.modules\n"
+        "for name in ('a.heic', 'b.heif'):\n"
+        "    red, green, blue = decode(name).getpixel((6, 4)); assert red > 243 and green < 12 and blue < 12, name"
+    )
+    run = subprocess.run([sys.executable, "-W", "error", "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+
+
+def test_heic_without_its_extra_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save(tmp_path / "phone.heic", Image.fromarray(QUADRANTS))
+    monkeypatch.delitem(Image.OPEN, "HEIF", raising=False)
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    assert message(path).endswith(
+        "HEIC pictures need pillow-heif, which is not installed; pip install 'earthclip[heif]'"
+    )
+    avif = save(tmp_path / "a.avif", Image.fromarray(QUADRANTS))
+    start = avif.read_bytes()
+    assert decode(avif).size == (24, 16)
+    avif.write_bytes(start[:8] + b"mif1" + start[12:])  # AVIF under the brand HEIC may have too
+    assert decode(avif).size == (24, 16)
+
+
+def test_damaged_heic_and_avif_are_not_blamed_on_what_is_installed(tmp_path: Path) -> None:
+    for kind, suffix in (("heic", "HEIC"), ("avif", "AVIF")):
+        path = tmp_path / f"phone.{kind}"
+        path.write_bytes(b"\0\0\0\x18ftyp" + kind.encode() + bytes(40))
+        assert f"the {suffix} picture is damaged or cut short" in message(path)
+
+
+def test_transparent_heic_is_laid_on_white(tmp_path: Path) -> None:
+    clear = Image.new("RGBA", (64, 64), (255, 0, 0, 0))
+    assert np.abs(pixels(save(tmp_path / "a.heic", clear))[32, 32] - 255).max() < 12
 
 
 def message(path: Path, **options: int) -> str:
@@ -151,15 +232,13 @@ def test_what_is_no_picture_says_so(tmp_path: Path) -> None:
     assert "empty (0 bytes)" in message(tmp_path / "empty.jpg")
     (tmp_path / "text.jpg").write_text("hello")
     assert "not a picture" in message(tmp_path / "text.jpg")
-    (tmp_path / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(40))
-    assert "save it as JPEG" in message(tmp_path / "phone.heic")
     (tmp_path / "page.eps").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
     assert "not a picture" in message(tmp_path / "page.eps")
     os.mkfifo(tmp_path / "pipe.jpg")
     assert "pipe" in message(tmp_path / "pipe.jpg")
 
 
-@pytest.mark.parametrize("suffix", ["jpg", "png", "tiff", "webp", "gif", "bmp", "jp2"])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tiff", "webp", "gif", "bmp", "jp2", "avif", "heic"])
 @pytest.mark.parametrize("kept", [0.2, 0.6, 0.9])
 def test_truncated_is_an_error_in_every_format(tmp_path: Path, suffix: str, kept: float) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
@@ -197,9 +276,10 @@ def test_damaged_exif_does_not_spoil_the_picture(tmp_path: Path) -> None:
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.sampled_from(["JPEG", "PNG", "GIF", "TIFF", "WEBP", "BMP"]), st.data())
+@given(st.sampled_from(["JPEG", "PNG", "GIF", "TIFF", "WEBP", "BMP", "AVIF", "HEIF"]), st.data())
 def test_flipped_bytes_give_a_picture_or_one_error(tmp_path: Path, kind: str, data: st.DataObject) -> None:
     buffer = io.BytesIO()
+    pillow_heif.register_heif_opener()
     Image.fromarray(QUADRANTS).save(buffer, kind)
     content = bytearray(buffer.getvalue())
     for _ in range(data.draw(st.integers(1, 8))):

@@ -23,13 +23,14 @@ INTERRUPTED = 130
 # Name -> where the command is, and its line in --help, which is printed without importing any of them.
 _COMMANDS = {
     "locate": ("earthclip.cli.locate:locate", "Tell where pictures were taken."),
+    "pull": ("earthclip.cli.pull:pull", "Get the published GeoCLIP, ready to run."),
     "models": ("earthclip.cli.models:models", "List the models and what each is for."),
     "evaluate": ("earthclip.cli.evaluate:evaluate", "Measure a model, or predictions, against known places."),
     "train": ("earthclip.cli.train:train", "Train a model from a config file."),
     "export": ("earthclip.cli.export:export", "Make a model folder of a training run."),
     "orbit": ("earthclip.cli.orbit:orbit", "Views of the Earth from above: render, fetch imagery."),
 }
-_TRAIN_PACKAGES = ("torch", "onnx", "onnxscript", "safetensors", "mpl_toolkits")
+_TRAIN_PACKAGES = ("torch", "onnx", "onnxscript", "safetensors", "mpl_toolkits", "transformers")
 
 
 class _ReaderGoneError(Exception):

@@ -25,14 +25,29 @@ IMAGE_ENCODER = "image_encoder.onnx"
 LOCATION_PHASES = "location_phases.onnx"
 LOCATION_ENCODER = "location_encoder.onnx"
 GALLERY = "gallery.npy"
+TEXT_ENCODER = "text_encoder.onnx"
+TOKENIZER = "tokenizer.json"
+WEIGHTS = "model.safetensors"  # to train on; running needs none of it
 RUNNING_FILES = (
     IMAGE_ENCODER,
-    "text_encoder.onnx",
-    "tokenizer.json",
+    TEXT_ENCODER,
+    TOKENIZER,
     LOCATION_PHASES,
     LOCATION_ENCODER,
     GALLERY,
 )
+
+
+@dataclass(frozen=True)
+class Words:
+    """How texts become the token ids of a model's text encoder."""
+
+    length: int  # tokens a text is cut and padded to
+    pad_id: int
+
+    def __post_init__(self) -> None:
+        if self.length < 3 or self.pad_id < 0:
+            raise ConfigError(f"words: length must be at least 3 and pad_id not negative, found {self}")
 
 
 @dataclass(frozen=True)
@@ -45,8 +60,11 @@ class ModelConfig:
     preprocessing: Preprocessing | None  # None: a model without an image encoder
     prior: str  # the distribution its probabilities are relative to, in words
     licence: str
+    words: Words | None = None  # None: a model without a text encoder
+    views: tuple[str, ...] = ("none",)  # of a picture that all show the same place, see runtime/views.py
     temperature: float = 1.0  # calibration: probabilities = softmax(logits / temperature)
     caution: str | None = None  # what a user must know before trusting an answer, said once a run
+    lacks: dict[str, str] = field(default_factory=dict)  # what it could have but has not -> how to get it
     files: dict[str, int] = field(default_factory=dict)  # name -> size in bytes
     provenance: dict[str, Any] = field(default_factory=dict)
     accuracy: dict[str, Any] = field(default_factory=dict)

@@ -16,14 +16,16 @@ from earthclip.models.config import (
     LOCATION_ENCODER,
     LOCATION_PHASES,
     RUNNING_FILES,
+    TEXT_ENCODER,
+    TOKENIZER,
     ModelConfig,
     read_config,
 )
 
 _WHAT = {
     IMAGE_ENCODER: "image encoder",
-    "text_encoder.onnx": "text encoder",
-    "tokenizer.json": "tokenizer",
+    TEXT_ENCODER: "words",
+    TOKENIZER: "words",
     LOCATION_PHASES: "location encoder",
     LOCATION_ENCODER: "location encoder",
     GALLERY: "gallery of places",
@@ -45,7 +47,8 @@ class ModelFolder:
         """The path of the file ``name``; ModelError says what the model lacks without it."""
         if not self.has(name):
             what = _WHAT.get(name, "file")
-            raise ModelError(f"model '{self.config.name}' has no {what} ({name}); use a model that has one")
+            advice = self.config.lacks.get(what, "use a model that has one")
+            raise ModelError(f"model '{self.config.name}' has no {what} ({name}); {advice}")
         return self.path / name
 
     def gallery_coordinates(self) -> Float64[np.ndarray, "m 2"]:
@@ -92,8 +95,10 @@ def open_folder(path: Path) -> ModelFolder:
     for name in RUNNING_FILES:
         if name not in config.files and (path / name).exists():
             raise ModelError(f"{path / name}: not listed in config.json; remove it or export the model again")
-    if (LOCATION_PHASES in config.files) != (LOCATION_ENCODER in config.files):
-        raise ModelError(f"{path}: needs {LOCATION_PHASES} and {LOCATION_ENCODER} together; export the model again")
+    if LOCATION_PHASES in config.files and LOCATION_ENCODER not in config.files:
+        raise ModelError(f"{path}: has {LOCATION_PHASES} without {LOCATION_ENCODER}; export the model again")
+    if ((TEXT_ENCODER in config.files) + (TOKENIZER in config.files) + (config.words is not None)) not in (0, 3):
+        raise ModelError(f"{path}: words need {TEXT_ENCODER}, {TOKENIZER} and how to use them; export the model again")
     if IMAGE_ENCODER in config.files and config.preprocessing is None:
         raise ModelError(f"{path}: has an {IMAGE_ENCODER} but config.json no preprocessing; export the model again")
     folder = ModelFolder(path, config)

@@ -10,6 +10,7 @@ from pathlib import Path
 from earthclip.errors import ModelError
 from earthclip.models.cache import home
 from earthclip.models.folder import ModelFolder, open_folder
+from earthclip.models.hub import snapshot
 
 LOCAL_PREFIX = "local-dir:"
 HUB_PREFIX = "hf-hub:"
@@ -38,7 +39,7 @@ _KNOWN = {
 
 
 def resolve(source: str | Path) -> ModelFolder:
-    """Find and check the model folder that ``source`` names; nothing is downloaded.
+    """Find and check the model folder that ``source`` names; only what is named ``hf-hub:OWNER/NAME`` is downloaded.
 
     ``orbit`` and ``geoclip`` are names, also where a folder of that name exists; ``local-dir:PATH`` or any path is
     a folder. Raises ModelError saying what to type when the source is unknown or not on this machine.
@@ -51,9 +52,8 @@ def resolve(source: str | Path) -> ModelFolder:
     if text.startswith(LOCAL_PREFIX):
         return open_folder(Path(text.removeprefix(LOCAL_PREFIX)).expanduser())
     if text.startswith(HUB_PREFIX):
-        raise ModelError(
-            f"{text}: this version cannot download models; download the folder yourself and give its path instead"
-        )
+        repository = text.removeprefix(HUB_PREFIX)
+        return open_folder(snapshot(repository, ("*",), ("config.json",)))
     path = Path(text).expanduser()
     if text and path.exists():
         return open_folder(path)
@@ -69,6 +69,11 @@ def default_source() -> str:
     return "geoclip" if (_cached("geoclip") / "config.json").is_file() else "orbit"
 
 
+def place_of(name: str) -> Path:
+    """Where the model of that name stands, or would."""
+    return _path_of(_KNOWN[name])
+
+
 def list_models() -> list[KnownModel]:
     """The models with names of their own, with the state of each on this machine."""
     return [_inspect(model) for model in _KNOWN.values()]
@@ -81,8 +86,7 @@ def _resolve_known(name: str) -> ModelFolder:
     if _KNOWN[name].built_in:
         raise ModelError(f"the built-in model '{name}' is missing from this installation; install earthclip again")
     raise ModelError(
-        f"model '{name}' is not on this machine, and this version of earthclip cannot fetch it yet; "
-        "use 'orbit' for pictures from above, or the path of a model folder"
+        f"model '{name}' is not on this machine yet; earthclip pull {name}, or use 'orbit' for pictures from above"
     )
 
 

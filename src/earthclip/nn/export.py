@@ -10,6 +10,7 @@ import copy
 import itertools
 import logging
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -30,11 +31,15 @@ from earthclip.models.config import (
     IMAGE_ENCODER,
     LOCATION_ENCODER,
     LOCATION_PHASES,
+    TEXT_ENCODER,
+    WEIGHTS,
     ModelConfig,
     write_config,
 )
+from earthclip.nn.backbone import BackboneEncoder
 from earthclip.nn.geoclip import GeoCLIP
 from earthclip.nn.image_encoder import ImageEncoder
+from earthclip.nn.location_encoder import LocationEncoder
 
 _OPSET = 20
 _HALF_FROM = 1024  # elements; smaller tensors (biases, norms, frequencies) gain nothing by rounding
@@ -75,6 +80,15 @@ class _Unit(nn.Module):
         return F.normalize(self.encoder(x), dim=1)
 
 
+class _Words(nn.Module):
+    def __init__(self, encoder: BackboneEncoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.encoder.encode_tokens(tokens)
+
+
 def export_model(
     model: GeoCLIP,
     config: ModelConfig,
@@ -90,11 +104,7 @@ def export_model(
     are embedded as ViewAveraged does; with ``half``, weights are stored in half precision. Raises OutputError when the
     folder cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be made ({error.strerror}); choose a folder you may write to") from error
-    (folder / CONFIG).unlink(missing_ok=True)  # written again last: a kill leaves nothing that loads
+    make_folder(folder)
     exported = copy.deepcopy(model).float().eval()
     _fold_norms(exported)
     if half:
@@ -103,16 +113,50 @@ def export_model(
         size, encoder = config.preprocessing.size, exported.image_encoder
         if turns or size != encoder.image_size:
             encoder = ViewAveraged(encoder, turns)
-        _export(_Unit(encoder), torch.zeros(2, 3, size, size), "pixels", "embedding", folder / IMAGE_ENCODER)
-    position, network = exported.location_encoder.position, exported.location_encoder.network
+        export_image_encoder(encoder, size, folder)
+    export_location_encoder(exported.location_encoder, folder)
+    save_gallery(places, folder)
+    save_weights(model.state_dict(), folder)
+    return write_config(folder, config)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a model's folder, or of one that stands there something that does not load until it is complete."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be made ({error.strerror}); choose a folder you may write to") from error
+    (folder / CONFIG).unlink(missing_ok=True)  # written again last
+
+
+def export_image_encoder(encoder: ImageEncoder, size: int, folder: Path) -> None:
+    """Write the graph from pixels, ``size`` across, to unit embeddings."""
+    _export(_Unit(encoder), torch.zeros(2, 3, size, size), "pixels", "embedding", folder / IMAGE_ENCODER)
+
+
+def export_text_encoder(encoder: BackboneEncoder, length: int, folder: Path) -> None:
+    """Write the graph from token ids, padded to ``length``, to unit embeddings."""
+    tokens = torch.zeros(2, length, dtype=torch.int64)
+    _export(_Unit(_Words(encoder)), tokens, "tokens", "embedding", folder / TEXT_ENCODER)
+
+
+def export_location_encoder(encoder: LocationEncoder, folder: Path) -> None:
+    """Write the two graphs from degrees over Fourier features to unit embeddings."""
     coordinates = torch.zeros(2, 2)
-    _export(position, coordinates, "coordinates", "features", folder / LOCATION_PHASES)
-    _export(_Unit(network), position(coordinates), "features", "embedding", folder / LOCATION_ENCODER)
+    _export(encoder.position, coordinates, "coordinates", "features", folder / LOCATION_PHASES)
+    _export(_Unit(encoder.network), encoder.position(coordinates), "features", "embedding", folder / LOCATION_ENCODER)
+
+
+def save_gallery(places: Float[np.ndarray, "m 2"], folder: Path) -> None:
+    """Write the candidate places, in degrees."""
     with atomic_write(folder / GALLERY, overwrite=True) as file:
         np.save(file, np.ascontiguousarray(places, np.float64))
-    with atomic_write(folder / "model.safetensors", overwrite=True) as file:
-        file.write(safetensors.torch.save({name: t.contiguous() for name, t in model.state_dict().items()}))
-    return write_config(folder, config)
+
+
+def save_weights(weights: Mapping[str, Tensor], folder: Path) -> None:
+    """Write the weights to train on."""
+    with atomic_write(folder / WEIGHTS, overwrite=True) as file:
+        file.write(safetensors.torch.save({name: tensor.contiguous() for name, tensor in weights.items()}))
 
 
 def _fold_norms(model: nn.Module) -> None:
@@ -149,6 +193,12 @@ def _export(module: nn.Module, example: Tensor, given: str, result: str, path: P
         )
     if program is None:  # only when the exporter is asked to write the file itself
         raise RuntimeError("torch.onnx.export returned no program")
+    outside = {id(value) for value in (*program.model.graph.inputs, *program.model.graph.outputs)}
+    for node in program.model.graph:
+        for value in node.outputs:
+            if value.name in (given, result) and id(value) not in outside:
+                value.name += "_inside"  # a network's own name for something, which ours would shadow
+    print([(list(n.output), n.op_type, n.name) for n in program.model_proto.graph.node if any("embedding" in o for o in n.output)])
     graph = program.model_proto
     _halve(graph)
     onnx.checker.check_model(graph)

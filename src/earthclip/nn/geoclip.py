@@ -6,10 +6,12 @@ import math
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from earthclip.errors import ModelError
+from earthclip.nn.backbone import BackboneEncoder
 from earthclip.nn.image_encoder import CompactEncoder, CompactEncoderConfig, ImageEncoder
 from earthclip.nn.location_encoder import LocationEncoder, LocationEncoderConfig
 
@@ -28,11 +30,16 @@ class GeoCLIPConfig:
 class GeoCLIP(nn.Module):
     """An image encoder, a location encoder and the temperature between them."""
 
-    def __init__(self, image_encoder: ImageEncoder, location_encoder: LocationEncoder) -> None:
+    def __init__(
+        self,
+        image_encoder: ImageEncoder,
+        location_encoder: LocationEncoder,
+        logit_scale: float = math.log(1 / 0.07),
+    ) -> None:
         super().__init__()
         self.image_encoder: ImageEncoder = image_encoder
         self.location_encoder: LocationEncoder = location_encoder
-        self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+        self.logit_scale = nn.Parameter(torch.tensor(logit_scale))
 
     @classmethod
     def from_config(cls, config: GeoCLIPConfig, seed: int = 0) -> GeoCLIP:
@@ -47,6 +54,12 @@ class GeoCLIP(nn.Module):
     def encode_image(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
         """Unit float32 embeddings of preprocessed pixels."""
         return F.normalize(self.image_encoder(pixels).float(), dim=1)
+
+    def encode_text(self, tokens: Int[Tensor, "b t"]) -> Float[Tensor, "b d"]:
+        """Unit float32 embeddings of token ids; ModelError when the image encoder has no words beside it."""
+        if not isinstance(self.image_encoder, BackboneEncoder):
+            raise ModelError(f"{type(self.image_encoder).__name__} has no words; use a backbone such as CLIP")
+        return F.normalize(self.image_encoder.encode_tokens(tokens).float(), dim=1)
 
     def encode_location(self, coordinates: Float[Tensor, "n 2"]) -> Float[Tensor, "n d"]:
         """Unit float32 embeddings of coordinates (latitude, longitude) in degrees."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
@@ -45,6 +46,17 @@ class LocationEncoder(nn.Module):
         self.network: Capsules = Capsules(
             len(config.sigmas), 2 * config.frequencies, config.width, config.depth, embedding_size
         )
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path = "geoclip") -> LocationEncoder:
+        """The trained encoder of a model folder, or of a release folder of the published package; nothing downloads.
+
+        Its weights take part in training wherever it is used; call ``requires_grad_(False)`` to freeze them. Raises
+        ModelError when the source is not on this machine or has no weights to train on.
+        """
+        from earthclip.nn.pretrained import load_location_encoder
+
+        return load_location_encoder(source)
 
     def forward(self, coordinates: Float[Tensor, "n 2"]) -> Float[Tensor, "n d"]:
         """Degrees (latitude, longitude) to embeddings (not normalised)."""

@@ -1,8 +1,8 @@
 """What other cameras, other publishers and the air do to a view: colours, sea, cloud, haze, blur, grain, JPEG.
 
-The training imagery comes in three palettes only; these disturbances are strong so that the model must read
-coastlines, relief and texture, and so carries over to imagery it never saw. They act on views with the land fraction
-as fourth channel, since other publishers paint the sea in ways no mixture of colours reaches.
+The training imagery comes in three palettes only, all of shaded relief; these disturbances are strong so that the
+model must read coastlines, relief and texture, and so carries over to imagery it never saw. They act on views with the
+land fraction as fourth channel, since other publishers paint land and sea in ways no mixture of colours reaches.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from PIL import Image
 
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 _CLOUD_SIZE = 256
-_CLOUD_COUNT = 48
+_CLOUD_COUNT = 48  # smooth ones first, then as many grainy ones
 
 
 class Augmentation:
     """Random disturbances of rendered views; the same generator state gives the same pictures."""
 
-    def __init__(self, strength: float = 1.0) -> None:
+    def __init__(self, strength: float = 1.0, mottled: float = 0.0) -> None:
         self.strength = strength
+        self.mottled = mottled  # share of the views whose land is painted over in patches
         self._clouds = _cloud_bank(np.random.default_rng(0))
 
     def __call__(self, view: Float[np.ndarray, "h w 4"], rng: np.random.Generator) -> Float[np.ndarray, "h w 3"]:
@@ -36,6 +37,8 @@ class Augmentation:
             rgb = _repaint_land(rgb, land, rng)
         if chance[11] < 0.25:
             rgb = _melt_snow(rgb, land, rng)
+        if chance[12] < self.mottled:
+            rgb = self._mottle_land(rgb, land, rng)
         if chance[2] < 0.7:
             rgb = _mix_channels(rgb, rng)
         if chance[3] < 0.8:
@@ -59,15 +62,30 @@ class Augmentation:
         return rgb
 
     def _add_cloud(self, rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        height, width = rgb.shape[:2]
-        cloud = self._clouds[rng.integers(_CLOUD_COUNT)]
-        span = min(int(rng.integers(32, _CLOUD_SIZE + 1)), _CLOUD_SIZE)
-        top, left = rng.integers(0, _CLOUD_SIZE - span + 1, 2)
-        patch = Image.fromarray(cloud[top : top + span, left : left + span])
-        cover = np.asarray(patch.resize((width, height), Image.Resampling.BILINEAR))[..., None]
+        cover = self._fractal(rgb.shape, rng, _CLOUD_COUNT)
         threshold = rng.uniform(0.45, 0.8)
         opacity = np.clip((cover - threshold) / rng.uniform(0.1, 0.3), 0, 1) * rng.uniform(0.4, 1.0)
         return _lerp(rgb, np.float32(rng.uniform(0.85, 1.0)), opacity.astype(np.float32))
+
+    def _mottle_land(self, rgb: np.ndarray, land: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Land as a painter or an old mosaic shows it: patches of two colours and of light and dark, no relief."""
+        first, second = rng.dirichlet((4, 4, 2), 2).astype(np.float32) * rng.uniform(0.6, 2.2, (2, 1)).astype(
+            np.float32
+        )
+        patches = np.clip(self._fractal(rgb.shape, rng, 2 * _CLOUD_COUNT) * 3 - 1, 0, 1)
+        painted = _lerp(np.broadcast_to(first, rgb.shape), second, patches)
+        mottled = _lerp(rgb, painted, np.float32(rng.uniform(0, 0.85)))
+        shade = self._fractal(rgb.shape, rng, 2 * _CLOUD_COUNT)
+        mottled = mottled * np.exp(np.float32(rng.uniform(0.5, 3.5)) * (shade - shade.mean()))
+        return _lerp(rgb, mottled, land)
+
+    def _fractal(self, shape: tuple[int, ...], rng: np.random.Generator, among: int) -> Float[np.ndarray, "h w 1"]:
+        """A random piece, at a random scale, of one of the first ``among`` noises; in [0, 1]."""
+        cloud = self._clouds[rng.integers(among)]
+        span = min(int(rng.integers(32, _CLOUD_SIZE + 1)), _CLOUD_SIZE)
+        top, left = rng.integers(0, _CLOUD_SIZE - span + 1, 2)
+        patch = Image.fromarray(cloud[top : top + span, left : left + span])
+        return np.asarray(patch.resize((shape[1], shape[0]), Image.Resampling.BILINEAR))[..., None]
 
 
 def _lerp(first: np.ndarray, second: np.ndarray | np.float32, weight: np.ndarray | float) -> np.ndarray:
@@ -77,8 +95,12 @@ def _lerp(first: np.ndarray, second: np.ndarray | np.float32, weight: np.ndarray
 
 def _repaint_sea(rgb: np.ndarray, land: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     colour = rng.random(3, np.float32)
-    if rng.random() < 0.6:  # most seas are blue and most are dark
+    kind = rng.random()
+    if kind < 0.6:  # most seas are blue and most are dark
         colour = np.sort(colour) * np.float32(rng.uniform(0.2, 1.0))
+    elif kind < 0.75:  # some are hardly told from the land
+        shore = (rgb * land).sum((0, 1)) / np.float32(max(1.0, land.sum()))
+        colour = _lerp(shore * np.float32(rng.uniform(0.4, 1.3)), colour, 0.2)
     return _lerp(rgb, colour, (1 - land) * np.float32(rng.uniform(0.5, 1.0)))
 
 
@@ -166,14 +188,15 @@ def _compress(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _cloud_bank(rng: np.random.Generator) -> Float[np.ndarray, "k s s"]:
-    """Fractal noise in [0, 1]: sums of smoothly enlarged random grids, twice finer and 1.7 times fainter each."""
-    bank = np.zeros((_CLOUD_COUNT, _CLOUD_SIZE, _CLOUD_SIZE), np.float32)
-    for cloud in bank:
+    """Fractal noise in [0, 1]: sums of smoothly enlarged random grids, each twice finer and fainter."""
+    bank = np.zeros((2 * _CLOUD_COUNT, _CLOUD_SIZE, _CLOUD_SIZE), np.float32)
+    for number, cloud in enumerate(bank):
+        fainter = 1.7 if number < _CLOUD_COUNT else 1.15
         amplitude = 1.0
         for cells in (3, 6, 12, 24, 48, 96):
             grid = Image.fromarray(rng.standard_normal((cells, cells)).astype(np.float32))
             cloud += amplitude * np.asarray(grid.resize((_CLOUD_SIZE, _CLOUD_SIZE), Image.Resampling.BICUBIC))
-            amplitude /= 1.7
+            amplitude /= fainter
         cloud -= cloud.min()
         cloud /= cloud.max()
     return bank

@@ -92,7 +92,7 @@ IMAGERY: dict[str, Imagery] = {
         ),
         Imagery(
             name="openuniverse",
-            role="test",
+            role="validation",  # was the test of the first model, and so had been read before the second was trained
             registry="debian",
             package="openuniverse-common",
             version="1.0beta3.1+dfsg-7.1",

@@ -32,6 +32,7 @@ class ViewsConfig:
     blend: float = 0.25  # share of views that mix two of the pictures
     clean: float = 0.15  # share of views left undisturbed
     augmentation: float = 1.0  # strength of the disturbances; 0 turns them off
+    mottled: float = 0.0  # share of the disturbed views whose land is painted over in patches
     workers: int = 1  # processes that render ahead of the training
 
 
@@ -55,7 +56,7 @@ class ViewSampler:
         shares = {name: share for name, share in config.imagery.items() if share > 0}
         self._textures: list[Texture] = [load_texture(name, config.texture_width) for name in shares]
         self._shares = np.array(list(shares.values())) / sum(shares.values())
-        self._augmentation = Augmentation(config.augmentation)
+        self._augmentation = Augmentation(config.augmentation, config.mottled)
 
     def batch(self, step: int) -> Batch:
         """The batch of ``step``, counted from 0."""

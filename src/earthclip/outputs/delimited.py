@@ -8,7 +8,7 @@ from typing import TextIO
 from earthclip.outputs.structured import rounded
 from earthclip.prediction import Failure, Prediction
 
-COLUMNS = ("path", "model", "rank", "latitude", "longitude", "probability", "error")
+COLUMNS = ("path", "model", "rank", "latitude", "longitude", "probability", "error", "text")
 
 
 class CSVWriter:
@@ -23,10 +23,10 @@ class CSVWriter:
         """Write the rows of one picture."""
         path = printable(answer.path)
         if isinstance(answer, Failure):
-            self._rows.writerow([path, "", "", "", "", "", printable(answer.error)])
+            self._rows.writerow([path, "", "", "", "", "", printable(answer.error), ""])
         else:
             for rank, values in enumerate(rounded(answer), start=1):
-                self._rows.writerow([path, answer.model, rank, *values, ""])
+                self._rows.writerow([path, answer.model, rank, *values, "", printable(answer.text)])
         self._stream.flush()
 
     def close(self) -> None:

@@ -36,7 +36,7 @@ def features(answer: Prediction | Failure) -> list[dict[str, Any]]:
     return [
         _feature(
             {"type": "Point", "coordinates": [longitude, latitude]},
-            {"path": answer.path, "rank": rank, "probability": probability, "model": answer.model},
+            answer.asked | {"rank": rank, "probability": probability, "model": answer.model},
         )
         for rank, (latitude, longitude, probability) in enumerate(rounded(answer), start=1)
     ]

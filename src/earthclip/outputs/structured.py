@@ -12,8 +12,7 @@ def to_object(answer: Prediction | Failure) -> dict[str, Any]:
     """The answer as plain JSON values; degrees to 6 decimals (0.1 m), probabilities to 6 digits."""
     if isinstance(answer, Failure):
         return {"path": answer.path, "error": answer.error}
-    return {
-        "path": answer.path,
+    return answer.asked | {
         "model": answer.model,
         "predictions": [
             {"latitude": latitude, "longitude": longitude, "probability": probability}

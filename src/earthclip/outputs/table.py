@@ -33,7 +33,7 @@ class TableWriter:
         for rank, ((latitude, longitude), probability) in enumerate(rows, start=1):
             bar = self._block * round(probability * _BAR_WIDTH)
             numbers = f"{rank:4d}  {latitude:9.4f}  {longitude:10.4f}   {_percent(probability):>11}"
-            name = (printable(answer.path) or "(image)") if rank == 1 else ""
+            name = printable(answer.subject) if rank == 1 else ""
             lines.append(f"{numbers}  {bar:<{_BAR_WIDTH}}  {name}".rstrip())
         self._stream.write("\n".join(lines) + "\n")
         self._stream.flush()

@@ -13,7 +13,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, features
 
 from earthclip.errors import InputError
 from earthclip.runtime.warning_filter import without_pillow_warnings
@@ -22,7 +22,9 @@ MAX_PIXELS = 178_956_970  # what Pillow itself refuses beyond: half a gigabyte a
 
 # The first five are Pillow's quickly loaded plug-ins; naming any other first would import all of them.
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "TIFF", "WEBP", "JPEG2000", "AVIF", "ICO", "TGA", "HEIF")
-_HEIC_BRANDS = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftyphevc", b"ftypmsf1")
+_HEIC_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"))
+_AVIF_BRANDS = frozenset((b"avif", b"avis"))
+_CONTAINER_BRANDS = frozenset((b"mif1", b"msf1"))  # of either
 
 # What Pillow's decoders have been seen to raise on damaged files.
 _FAULTS = (
@@ -54,6 +56,7 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _ORIENTATION_TAG = 0x0112
+_BITS_TAG, _PHOTOMETRIC_TAG, _WHITE_IS_ZERO = 258, 262, 0  # of TIFF
 
 
 def decode(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -66,6 +69,8 @@ def decode(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Image.
     _check_file(path)
     try:
         Image.preinit()
+        if _container(path) == "HEIC":
+            _register_heif()
         formats = [name for name in _FORMATS if name in Image.OPEN or name != "HEIF"]
         with without_pillow_warnings(), Image.open(path, formats=formats) as image:
             return as_rgb(image, str(path), max_pixels)
@@ -93,25 +98,24 @@ def as_rgb(image: Image.Image, where: str, max_pixels: int = MAX_PIXELS) -> Imag
     try:
         with without_pillow_warnings():
             image.load()
-            return _to_rgb(_upright(image))
+            return _upright(_to_rgb(image), _orientation(image))
     except _FAULTS as error:
         raise _damaged(where, error) from error
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    turn = _TURNS.get(_orientation(image))
+def _upright(rgb: Image.Image, orientation: int) -> Image.Image:
+    turn = _TURNS.get(orientation)
     if turn is None:
-        return image
-    turned = image.transpose(turn)
-    # Or whoever gets this image would turn it once more.
-    turned.info = {key: value for key, value in image.info.items() if key == "transparency"}
+        return rgb
+    turned = rgb.transpose(turn)
+    turned.info = {}  # or whoever gets this image would turn it once more
     return turned
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith(("I", "F")):
         return Image.fromarray(_eight_bits(image)).convert("RGB")
-    if image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
+    if image.has_transparency_data:
         rgba = image.convert("RGBA")
         page = Image.new("RGB", rgba.size, (255, 255, 255))
         page.paste(rgba, mask=rgba.getchannel("A"))
@@ -123,6 +127,10 @@ def _eight_bits(image: Image.Image) -> np.ndarray:
     values = np.asarray(image).astype(np.float32)
     if image.mode.startswith("I;16") or image.format == "PNG":
         low, high = 0.0, 65535.0
+        if image.format == "TIFF":  # Pillow neither spreads 12 bits over 16 nor inverts more than 8
+            tags = getattr(image, "tag_v2", {})
+            high = 2.0 ** tags.get(_BITS_TAG, (16,))[0] - 1
+            values = high - values if tags.get(_PHOTOMETRIC_TAG) == _WHITE_IS_ZERO else values
     else:
         finite = values[np.isfinite(values)]
         low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
@@ -154,12 +162,37 @@ def _check_file(path: Path) -> None:
         raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
 
 
-def _not_a_picture(path: Path) -> str:
+def _container(path: Path) -> str | None:
     with path.open("rb") as file:
-        start = file.read(12)
-    if start[4:12] in _HEIC_BRANDS:
-        return "HEIC pictures cannot be read yet; save it as JPEG or PNG"
-    return "not a picture this program can read; expected JPEG, PNG, TIFF, WebP, GIF, BMP, JPEG 2000 or AVIF"
+        start = file.read(64)
+    if start[4:8] != b"ftyp":
+        return None
+    major, box = start[8:12], start[16 : int.from_bytes(start[:4], "big")]
+    compatible = {box[at : at + 4] for at in range(0, len(box), 4)}
+    if major in _AVIF_BRANDS or (major in _CONTAINER_BRANDS and compatible & _AVIF_BRANDS):
+        return "AVIF"
+    return "HEIC" if major in _HEIC_BRANDS | _CONTAINER_BRANDS else None
+
+
+def _register_heif() -> None:
+    if "HEIF" not in Image.OPEN:
+        try:
+            import pillow_heif
+
+            pillow_heif.register_heif_opener()
+        except ImportError:
+            return  # _not_a_picture says what to install
+
+
+def _not_a_picture(path: Path) -> str:
+    kind = _container(path)
+    if kind == "HEIC" and "HEIF" not in Image.OPEN:
+        return "HEIC pictures need pillow-heif, which is not installed; pip install 'earthclip[heif]'"
+    if kind == "AVIF" and not ("avif" in features.modules and features.check("avif")):
+        return "this Pillow cannot read AVIF; pip install 'pillow>=11.3', or save it as JPEG or PNG"
+    if kind:
+        return f"the {kind} picture is damaged or cut short; copy or download it again"
+    return "not a picture this program can read; expected JPEG, PNG, TIFF, WebP, GIF, BMP, JPEG 2000, AVIF or HEIC"
 
 
 def _too_large(where: str, pixels: int | None, limit: int) -> InputError:

@@ -1,4 +1,4 @@
-"""Encoders on ONNX Runtime: one graph from pixels to embeddings, two from degrees to embeddings.
+"""Encoders on ONNX Runtime: a graph from pixels or from words to embeddings, two from degrees to embeddings.
 
 A session is thread-safe and costs its graph's weights; it is made when an encoder is, not when a model is named.
 """
@@ -18,6 +18,15 @@ CHUNK = 4096  # rows of coordinates at a time: a few tens of MB of activations i
 
 Progress = Callable[[int, int], None]  # rows done, rows in all
 
+# What others call the same inputs and outputs, so that their exports run as they are.
+_ALIASES = {
+    "pixels": ("pixel_values",),
+    "tokens": ("input_ids",),
+    "coordinates": ("location",),
+    "embedding": ("image_embeds", "location_embeds", "text_embeds"),
+}
+_DTYPES = {"tensor(double)": np.float64, "tensor(int64)": np.int64}
+
 
 class Graph:
     """One ONNX graph with one input and one output, on the processor."""
@@ -34,12 +43,13 @@ class Graph:
         except self._faults as error:
             raise ModelError(f"{path}: not a graph this program can run ({_reason(error)}); export it again") from error
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        if [item.name for item in inputs] != [input_name] or output_name not in [item.name for item in outputs]:
+        self._input = _named(input_name, [item.name for item in inputs])
+        self._output = _named(output_name, [item.name for item in outputs])
+        if self._input is None or self._output is None or len(inputs) != 1:
             found = f"{[item.name for item in inputs]} -> {[item.name for item in outputs]}"
             raise ModelError(f"{path}: expected the input '{input_name}' and output '{output_name}', found {found}")
-        self._input, self._output = input_name, output_name
-        self._dtype = np.float64 if inputs[0].type == "tensor(double)" else np.float32
-        width = next(item.shape for item in outputs if item.name == output_name)[-1]
+        self._dtype = _DTYPES.get(inputs[0].type, np.float32)
+        width = next(item.shape for item in outputs if item.name == self._output)[-1]
         self.width: int | None = width if isinstance(width, int) else None
 
     def run(self, values: np.ndarray) -> Float32[np.ndarray, "n f"]:
@@ -58,34 +68,35 @@ class Graph:
 
 
 class Encoder:
-    """A graph from ``pixels`` to ``embedding``."""
+    """A graph from ``pixels``, or from the ``tokens`` of words, to ``embedding``."""
 
-    def __init__(self, path: Path, embedding_size: int) -> None:
+    def __init__(self, path: Path, embedding_size: int, takes: str = "pixels") -> None:
         """Raises ModelError when the graph cannot be loaded or its embeddings are not ``embedding_size`` wide."""
-        self._graph = Graph(path, "pixels", "embedding")
+        self._graph = Graph(path, takes, "embedding")
         self._embedding_size = embedding_size
         if self._graph.width is not None:
             _check_width(self._graph, self._graph.width, embedding_size)
 
-    def encode_image(self, pixels: Float32[np.ndarray, "b 3 h w"]) -> Float32[np.ndarray, "b d"]:
-        """Unit embeddings of preprocessed pixels."""
-        if len(pixels) == 0:
+    def encode(self, values: np.ndarray) -> Float32[np.ndarray, "b d"]:
+        """Unit embeddings of preprocessed pixels [b,3,h,w], or of token ids [b,t]."""
+        if len(values) == 0:
             return np.empty((0, self._embedding_size), np.float32)
-        embeddings = self._graph.run(pixels)
+        embeddings = self._graph.run(values)
         _check_width(self._graph, embeddings.shape[1], self._embedding_size)
-        return embeddings
+        return _unit(embeddings)
 
 
 class LocationEncoder:
     """The two graphs of a model folder from ``coordinates`` over Fourier ``features`` to ``embedding``.
 
-    They are two so that the phases, thousands of radians, keep their precision whatever the second one runs in.
+    They are two so that the phases, thousands of radians, keep their precision whatever the second one runs in. An
+    export of others may be one graph from ``coordinates``; then ``phases`` is None, and it is run in float32.
     """
 
-    def __init__(self, phases: Path, encoder: Path, embedding_size: int) -> None:
+    def __init__(self, phases: Path | None, encoder: Path, embedding_size: int) -> None:
         """Raises ModelError when a graph cannot be loaded or the widths do not fit each other."""
-        self._phases = Graph(phases, "coordinates", "features")
-        self._encoder = Graph(encoder, "features", "embedding")
+        self._phases = Graph(phases, "coordinates", "features") if phases else None
+        self._encoder = Graph(encoder, "features" if phases else "coordinates", "embedding")
         self._embedding_size = embedding_size
         if self._encoder.width is not None:
             _check_width(self._encoder, self._encoder.width, embedding_size)
@@ -96,12 +107,23 @@ class LocationEncoder:
         """Unit embeddings of (latitude, longitude) in degrees; ``progress`` hears of rows done and rows in all."""
         embeddings = np.empty((len(coordinates), self._embedding_size), np.float32)
         for start in range(0, len(coordinates), CHUNK):
-            rows = self._encoder.run(self._phases.run(coordinates[start : start + CHUNK]))
+            chunk = coordinates[start : start + CHUNK]
+            rows = self._encoder.run(self._phases.run(chunk) if self._phases else chunk)
             _check_width(self._encoder, rows.shape[1], self._embedding_size)
-            embeddings[start : start + CHUNK] = rows
+            embeddings[start : start + CHUNK] = _unit(rows)
             if progress:
                 progress(min(start + CHUNK, len(coordinates)), len(coordinates))
         return embeddings
+
+
+def _named(name: str, found: list[str]) -> str | None:
+    return next((known for known in (name, *_ALIASES.get(name, ())) if known in found), None)
+
+
+def _unit(rows: Float32[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:
+    """Rows of length 1; our graphs give them so, to a last bit, those of others may not."""
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows if np.allclose(lengths, 1.0, atol=1e-5) else rows / np.maximum(lengths, 1e-12)
 
 
 def _check_width(graph: Graph, found: int, expected: int) -> None:

@@ -17,7 +17,7 @@ _FILTERS = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 
-_LONGEST_SHAPE = 100  # longer side over shorter, up to which the whole picture is resized
+_LONGEST_SHAPE = 100  # longer side over the square's, up to which the whole picture is resized
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Preprocessing:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     interpolation: Literal["bilinear", "bicubic", "lanczos"] = "bicubic"
+    fit: Literal["crop", "squash"] = "crop"  # squash: both sides to ``size``, as SigLIP was trained
 
     def __post_init__(self) -> None:
         if not 1 <= self.size <= 4096:
@@ -40,26 +41,59 @@ class Preprocessing:
 
 def preprocess(image: Image.Image, preprocessing: Preprocessing) -> Float32[np.ndarray, "3 h w"]:
     """Pixels ``[3, size, size]`` of an 8-bit RGB ``image``, antialiased."""
-    square = resize_and_crop(image, preprocessing.size, preprocessing.interpolation)
-    pixels = np.asarray(square, dtype=np.float32) / np.float32(255)
+    size = preprocessing.size
+    resized = resized_size(image.size, size, preprocessing.fit)
+    (square,) = cut_squares(image, resized, size, [_centre(resized, size)], preprocessing.interpolation)
+    return normalize(square, preprocessing)
+
+
+def normalize(image: Image.Image, preprocessing: Preprocessing) -> Float32[np.ndarray, "3 h w"]:
+    """(level / 255 - mean) / std of an 8-bit RGB ``image``, colours first."""
+    pixels = np.asarray(image, dtype=np.float32) / np.float32(255)
     mean, std = (np.array(values, dtype=np.float32) for values in (preprocessing.mean, preprocessing.std))
-    normalised = (pixels - mean) / std
-    return np.ascontiguousarray(normalised.transpose(2, 0, 1))
+    return np.ascontiguousarray(((pixels - mean) / std).transpose(2, 0, 1))
 
 
 def resize_and_crop(image: Image.Image, size: int, interpolation: str = "bicubic") -> Image.Image:
     """The centre ``size`` x ``size`` of ``image`` after its shortest side became ``size`` pixels.
 
-    The longer side becomes ``floor(size * longer / shorter)`` and the crop starts at ``floor((longer - size) / 2)``,
-    as in CLIP's own processor. Beyond 100 times as long as wide, only the cropped part is computed, so that a strip of
-    60,000 x 1 takes no more memory than a photo; Pillow may then round 2 levels away from resizing first.
+    The crop starts at ``floor((longer - size) / 2)``, as in CLIP's own processor; see ``cut_squares``.
     """
-    shorter = min(image.size)
-    resized = (size * image.width // shorter, size * image.height // shorter)
-    left, top = (resized[0] - size) // 2, (resized[1] - size) // 2
+    resized = resized_size(image.size, size)
+    return cut_squares(image, resized, size, [_centre(resized, size)], interpolation)[0]
+
+
+def resized_size(shape: tuple[int, int], shortest: int, fit: str = "crop") -> tuple[int, int]:
+    """(width, height) of a picture of ``shape`` after its shortest side became ``shortest`` pixels.
+
+    The longer side becomes ``floor(shortest * longer / shorter)``, as in CLIP's own processor; when squashed, both
+    become ``shortest``.
+    """
+    if fit == "squash":
+        return shortest, shortest
+    width, height = shape
+    return shortest * width // min(shape), shortest * height // min(shape)
+
+
+def cut_squares(
+    image: Image.Image, resized: tuple[int, int], size: int, corners: list[tuple[int, int]], interpolation: str
+) -> list[Image.Image]:
+    """Squares of ``size`` pixels at (left, top) ``corners`` of ``image`` resized to (width, height) ``resized``.
+
+    Beyond 100 times as long as a square, only the squares are computed, so that a strip of 60,000 x 1 takes no more
+    memory than a photo; Pillow may then round 2 levels away from resizing first.
+    """
     kind = _FILTERS[interpolation]
-    if max(image.size) <= _LONGEST_SHAPE * shorter:
-        return image.resize(resized, kind).crop((left, top, left + size, top + size))
+    if max(resized) <= _LONGEST_SHAPE * size:
+        whole = image.resize(resized, kind)
+        return [whole.crop((left, top, left + size, top + size)) for left, top in corners]
     across, down = image.width / resized[0], image.height / resized[1]
-    right, bottom = min((left + size) * across, image.width), min((top + size) * down, image.height)
-    return image.resize((size, size), kind, box=(left * across, top * down, right, bottom))
+    squares = []
+    for left, top in corners:
+        right, bottom = min((left + size) * across, image.width), min((top + size) * down, image.height)
+        squares.append(image.resize((size, size), kind, box=(left * across, top * down, right, bottom)))
+    return squares
+
+
+def _centre(resized: tuple[int, int], size: int) -> tuple[int, int]:
+    return (resized[0] - size) // 2, (resized[1] - size) // 2

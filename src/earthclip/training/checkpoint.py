@@ -72,6 +72,15 @@ def load_trained(folder: Path) -> tuple[TrainingConfig, dict[str, Tensor], int]:
     return config, _under(tensors, "model"), step
 
 
+def start_from(folder: Path, model: GeoCLIP) -> None:
+    """Give ``model`` the weights of another run's folder; InputError when there are none or they do not fit."""
+    _, weights, _ = load_trained(folder)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise InputError(f"{folder}: its weights do not fit this model; start from a run with the same [model]") from error
+
+
 def write_run_config(folder: Path, config: TrainingConfig) -> None:
     """Keep the run's configuration beside its checkpoint."""
     with atomic_write(folder / CONFIG, overwrite=True) as file:

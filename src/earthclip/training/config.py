@@ -64,6 +64,7 @@ class TrainingConfig:
 
     name: str
     steps: int
+    init: str | None = None  # the folder of a run whose weights this one starts from
     batch_size: int = 256
     seed: int = 0
     threads: int = 0  # of torch; 0 leaves its own choice

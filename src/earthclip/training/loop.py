@@ -22,6 +22,7 @@ from earthclip.training.checkpoint import (
     read_run_config,
     restore_checkpoint,
     save_checkpoint,
+    start_from,
     write_run_config,
 )
 from earthclip.training.config import OptimizerConfig, TrainingConfig
@@ -46,6 +47,9 @@ def train(config: TrainingConfig, folder: Path, *, resume: bool = False, say: Ca
     if resume:
         restore_checkpoint(folder, state)
         say(f"resuming at step {state.step} of {config.steps}")
+    elif config.init:
+        start_from(Path(config.init), model)
+        say(f"starting from the weights of {config.init}")
     precision = _precision(config.precision)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     say(f"{config.name}: {parameters / 1e6:.2f} M parameters, matrix products in {_name(precision)}")

@@ -1,0 +1,412 @@
+"""Whether this package and the published one (geoclip 1.3.0) give the same numbers, and which is faster.
+
+python benchmarks/published_parity.py [--clip-size none|tiny|large] [--speed] [--json FILE]
+python benchmarks/published_parity.py --golden tests/data/published_location_embeddings.json
+
+The published package runs in a virtual environment of its own, made once; ours in the environment of this command,
+which needs the extra `train` to convert the weights. A target that is missed makes the exit code 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+VERSION = "1.3.0"
+WHEEL_SHA256 = "08a93791166a279d52b95c466a952c75f17f654cc61bdf6ab20355325b564dec"
+# What geoclip imports; torchvision is left out, since only its data loader for training needs it. Without it
+# transformers prepares pictures with Pillow, as it did in all versions before 5.
+BESIDE = ("torch", "transformers", "safetensors", "huggingface-hub", "pandas", "numpy", "pillow", "geopy", "tqdm")
+COUNT = 100_000
+RUNS = 3
+
+# Longitude +180 is -180 here, and lies on the other edge of the published map: it is not compared.
+PLACES = {
+    "origin": (0.0, 0.0),
+    "a tenth of a metre from it": (0.000001, -0.000001),
+    "north pole": (90.0, 0.0),
+    "north pole, by another meridian": (90.0, 77.0),
+    "north pole, at the antimeridian": (90.0, -180.0),
+    "south pole": (-90.0, 0.0),
+    "antimeridian at the equator": (0.0, -180.0),
+    "antimeridian, Chukotka": (66.0, -180.0),
+    "antimeridian from the west, Fiji": (-16.8, 179.99998),
+    "Greenwich": (51.4779, 0.0),
+    "Quito": (-0.1807, -78.4678),
+    "New York": (40.7128, -74.006),
+    "Los Angeles": (34.0522, -118.2437),
+    "Reykjavik": (64.1466, -21.9426),
+    "Paris": (48.8566, 2.3522),
+    "Nairobi": (-1.2921, 36.8219),
+    "Cape Town": (-33.9249, 18.4241),
+    "Delhi": (28.6139, 77.209),
+    "Tokyo": (35.6762, 139.6503),
+    "Sydney": (-33.8688, 151.2093),
+    "Ushuaia": (-54.8019, -68.303),
+    "Longyearbyen": (78.2232, 15.6267),
+    "McMurdo": (-77.8419, 166.6863),
+    "Point Nemo": (-48.8767, -123.3933),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the answer; without a target it only informs."""
+
+    what: str
+    measured: str
+    target: str = ""
+    passed: bool | None = None
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "earthclip-published-parity")
+    parser.add_argument("--venv", type=Path, metavar="DIR", help="environment of the published package [WORK/venv]")
+    parser.add_argument("--python", type=Path, metavar="PATH", help="an interpreter that has geoclip, instead")
+    parser.add_argument("--clip-size", choices=("none", "tiny", "large"), default="large", help="of the random CLIP")
+    parser.add_argument("--speed", action="store_true", help="time it too; nothing else should compute meanwhile")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    parser.add_argument("--golden", type=Path, metavar="FILE", help="only write the values that tests compare with")
+    parser.add_argument("--inside", choices=TASKS, help=argparse.SUPPRESS)  # in the published environment
+    args = parser.parse_args()
+    work, size = args.work.resolve(), args.clip_size
+    if args.inside:
+        TASKS[args.inside](work, size)
+        return 0
+
+    work.mkdir(parents=True, exist_ok=True)
+    published = Published(args.python or published_python(args.venv or work / "venv"), work, size)
+    about = json.loads(published.run("about"))
+    if about["geoclip"] != VERSION:
+        raise SystemExit(f"expected geoclip {VERSION}, found {about['geoclip']}")
+    if args.golden:
+        published.run("golden")
+        shutil.copyfile(work / "golden.json", args.golden)
+        print(f"{args.golden}: {len(PLACES)} places")
+        return 0
+
+    os.environ["EARTHCLIP_HOME"] = str(work / f"home-{size}")
+    np.save(work / "coordinates.npy", coordinates())
+    if size != "none" and not (work / f"clip-{size}" / "preprocessor_config.json").exists():
+        published.run("clip")
+    options = ["--location-only"] if size == "none" else ["--clip", str(work / f"clip-{size}")]
+    run([sys.executable, "-m", "earthclip", "pull", "geoclip", "--from", about.pop("folder"), *options, "--force"])
+    rows = compare_locations(published)
+    if size != "none":
+        rows += compare_images(published)
+    if args.speed:
+        rows += compare_speed(published)
+    report(rows, about | {"CLIP": size if size == "none" else f"{size}, random weights"}, args.json)
+    return int(any(row.passed is False for row in rows))
+
+
+def coordinates() -> np.ndarray:
+    """The named places, then random ones uniform on the sphere; float64, and each exactly a float32 as well."""
+    generator = np.random.default_rng(0)
+    latitude = np.degrees(np.arcsin(generator.uniform(-1, 1, COUNT)))
+    random = np.stack([latitude, generator.uniform(-180, 179.999, COUNT)], axis=1)
+    return np.concatenate([list(PLACES.values()), random]).astype(np.float32).astype(np.float64)
+
+
+# What is compared, in the environment of this command.
+
+
+def compare_locations(published: Published) -> list[Row]:
+    import torch
+
+    import earthclip
+    from earthclip.nn import LocationEncoder
+
+    published.run("location")
+    points, theirs = np.load(published.work / "coordinates.npy"), unit(np.load(published.work / "location.npy"))
+    encoder = LocationEncoder.from_pretrained("geoclip")
+    with torch.no_grad():
+        ours = unit(torch.cat([encoder(part) for part in torch.from_numpy(points).float().split(4096)]).numpy())
+    rows = []
+    onnx = earthclip.load("geoclip").encode_location(points)
+    for name, embeddings, target in (("torch", ours, 1e-5), ("ONNX", onnx, 1e-3)):
+        apart = np.abs(embeddings - theirs).max(axis=1)
+        what, worst = f"location embeddings, {name}", points[apart.argmax()]
+        rows += [
+            at_most(f"{what}: max abs difference of {len(points):,} unit vectors", apart.max(), target),
+            Row(f"{what}: where it is largest", f"{worst[0]:.4f}, {worst[1]:.4f}"),
+            at_most(f"{what}: at the poles, the antimeridian, 0, cities", apart[: len(PLACES)].max(), target),
+            at_least(f"{what}: least cosine", cosines(embeddings, theirs).min(), 0.9999),
+        ]
+    return rows
+
+
+def compare_images(published: Published) -> list[Row]:
+    import earthclip
+    from earthclip.runtime.decode import decode
+    from earthclip.runtime.preprocess import preprocess
+
+    published.run("image")
+    theirs = np.load(published.work / "image.npz")
+    pictures, places = theirs["pictures"].tolist(), theirs["gallery"].astype(np.float64)
+    locator = earthclip.load("geoclip")
+    preprocessing = locator.config.preprocessing
+    pixels = np.stack([preprocess(decode(path), preprocessing) for path in pictures])
+    levels = np.abs(pixels - theirs["pixels"]) * np.array(preprocessing.std)[:, None, None] * 255
+    embeddings = locator.encode_image(pictures)
+    logits = np.exp(locator.config.logit_scale) * embeddings @ locator.encode_location(places).T
+    answers = list(locator.locate(pictures, top_k=5))
+    moved = [np.abs(a.coordinates - b).max() for a, b in zip(answers, theirs["top_coordinates"], strict=True)]
+    same = sum(distance < 1e-4 for distance in moved)
+    chances = [np.abs(a.probabilities - b).max() for a, b in zip(answers, theirs["top_probabilities"], strict=True)]
+    unlike = min(cosines(theirs["embeddings"], np.roll(theirs["embeddings"], n, axis=0)).min() for n in (1, 2))
+    spread = np.ptp(theirs["logits"], axis=1).min()
+    return [
+        at_most(f"pixels of {len(pictures)} pictures: max difference, in levels of 255", levels.max(), 1.001),
+        at_most("image embeddings: max abs difference", np.abs(embeddings - theirs["embeddings"]).max(), 1e-4),
+        at_most(
+            f"logits with {len(places):,} places: max abs difference", np.abs(logits - theirs["logits"]).max(), 1e-4
+        ),
+        Row("top 5 of the gallery, in order", f"{same} of {len(pictures)} pictures", "all", same == len(pictures)),
+        Row("probabilities of the top 5: max abs difference", f"{max(chances):.1e}"),
+        Row("so that the above means something: cosine of the pictures most unlike", f"{unlike:.3f}"),
+        Row("likewise: range of a picture's logits over the places, at least", f"{spread:.1f}"),
+    ]
+
+
+def compare_speed(published: Published) -> list[Row]:
+    work = published.work
+    table, out = work / "coordinates.csv", work / "features.npy"
+    points = np.load(work / "coordinates.npy")[-COUNT:]
+    np.savetxt(table, points, fmt="%.17g", delimiter=",", header="LAT,LON", comments="")
+    # None in sys.modules makes an import fail: what runs here, runs where torch is not installed.
+    code = "import sys; sys.modules.update(torch=None, transformers=None); from earthclip.cli import main; sys.exit(main())"
+    embed = [sys.executable, "-c", code, "embed", str(table), "--model", "geoclip", "-o", str(out)]
+    ours, whole = [], []
+    warm: dict[str, list[float]] = {}
+    for _ in range(RUNS):  # in turns, so that what slows the machine slows both
+        out.unlink(missing_ok=True)
+        ours.append(seconds(lambda: run(embed)))
+        whole.append(seconds(lambda: published.run("embed")))
+        for way, taken in json.loads(published.run("speed")).items():
+            warm.setdefault(way, []).append(taken)
+    us, them = statistics.median(ours), statistics.median(whole)
+    medians = {way: statistics.median(times) for way, times in warm.items()}
+    theirs = np.load(work / "location.npy")[-COUNT:]
+    return [
+        *(Row(f"published encoder, loaded and warm, {way}", f"{median:.2f} s") for way, median in medians.items()),
+        Row("published, whole process: import, read CSV, encode, save", f"{them:.2f} s"),
+        Row("`earthclip embed`, whole process, torch out of reach", f"{us:.2f} s"),
+        at_least("its least cosine with the published embeddings", cosines(np.load(out), theirs).min(), 0.9999),
+        at_least("times as fast as the published encoder, the faster way", min(medians.values()) / us, 2.5),
+        Row("times as fast, whole process for whole process", f"{them / us:.1f}"),
+    ]
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def cosines(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    return (unit(ours.astype(np.float64)) * unit(theirs.astype(np.float64))).sum(axis=1)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def at_most(what: str, found: float, target: float) -> Row:
+    return Row(what, f"{found:.1e}", f"<= {target:.0e}", bool(found <= target))
+
+
+def at_least(what: str, found: float, target: float) -> Row:
+    return Row(what, f"{np.floor(found * 1e7) / 1e7:.8g}", f">= {target:g}", bool(found >= target))  # cut, not rounded
+
+
+def report(rows: list[Row], versions: dict[str, str], file: Path | None) -> None:
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    print(", ".join([machine, *(f"{name} {version}" for name, version in versions.items())]))
+    print("\n| what | measured | target | |\n|---|---:|---:|---|")
+    for row in rows:
+        verdict = {None: "", True: "ok", False: "**missed**"}[row.passed]
+        print(f"| {row.what} | {row.measured} | {row.target} | {verdict} |")
+    if file:
+        found = {"machine": machine, **versions, "rows": [asdict(row) for row in rows]}
+        file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+
+
+# The published package's environment.
+
+
+@dataclass(frozen=True)
+class Published:
+    """An interpreter that has the published package; it runs this file's tasks, and sees no network."""
+
+    python: Path
+    work: Path
+    clip_size: str
+
+    def run(self, task: str) -> str:
+        """What the task prints."""
+        command = [str(self.python), __file__, "--work", str(self.work), "--clip-size", self.clip_size]
+        quiet = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_VERBOSITY": "error"}
+        return run([*command, "--inside", task], quiet)
+
+
+def published_python(folder: Path) -> Path:
+    """The interpreter of an environment with the published wheel, checked by its SHA-256; made when missing."""
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    ready = folder / "published-parity-ready"
+    if not ready.exists():
+        print(f"{folder}: making the environment of geoclip {VERSION}, once", file=sys.stderr)
+        venv.EnvBuilder(with_pip=True).create(folder)
+        wheel = folder / "geoclip.txt"
+        wheel.write_text(f"geoclip=={VERSION} --hash=sha256:{WHEEL_SHA256}\n", encoding="utf-8")
+        install = [str(python), "-m", "pip", "install", "--quiet"]
+        run([*install, "-c", str(ROOT / "constraints.txt"), *BESIDE])
+        run([*install, "--no-deps", "--require-hashes", "-r", str(wheel)])
+        ready.touch()
+    return python
+
+
+def run(command: list[str], environment: dict[str, str] | None = None) -> str:
+    done = subprocess.run(command, env=os.environ | (environment or {}), stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed with exit code {done.returncode}")
+    return done.stdout
+
+
+# What runs there, calling the package as its users do.
+
+
+def about(work: Path, size: str) -> None:
+    from importlib.metadata import version
+
+    import geoclip
+
+    versions = {name: version(name) for name in ("geoclip", "torch", "transformers", "pillow")}
+    print(json.dumps(versions | {"folder": str(Path(geoclip.__file__).parent)}))
+
+
+def location(work: Path, size: str) -> None:
+    np.save(work / "location.npy", published_embeddings(np.load(work / "coordinates.npy")))
+
+
+def embed(work: Path, size: str) -> None:
+    import pandas
+
+    table = pandas.read_csv(work / "coordinates.csv")
+    np.save(work / "published_features.npy", published_embeddings(table[["LAT", "LON"]].to_numpy()))
+
+
+def published_embeddings(points: np.ndarray) -> np.ndarray:
+    import torch
+    from geoclip import LocationEncoder
+
+    encoder = LocationEncoder().eval()
+    with torch.no_grad():
+        return torch.cat([encoder(part) for part in torch.from_numpy(points).float().split(4096)]).numpy()
+
+
+def speed(work: Path, size: str) -> None:
+    import torch
+    from geoclip import LocationEncoder
+
+    encoder = LocationEncoder().eval()
+    points = torch.from_numpy(np.load(work / "coordinates.npy")[-COUNT:]).float()
+    with torch.no_grad():
+        encoder(points[:4096])
+        at_once = seconds(lambda: encoder(points))
+        chunked = seconds(lambda: [encoder(part) for part in points.split(4096)])
+    print(json.dumps({"all at once": at_once, "4,096 at a time": chunked}))
+
+
+def golden(work: Path, size: str) -> None:
+    import geoclip
+    import torch
+
+    weights = Path(geoclip.__file__).parent / "model" / "weights" / "location_encoder_weights.pth"
+    provenance = {
+        "what": "LocationEncoder()(places), not normalised: norm and first 8 numbers; degrees, read as float32",
+        "package": f"geoclip {VERSION}",
+        "wheel_sha256": WHEEL_SHA256,
+        "location_encoder_weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "torch": torch.__version__,
+        "command": "python benchmarks/published_parity.py --golden tests/data/published_location_embeddings.json",
+    }
+    rows = published_embeddings(np.array(list(PLACES.values()))).astype(np.float64)
+    lines = []
+    for (name, (latitude, longitude)), row in zip(PLACES.items(), rows, strict=True):
+        numbers = {"norm": round(float(np.linalg.norm(row)), 9), "first": [round(float(value), 9) for value in row[:8]]}
+        lines.append(json.dumps({"name": name, "latitude": latitude, "longitude": longitude} | numbers))
+    text = json.dumps(provenance, indent=2).removesuffix("\n}") + ',\n  "places": [\n    '
+    (work / "golden.json").write_text(text + ",\n    ".join(lines) + "\n  ]\n}\n", encoding="utf-8")
+
+
+def clip(work: Path, size: str) -> None:
+    """A CLIP folder with random weights, laid out as ``openai/clip-vit-large-patch14`` but without a tokenizer."""
+    import torch
+    from transformers import CLIPConfig, CLIPModel
+
+    names = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+    text, vision = ((32, 64, 2, 2), (64, 128, 2, 2)) if size == "tiny" else ((768, 3072, 12, 12), (1024, 4096, 24, 16))
+    torch.manual_seed(0)
+    config = CLIPConfig(
+        projection_dim=768,  # what the published head takes
+        text_config=dict(zip(names, text, strict=True)) | {"projection_dim": 768},
+        vision_config=dict(zip(names, vision, strict=True)) | {"projection_dim": 768, "patch_size": 14},
+    )
+    folder = work / f"clip-{size}"
+    CLIPModel(config).save_pretrained(folder)
+    squares = {"size": 224, "crop_size": 224, "resample": 3, "feature_extractor_type": "CLIPFeatureExtractor"}
+    steps = {f"do_{step}": True for step in ("resize", "center_crop", "normalize")}
+    mean, std = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]
+    preprocessor = json.dumps(squares | steps | {"image_mean": mean, "image_std": std}, indent=2)
+    (folder / "preprocessor_config.json").write_text(preprocessor + "\n", encoding="utf-8")
+
+
+def image(work: Path, size: str) -> None:
+    import geoclip
+    import torch
+    from geoclip.model import image_encoder
+    from PIL import Image
+    from transformers import AutoImageProcessor
+
+    image_encoder.AutoProcessor = AutoImageProcessor  # AutoProcessor wants the tokenizer too, which is never used
+    pictures = [*sorted((ROOT / "examples").glob("*.jpg")), Path(geoclip.__file__).parent / "images" / "Kauai.png"]
+    model = geoclip.GeoCLIP(clip_path=str(work / f"clip-{size}")).eval()
+    opened = [Image.open(path).convert("RGB") for path in pictures]
+    pixels = torch.cat([model.image_encoder.preprocess_image(picture) for picture in opened])
+    places, chances = zip(*(model.predict(str(path), 5) for path in pictures), strict=True)
+    with torch.no_grad():
+        found = {
+            "pixels": pixels,
+            "embeddings": torch.nn.functional.normalize(model.image_encoder(pixels), dim=1),
+            "gallery": model.gps_gallery,
+            "logits": model(pixels, model.gps_gallery),
+            "top_coordinates": torch.stack(places),
+            "top_probabilities": torch.stack(chances),
+        }
+    arrays = {name: tensor.numpy() for name, tensor in found.items()}
+    np.savez(work / "image.npz", pictures=np.array([str(path) for path in pictures]), **arrays)
+
+
+TASKS = {task.__name__: task for task in (about, location, embed, speed, golden, clip, image)}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

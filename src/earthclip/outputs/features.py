@@ -1,0 +1,203 @@
+"""Features of coordinates as ``.npy``, or beside the columns of the table they came from as CSV or Parquet.
+
+They are written as they come, so that any number of rows takes the memory of one chunk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import numpy as np
+from jaxtyping import Float32
+
+from earthclip.datasets.coordinates import Chunk, CoordinateTable, feature_names
+from earthclip.errors import MissingExtraError, OutputError
+from earthclip.files import atomic_write, refuse_existing
+
+_ROWS_OF_TEXT = 1024  # formatted at a time: 6 MB where there are 512 features
+
+
+class FeatureWriter(Protocol):
+    """Takes chunks in order; ``close`` completes the document but leaves the file open."""
+
+    def write(self, chunk: Chunk, features: Float32[np.ndarray, "n d"]) -> None:
+        """Write the features of a chunk's rows."""
+
+    def close(self) -> None:
+        """Write what the document still needs to be valid."""
+
+
+class NpyWriter:
+    """A float32 array ``[n, d]``, of which n is known at the end."""
+
+    def __init__(self, file: IO[bytes], table: CoordinateTable, width: int) -> None:
+        self._file, self._width, self._rows = file, width, 0
+        self._write_header()
+
+    def write(self, chunk: Chunk, features: Float32[np.ndarray, "n d"]) -> None:
+        """Append the features alone."""
+        self._file.write(np.ascontiguousarray(features, "<f4").data)
+        self._rows += len(features)
+
+    def close(self) -> None:
+        """Write the number of rows into the header."""
+        end = self._file.tell()
+        self._file.seek(0)
+        self._write_header()
+        self._file.seek(end)
+
+    def _write_header(self) -> None:
+        # NumPy pads the header so that the first axis can grow; its length is the same for every number of rows
+        shape = {"shape": (self._rows, self._width), "fortran_order": False, "descr": "<f4"}
+        np.lib.format.write_array_header_1_0(self._file, shape)
+
+
+class CSVFeatureWriter:
+    """The table's cells, then the features with the 9 digits that tell any two float32 apart."""
+
+    def __init__(self, file: IO[bytes], table: CoordinateTable, width: int) -> None:
+        self._file = file
+        # Ended by \r\n, as this decides what is quoted: Python before 3.13 leaves other line breaks bare.
+        self._cells = csv.writer(_Line(), lineterminator="\r\n")
+        self._pattern = ",%.9g" * width + "\n"
+        self._file.write((self._line(table.columns) + "," + ",".join(feature_names(width)) + "\n").encode())
+
+    def write(self, chunk: Chunk, features: Float32[np.ndarray, "n d"]) -> None:
+        """Append one line for each row."""
+        rows = zip(_rows_of_text(chunk.cells), features, strict=True)
+        while block := list(itertools.islice(rows, _ROWS_OF_TEXT)):
+            lines = [self._line(cells) + self._pattern % tuple(row.tolist()) for cells, row in block]
+            self._file.write("".join(lines).encode())
+
+    def close(self) -> None:
+        """Nothing is left to write."""
+
+    def _line(self, cells: Any) -> str:
+        return str(self._cells.writerow(cells))
+
+
+class ParquetFeatureWriter:
+    """The table's columns, then a float32 column for each feature; a row group for each chunk.
+
+    Columns of a CSV table become text, whatever they look like, but for latitude and longitude.
+    """
+
+    def __init__(self, file: IO[bytes], table: CoordinateTable, width: int) -> None:
+        """Raises MissingExtraError without the extra ``parquet``, OutputError when columns share a name."""
+        pyarrow = _pyarrow()
+        if doubled := [name for name in table.columns if table.columns.count(name) > 1]:
+            raise OutputError(f"{table.source}: column '{doubled[0]}' appears twice; Parquet needs names of their own")
+        self._places = (table.latitude, table.longitude)
+        schema = table.schema
+        if schema is None:
+            kinds = [pyarrow.string()] * len(table.columns)
+            for position in self._places:
+                kinds[position] = pyarrow.float64()
+            schema = pyarrow.schema(list(zip(table.columns, kinds, strict=True)))
+        for name in feature_names(width):
+            schema = schema.append(pyarrow.field(name, pyarrow.float32()))
+        self._schema = schema
+        # Features hardly repeat: dictionaries would be tried in vain, and minima and maxima only cost memory.
+        columns = list(table.columns)
+        self._writer = pyarrow.parquet.ParquetWriter(file, schema, use_dictionary=columns, write_statistics=columns)
+
+    def write(self, chunk: Chunk, features: Float32[np.ndarray, "n d"]) -> None:
+        """Append the rows of a chunk."""
+        pyarrow = _pyarrow()
+        if isinstance(chunk.cells, list):
+            columns: list[Any] = [list(column) for column in zip(*chunk.cells, strict=True)]
+            for position in self._places:
+                columns[position] = np.array(columns[position], np.float64)
+            columns = [pyarrow.array(column) for column in columns]
+        else:
+            columns = chunk.cells.columns
+        columns += [pyarrow.array(column) for column in np.ascontiguousarray(features.T)]
+        self._writer.write_table(pyarrow.Table.from_arrays(columns, schema=self._schema))
+
+    def close(self) -> None:
+        """Write the metadata."""
+        self._writer.close()
+
+
+_WRITERS: dict[str, type[NpyWriter] | type[CSVFeatureWriter] | type[ParquetFeatureWriter]] = {
+    ".npy": NpyWriter,
+    ".csv": CSVFeatureWriter,
+    ".parquet": ParquetFeatureWriter,
+}
+
+
+def check_features_path(path: Path, overwrite: bool = False) -> None:
+    """Raise OutputError when features cannot be written to ``path``, before any work is done for them."""
+    if path.suffix.lower() not in _WRITERS:
+        raise OutputError(f"{path}: expected a name that ends in {', '.join(_WRITERS)}; the ending says the format")
+    if path.exists() and not path.is_file():  # to overwrite would put a file in the place of a device
+        raise OutputError(
+            f"{path}: expected a file to write, found a {'folder' if path.is_dir() else 'device or pipe'}"
+        )
+    if not overwrite:
+        refuse_existing(path)
+    if not path.parent.is_dir():
+        raise OutputError(f"{path}: there is no folder {path.parent}; make it, or choose another")
+    if path.suffix.lower() == ".parquet":
+        _pyarrow()
+
+
+def keeps_columns(path: Path) -> bool:
+    """Whether features in ``path`` stand beside the columns of their table."""
+    return path.suffix.lower() != ".npy"
+
+
+@contextlib.contextmanager
+def open_features(
+    path: Path, table: CoordinateTable, width: int, *, overwrite: bool = False
+) -> Iterator[FeatureWriter]:
+    """A writer of ``width`` features for each row of ``table``; ``path`` appears when the block ends well.
+
+    Raises what ``check_features_path`` raises, and OutputError when the table has columns of the features' names.
+    """
+    check_features_path(path, overwrite)
+    if keeps_columns(path) and (taken := sorted(set(table.columns) & set(feature_names(width)))):
+        raise OutputError(f"{table.source}: has a column {taken[0]} already; remove or rename it, or write .npy")
+    with atomic_write(path, overwrite=overwrite) as file:
+        writer = _WRITERS[path.suffix.lower()](file, table, width)
+        try:
+            yield writer
+        finally:
+            writer.close()
+
+
+class _Line:
+    """What csv.writer writes to: hands the line back, without its end."""
+
+    def write(self, line: str) -> str:
+        return line.removesuffix("\r\n")
+
+
+def _rows_of_text(cells: Any) -> Iterator[Any]:
+    """Rows of text, of a chunk's cells of either kind."""
+    return iter(cells) if isinstance(cells, list) else zip(*map(_texts, cells.columns), strict=True)
+
+
+def _texts(column: Any) -> list[str | None]:
+    """A pyarrow column as text; of bytes and of nested values, which pyarrow does not, the former in hexadecimal."""
+    pyarrow = _pyarrow()
+    try:
+        texts: list[str | None] = column.cast(pyarrow.string()).to_pylist()
+    except pyarrow.ArrowException:
+        values = column.to_pylist()
+        return [value.hex() if isinstance(value, bytes) else None if value is None else str(value) for value in values]
+    return texts
+
+
+def _pyarrow() -> Any:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise MissingExtraError("writing Parquet", "parquet", "pyarrow") from error
+    return pyarrow
