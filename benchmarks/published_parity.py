@@ -33,7 +33,6 @@ WHEEL_SHA256 = "08a93791166a279d52b95c466a952c75f17f654cc61bdf6ab20355325b564dec
 # What geoclip imports; torchvision is left out, since only its data loader for training needs it. Without it
 # transformers prepares pictures with Pillow, as it did in all versions before 5.
 BESIDE = ("torch", "transformers", "safetensors", "huggingface-hub", "pandas", "numpy", "pillow", "geopy", "tqdm")
-COUNT = 100_000
 RUNS = 3
 
 # Longitude +180 is -180 here, and lies on the other edge of the published map: it is not compared.
@@ -80,6 +79,7 @@ def main() -> int:
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "earthclip-published-parity")
     parser.add_argument("--venv", type=Path, metavar="DIR", help="environment of the published package [WORK/venv]")
     parser.add_argument("--python", type=Path, metavar="PATH", help="an interpreter that has geoclip, instead")
+    parser.add_argument("--count", type=int, default=100_000, help="of random coordinates")
     parser.add_argument("--clip-size", choices=("none", "tiny", "large"), default="large", help="of the random CLIP")
     parser.add_argument("--speed", action="store_true", help="time it too; nothing else should compute meanwhile")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
@@ -103,7 +103,7 @@ def main() -> int:
         return 0
 
     os.environ["EARTHCLIP_HOME"] = str(work / f"home-{size}")
-    np.save(work / "coordinates.npy", coordinates())
+    np.save(work / "coordinates.npy", coordinates(args.count))
     if size != "none" and not (work / f"clip-{size}" / "preprocessor_config.json").exists():
         published.run("clip")
     options = ["--location-only"] if size == "none" else ["--clip", str(work / f"clip-{size}")]
@@ -117,11 +117,11 @@ def main() -> int:
     return int(any(row.passed is False for row in rows))
 
 
-def coordinates() -> np.ndarray:
+def coordinates(count: int) -> np.ndarray:
     """The named places, then random ones uniform on the sphere; float64, and each exactly a float32 as well."""
     generator = np.random.default_rng(0)
-    latitude = np.degrees(np.arcsin(generator.uniform(-1, 1, COUNT)))
-    random = np.stack([latitude, generator.uniform(-180, 179.999, COUNT)], axis=1)
+    latitude = np.degrees(np.arcsin(generator.uniform(-1, 1, count)))
+    random = np.stack([latitude, generator.uniform(-180, 179.999, count)], axis=1)
     return np.concatenate([list(PLACES.values()), random]).astype(np.float32).astype(np.float64)
 
 
@@ -189,10 +189,11 @@ def compare_images(published: Published) -> list[Row]:
 def compare_speed(published: Published) -> list[Row]:
     work = published.work
     table, out = work / "coordinates.csv", work / "features.npy"
-    points = np.load(work / "coordinates.npy")[-COUNT:]
+    points = np.load(work / "coordinates.npy")[len(PLACES) :]
     np.savetxt(table, points, fmt="%.17g", delimiter=",", header="LAT,LON", comments="")
     # None in sys.modules makes an import fail: what runs here, runs where torch is not installed.
-    code = "import sys; sys.modules.update(torch=None, transformers=None); from earthclip.cli import main; sys.exit(main())"
+    block = "import sys; sys.modules.update(torch=None, transformers=None); "
+    code = block + "from earthclip.cli import main; sys.exit(main())"
     embed = [sys.executable, "-c", code, "embed", str(table), "--model", "geoclip", "-o", str(out)]
     ours, whole = [], []
     warm: dict[str, list[float]] = {}
@@ -204,7 +205,7 @@ def compare_speed(published: Published) -> list[Row]:
             warm.setdefault(way, []).append(taken)
     us, them = statistics.median(ours), statistics.median(whole)
     medians = {way: statistics.median(times) for way, times in warm.items()}
-    theirs = np.load(work / "location.npy")[-COUNT:]
+    theirs = np.load(work / "location.npy")[len(PLACES) :]
     return [
         *(Row(f"published encoder, loaded and warm, {way}", f"{median:.2f} s") for way, median in medians.items()),
         Row("published, whole process: import, read CSV, encode, save", f"{them:.2f} s"),
@@ -327,7 +328,7 @@ def speed(work: Path, size: str) -> None:
     from geoclip import LocationEncoder
 
     encoder = LocationEncoder().eval()
-    points = torch.from_numpy(np.load(work / "coordinates.npy")[-COUNT:]).float()
+    points = torch.from_numpy(np.load(work / "coordinates.npy")[len(PLACES) :]).float()
     with torch.no_grad():
         encoder(points[:4096])
         at_once = seconds(lambda: encoder(points))

@@ -48,7 +48,10 @@ def write_release(folder: Path, *, width: int = WIDTH, places: int = 40) -> Path
     sigmas = [1, 16]
     weights = {"logit_scale": torch.tensor(3.0)}
     for name, shape in {"0": (width, width), "2": (EMBEDDING, width)}.items():
-        weights |= {f"image_encoder.mlp.{name}.weight": random(*shape), f"image_encoder.mlp.{name}.bias": random(shape[0])}
+        weights |= {
+            f"image_encoder.mlp.{name}.weight": random(*shape),
+            f"image_encoder.mlp.{name}.bias": random(shape[0]),
+        }
     for i, sigma in enumerate(sigmas):
         prefix = f"location_encoder.LocEnc{i}."
         weights[prefix + "capsule.0.b"] = sigma * torch.randn((10, 2), generator=generator)

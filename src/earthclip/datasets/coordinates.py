@@ -27,7 +27,7 @@ LATITUDE_NAMES = ("lat", "latitude", "decimallatitude")  # the last is Darwin Co
 LONGITUDE_NAMES = ("lon", "lng", "long", "longitude", "decimallongitude")
 
 _ROWS = 65_536  # in a chunk at most; much shorter row groups would swell the metadata of Parquet
-_CELLS = 1_000_000  # in a chunk at most, some 60 MB as text; wide tables have fewer rows in a chunk
+_CELLS = 2_000_000  # in a chunk at most, some 120 MB as text; wide tables have fewer rows in a chunk
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth to compare by
@@ -209,9 +209,9 @@ def open_coordinates(path: str | Path, all_columns: bool = True) -> Iterator[Coo
             text.detach()  # or standard input would be closed with it
         return
     path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{path}: expected a CSV or Parquet file, found a folder; name the table inside it")
     try:
+        if path.is_dir():
+            raise InputError(f"{path}: expected a CSV or Parquet file, found a folder; name the table inside it")
         file = path.open(encoding="utf-8-sig", newline="")
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; check the path of the table") from error

@@ -42,6 +42,7 @@ from earthclip.nn.image_encoder import ImageEncoder
 from earthclip.nn.location_encoder import LocationEncoder
 
 _OPSET = 20
+_GIVEN, _RESULT = "earthclip_given", "earthclip_result"  # while a graph is made
 _HALF_FROM = 1024  # elements; smaller tensors (biases, norms, frequencies) gain nothing by rounding
 
 
@@ -177,15 +178,16 @@ def _round_weights(model: nn.Module) -> None:
 
 def _export(module: nn.Module, example: Tensor, given: str, result: str, path: Path) -> None:
     module.eval()
-    # It would say four times a graph that torchvision, which nothing here uses, is not installed.
-    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
+    # They would say, several times a graph, that torchvision is not installed and what was not folded.
+    for name in ("torch.onnx._internal.exporter._registration", "onnxscript", "onnx_ir"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # the exporter warns of its own deprecated internals
         program = torch.onnx.export(
             module,
             (example,),
-            input_names=[given],
-            output_names=[result],
+            input_names=[_GIVEN],
+            output_names=[_RESULT],
             dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
             opset_version=_OPSET,
             dynamo=True,
@@ -193,17 +195,21 @@ def _export(module: nn.Module, example: Tensor, given: str, result: str, path: P
         )
     if program is None:  # only when the exporter is asked to write the file itself
         raise RuntimeError("torch.onnx.export returned no program")
-    outside = {id(value) for value in (*program.model.graph.inputs, *program.model.graph.outputs)}
-    for node in program.model.graph:
-        for value in node.outputs:
-            if value.name in (given, result) and id(value) not in outside:
-                value.name += "_inside"  # a network's own name for something, which ours would shadow
-    print([(list(n.output), n.op_type, n.name) for n in program.model_proto.graph.node if any("embedding" in o for o in n.output)])
     graph = program.model_proto
+    # Networks have values of our names inside; exported under them, ours would be taken twice.
+    _rename(graph.graph, {given: f"{given}_inside", result: f"{result}_inside", _GIVEN: given, _RESULT: result})
     _halve(graph)
     onnx.checker.check_model(graph)
     with atomic_write(path, overwrite=True) as file:
         file.write(graph.SerializeToString())
+
+
+def _rename(graph: onnx.GraphProto, names: dict[str, str]) -> None:
+    for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        value.name = names.get(value.name, value.name)
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
 
 
 def _halve(model: onnx.ModelProto) -> None:

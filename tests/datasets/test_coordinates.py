@@ -1,0 +1,324 @@
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from earthclip.datasets import coordinates
+from earthclip.datasets.coordinates import check_degrees, coordinate_columns, feature_names, open_coordinates
+from earthclip.errors import InputError, MissingExtraError
+
+HEADER = "name,lat,lon\n"
+
+
+def write(folder: Path, text: str | bytes, name: str = "places.csv") -> Path:
+    path = folder / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def write_parquet(folder: Path, **columns: Any) -> Path:
+    path = folder / "places.parquet"
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+def read(path: str | Path) -> np.ndarray:
+    with open_coordinates(path) as table:
+        return np.concatenate([chunk.coordinates for chunk in table.chunks()])
+
+
+def cells(path: Path) -> list[list[str]]:
+    with open_coordinates(path) as table:
+        return [row for chunk in table.chunks() for row in chunk.cells]
+
+
+@pytest.fixture
+def short_chunks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(coordinates, "_ROWS", 3)
+    yield
+
+
+@pytest.mark.parametrize(
+    "names",
+    ["lat,lon", "LAT,LON", "Latitude,Longitude", " latitude , lng ", "lat,long", "LAT,Lng", "decimalLatitude,lon"],
+)
+def test_columns_are_found_by_name(tmp_path: Path, names: str) -> None:
+    latitude, longitude = names.split(",")
+    swapped = write(tmp_path, f"id,{longitude},{latitude}\na,2.35,48.86\n", "swapped.csv")
+    assert read(swapped).tolist() == [[48.86, 2.35]]
+    path = write(tmp_path, f"{names},id\n48.86,2.35,a\n")
+    with open_coordinates(path) as table:
+        assert (table.latitude, table.longitude, table.n_rows) == (0, 1, None)
+        assert table.columns == (latitude.strip(), longitude.strip(), "id")
+        (chunk,) = table.chunks()
+    assert chunk.coordinates.dtype == np.float64
+    assert chunk.coordinates.tolist() == [[48.86, 2.35]] and chunk.cells == [["48.86", "2.35", "a"]]
+
+
+def test_longitudes_are_wrapped_and_cells_kept(tmp_path: Path) -> None:
+    path = write(tmp_path, "lat,lon\n90,180\n-90,359.5\n0,-180\n1,179.5\n")
+    assert read(path).tolist() == [[90, -180], [-90, -0.5], [0, -180], [1, 179.5]]
+    assert [row[1] for row in cells(path)] == ["180", "359.5", "-180", "179.5"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeffname,lat,lon\r\na,1,2\r\n",
+        HEADER + "a,1,2",
+        "\n" + HEADER + "\n a , 1 , 2 ,\n,,\n\n",
+        'name,lat,lon\r"a",1,2\r',
+    ],
+)
+def test_what_spreadsheets_write(tmp_path: Path, text: str) -> None:
+    path = write(tmp_path, text)
+    assert read(path).tolist() == [[1, 2]]
+    assert [[cell.strip() for cell in row] for row in cells(path)] == [["a", "1", "2"]]
+
+
+def test_short_rows_are_filled_up(tmp_path: Path) -> None:
+    assert cells(write(tmp_path, "lat,lon,name,note\n1,2\n3,4,x\n")) == [["1", "2", "", ""], ["3", "4", "x", ""]]
+
+
+def test_chunks_join_to_the_table(tmp_path: Path, short_chunks: None) -> None:
+    rows = [[str(i), str(i / 4), str(-i)] for i in range(11)]
+    path = write(tmp_path, HEADER + "".join(f"{','.join(row)}\n" + "\n" * 4 * (row[0] == "5") for row in rows))
+    with open_coordinates(path) as table:
+        chunks = list(table.chunks())
+    assert all(0 < len(chunk.coordinates) == len(chunk.cells) <= 3 for chunk in chunks)
+    assert [row for chunk in chunks for row in chunk.cells] == rows
+    assert np.concatenate([chunk.coordinates for chunk in chunks])[:, 0].tolist() == [i / 4 for i in range(11)]
+
+
+def test_wide_tables_have_fewer_rows_in_a_chunk() -> None:
+    assert coordinates._chunk_rows(2) == 65_536
+    assert coordinates._chunk_rows(1000) == 2000
+    assert coordinates._chunk_rows(10**8) == 1
+
+
+text_cells = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=8)
+degrees = st.tuples(st.floats(-90, 90), st.floats(-180, 360, exclude_max=True))
+tolerant = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@tolerant
+@given(st.lists(st.tuples(text_cells, degrees), min_size=1, max_size=9))
+def test_whatever_is_written_is_read(
+    tmp_path: Path, short_chunks: None, rows: list[tuple[str, tuple[float, float]]]
+) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["note", "Lat", "Lng"])
+    written = [[note, repr(latitude), repr(longitude)] for note, (latitude, longitude) in rows]
+    writer.writerows(written)
+    path = write(tmp_path, text.getvalue())
+    found = read(path)
+    expected = np.array([pair for _, pair in rows])
+    np.testing.assert_array_equal(found[:, 0], expected[:, 0])
+    assert ((found[:, 1] >= -180) & (found[:, 1] < 180)).all()
+    turns = (expected[:, 1] - found[:, 1]) / 360
+    np.testing.assert_allclose(turns, np.round(turns), atol=1e-12)
+    assert cells(path) == written
+
+
+@tolerant
+@given(st.one_of(st.binary(max_size=80), st.text('latlon,\n\r"0.19-ae', max_size=60).map(str.encode)))
+def test_garbage_is_one_line_or_a_table(tmp_path: Path, garbage: bytes) -> None:
+    for content in (garbage, b"lat,lon\n" + garbage):
+        path = write(tmp_path, content)
+        try:
+            found = read(path)
+        except InputError as error:
+            assert str(error).startswith(str(path)) and "\n" not in str(error)
+        else:
+            assert len(found) and (np.abs(found) <= (90, 180)).all()
+
+
+@tolerant
+@given(st.lists(st.tuples(st.text('ab"\n\r,', max_size=4), st.integers(0, 2)), max_size=9))
+def test_the_line_of_a_fault_is_counted_as_editors_do(
+    tmp_path: Path, short_chunks: None, rows: list[tuple[str, int]]
+) -> None:
+    """Whatever line breaks stand quoted or blank before it, and whichever chunk it falls into."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["note", "lat", "lon"])
+    for note, blank_lines in rows:
+        writer.writerow([note, "1", "2"])
+        text.write("\r\n" * blank_lines)
+    line = len(io.StringIO(text.getvalue(), newline=None).readlines()) + 1
+    text.write("bad,1,east\r\nworse,2,west\r\n")
+    path = write(tmp_path, text.getvalue())
+    with pytest.raises(InputError, match=rf"line {line}: lon must be a number of degrees, found 'east'"):
+        read(path)
+
+
+BAD_TABLES: list[tuple[str | bytes, str]] = [
+    ("", "empty; expected a header such as latitude,longitude"),
+    ("\n\n,,\n", "empty; expected a header"),
+    ("id,x,y\na,1,2\n", "expected a column called latitude .* found 'id, x, y'; add a header or rename"),
+    ("lat,x\n1,2\n", "one called longitude, lon or lng, .* found 'lat, x'"),
+    ("lat;lon\n1;2\n", "comma-separated in CSV, found 'lat;lon'"),
+    ("48.9,2.4\n", r"found '48.9, 2.4'; add a header"),
+    ("lat,Latitude,lon\n1,2,3\n", "the columns lat, Latitude could all be meant; keep one"),
+    (HEADER, "no rows; expected at least one"),
+    (HEADER + "\n,,\n", "no rows; expected at least one"),
+    (HEADER + "a,1,2\nb,139.7,35.7\n", "line 3: latitude 139.7, longitude 35.7: .*are latitude and longitude swapped?"),
+    (HEADER + "a,270,45\n", "line 2: .*are latitude and longitude swapped?"),
+    (HEADER + "a,91,120\n", r"line 2: latitude 91.0, longitude 120.0: latitudes must lie in \[-90, 90\] degrees; cor"),
+    (HEADER + "a,90.0000000001,1\n", "line 2: latitude 90.0000000001, .*are latitude and longitude swapped?"),
+    (HEADER + "a,400,45\n", r"line 2: .* latitudes must lie in \[-90, 90\] degrees; correct"),
+    (HEADER + "a,1,360\n", r"line 2: .* longitudes must lie in \[-180, 180\) or \[0, 360\)"),
+    (HEADER + "a,1,-180.5\n", "line 2: .* longitudes must lie"),
+    (HEADER + "a,north,2\n", "line 2: lat must be a number of degrees, found 'north'"),
+    (HEADER + "a,1,1_0\n", "line 2: lon must be a number of degrees, found '1_0'"),
+    (HEADER + "a,1, \n", "line 2: lon must be a number of degrees, found nothing; correct or remove"),
+    (HEADER + "a,NaN,2\n", "line 2: lat must be a number of degrees, found 'NaN'"),
+    (HEADER + "a,1,-inf\n", "line 2: lon must be a number of degrees, found '-inf'"),
+    (HEADER + "a,1\n", "line 2: expected 3 values as in the header, found 2"),
+    (HEADER + "a,48,85,2,35\n", "line 2: expected 3 values as in the header, found 5"),
+    (HEADER + 'a,1,2\n"b,3,4\nc,5,6\n', "not readable as CSV"),
+    ((HEADER + "café,1,2\n").encode("latin-1"), "not UTF-8 text; save the table as CSV in UTF-8"),
+    (b"PAR1\x15\x04\x15\xe8\xff", "not UTF-8 text"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), BAD_TABLES)
+def test_bad_tables_are_named_in_one_line(tmp_path: Path, text: str | bytes, message: str) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(InputError, match=message) as caught:
+        read(path)
+    assert str(caught.value).startswith(str(path)) and "\n" not in str(caught.value)
+
+
+def test_a_late_fault_does_not_take_the_rows_before_it(tmp_path: Path, short_chunks: None) -> None:
+    path = write(tmp_path, HEADER + "a,1,2\n" * 4 + "b,1,\n")
+    with open_coordinates(path) as table:
+        chunks = table.chunks()
+        assert len(next(chunks).coordinates) == 3
+        with pytest.raises(InputError, match="line 6: lon"):
+            next(chunks)
+
+
+def test_paths_that_are_no_table(tmp_path: Path) -> None:
+    for name, message in (("none.csv", "no such file"), ("none.parquet", "no such file"), (".", "found a folder")):
+        with pytest.raises(InputError, match=message):
+            read(tmp_path / name)
+    with pytest.raises(InputError, match="cannot be read"):
+        read(tmp_path / ("x" * 300))
+
+
+def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    stdin = SimpleNamespace(buffer=io.BytesIO("\ufefflat,lon\r\n1,2\r\n".encode()))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    assert read("-").tolist() == [[1, 2]]
+    assert not stdin.buffer.closed
+    stdin.buffer = io.BytesIO(b"lat,lon\n99,2\n")
+    with pytest.raises(InputError, match=r"^standard input, line 2: latitude 99"):
+        read("-")
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(InputError, match="standard input is closed"):
+        read("-")
+
+
+@pytest.mark.parametrize(
+    ("latitudes", "longitudes"),
+    [
+        (pa.array([48.5, -90.0]), pa.array([2.5, 270.0])),
+        (pa.array([48.5, -90.0], pa.float32()), pa.array([2.5, -90.0], pa.float16())),
+        (pa.array(["48.5", "-90"]), pa.array(["2.5", "270"], pa.large_string())),
+        (pa.array(["48.5", "-90"]).dictionary_encode(), pa.array([2.5, 270.0]).dictionary_encode()),
+    ],
+)
+def test_parquet_of_any_numbers(tmp_path: Path, latitudes: pa.Array, longitudes: pa.Array) -> None:
+    path = write_parquet(tmp_path, Longitude=longitudes, note=["a", None], Latitude=latitudes)
+    with open_coordinates(path) as table:
+        assert (table.n_rows, table.columns) == (2, ("Longitude", "note", "Latitude"))
+        (chunk,) = table.chunks()
+    np.testing.assert_array_equal(chunk.coordinates, [[48.5, 2.5], [-90, -90]])
+    assert chunk.cells.column("note").to_pylist() == ["a", None]
+    with open_coordinates(path, all_columns=False) as table:
+        (chunk,) = table.chunks()
+    np.testing.assert_array_equal(chunk.coordinates, [[48.5, 2.5], [-90, -90]])
+    assert set(chunk.cells.schema.names) == {"Longitude", "Latitude"}
+
+
+def test_parquet_in_chunks(tmp_path: Path, short_chunks: None) -> None:
+    path = write_parquet(tmp_path, lat=np.arange(10), lon=np.arange(10.0))
+    with open_coordinates(path) as table:
+        chunks = list(table.chunks())
+    assert [len(chunk.coordinates) for chunk in chunks] == [3, 3, 3, 1]
+    assert np.concatenate([chunk.coordinates for chunk in chunks]).tolist() == [[i, i] for i in range(10)]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"lat": [1.0, 1.0, 1.0, 1.0, 139.7], "lon": [2.0] * 5}, r"row 4 \(counted from 0\): .*swapped\?"),
+        ({"lat": [1.0, None], "lon": [2.0, 2.0]}, r"row 1 \(counted from 0\): latitude nan, .* is not a place"),
+        ({"lat": ["1", "north"], "lon": [2.0, 2.0]}, r"row 1 \(counted from 0\): latitude nan"),
+        ({"lat": [1.0], "lon": [360.0]}, "row 0 .*longitudes must lie"),
+        ({"lat": [True], "lon": [1.0]}, "column lat is of type bool; expected numbers of degrees"),
+        ({"lat": [1.0], "lon": [[1.0]]}, "column lon is of type list<.*; expected numbers of degrees"),
+        ({"x": [1.0], "y": [1.0]}, "found 'x, y'"),
+        ({"lat": pa.array([], pa.float64()), "lon": pa.array([], pa.float64())}, "no rows"),
+    ],
+)
+def test_bad_parquet_is_named_in_one_line(
+    tmp_path: Path, short_chunks: None, columns: dict[str, Any], message: str
+) -> None:
+    path = write_parquet(tmp_path, **columns)
+    with pytest.raises(InputError, match=message) as caught:
+        read(path)
+    assert str(caught.value).startswith(str(path)) and "\n" not in str(caught.value)
+
+
+def test_damaged_parquet(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path, lat=np.zeros(1000), lon=np.arange(1000) / 10)
+    whole = path.read_bytes()
+    for damaged in (b"", b"lat,lon\n1,2\n", whole[:-20], whole[:40] + bytes(200) + whole[240:]):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match=r"places.parquet: not readable as Parquet \(.*\); write the table again"):
+            read(path)
+
+
+def test_parquet_needs_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_parquet(tmp_path, lat=[1.0], lon=[2.0])
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(MissingExtraError, match=r"places.parquet needs pyarrow.*pip install 'earthclip\[parquet\]'"):
+        read(path)
+    assert read(write(tmp_path, "lat,lon\n1,2\n")).tolist() == [[1, 2]]
+
+
+def test_coordinate_columns() -> None:
+    assert coordinate_columns(["LON", "b", "Lat"], "x") == (2, 0)
+    assert coordinate_columns(["a", "lng"], "x") == (None, 1)
+    assert coordinate_columns([], "x") == (None, None)
+    assert coordinate_columns(["latency", "longer", "slat"], "x") == (None, None)
+    with pytest.raises(InputError, match="x: the columns lon, LONG could all be meant"):
+        coordinate_columns(["lon", "LONG"], "x")
+
+
+def test_check_degrees_counts_rows_from_the_first() -> None:
+    assert check_degrees(np.array([[1.0, 190.0]]), "x").tolist() == [[1, -170]]
+    assert check_degrees(np.empty((0, 2)), "x").shape == (0, 2)
+    with pytest.raises(InputError, match=r"^x, row 11 \(counted from 0\): latitude inf"):
+        check_degrees(np.array([[1.0, 2.0], [np.inf, 0.0], [np.nan, 0.0]]), "x", first_row=10)
+
+
+def test_feature_names_sort_as_they_count() -> None:
+    assert feature_names(2) == ["feature_000", "feature_001"]
+    names = feature_names(1001)
+    assert names[-1] == "feature_1000" and names == sorted(names)
