@@ -159,7 +159,7 @@ def compare_images(published: Published) -> list[Row]:
     from earthclip.runtime.preprocess import preprocess
 
     published.run("image")
-    theirs = np.load(published.work / "image.npz")
+    theirs = np.load(published.work / f"image-{published.clip_size}.npz")
     pictures, places = theirs["pictures"].tolist(), theirs["gallery"].astype(np.float64)
     locator = earthclip.load("geoclip")
     preprocessing = locator.config.preprocessing
@@ -390,6 +390,9 @@ def image(work: Path, size: str) -> None:
     image_encoder.AutoProcessor = AutoImageProcessor  # AutoProcessor wants the tokenizer too, which is never used
     pictures = [*sorted((ROOT / "examples").glob("*.jpg")), Path(geoclip.__file__).parent / "images" / "Kauai.png"]
     model = geoclip.GeoCLIP(clip_path=str(work / f"clip-{size}")).eval()
+    with torch.no_grad():
+        encoded = model.location_encoder(model.gps_gallery)
+    model.location_encoder.forward = lambda places: encoded  # or each call below would encode the gallery again
     opened = [Image.open(path).convert("RGB") for path in pictures]
     pixels = torch.cat([model.image_encoder.preprocess_image(picture) for picture in opened])
     places, chances = zip(*(model.predict(str(path), 5) for path in pictures), strict=True)
@@ -403,7 +406,7 @@ def image(work: Path, size: str) -> None:
             "top_probabilities": torch.stack(chances),
         }
     arrays = {name: tensor.numpy() for name, tensor in found.items()}
-    np.savez(work / "image.npz", pictures=np.array([str(path) for path in pictures]), **arrays)
+    np.savez(work / f"image-{size}.npz", pictures=np.array([str(path) for path in pictures]), **arrays)
 
 
 TASKS = {task.__name__: task for task in (about, location, embed, speed, golden, clip, image)}

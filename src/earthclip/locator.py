@@ -94,9 +94,15 @@ class Locator:
         Logits are linear in the embedding, so that mean gives the mean of the views' logits, as the paper takes it.
         Raises InputError for the first picture that cannot be read.
         """
+        return self.encode_image_with(self._open_image_encoder()[0], pictures, batch_size, views)
+
+    def encode_image_with(
+        self, encoder: Encoder, pictures: Sequence[Picture], batch_size: int = 16, views: str = "none"
+    ) -> Float32[np.ndarray, "n d"]:
+        """As ``encode_image`` with another image encoder of the same preprocessing, to compare the two."""
         _check_list(pictures)
         self._check_views(views)
-        encoder, preprocessing = self._open_image_encoder()
+        _, preprocessing = self._open_image_encoder()
         rows = [np.empty((0, self.config.embedding_size), np.float32)]
         for batch in _batches(enumerate(pictures), batch_size):
             pixels = np.stack([_pixels(picture, index, preprocessing, views) for index, picture in batch])
@@ -114,7 +120,7 @@ class Locator:
         return encoder.encode(tokenizer(texts))
 
     def encode_location(
-        self, coordinates: Num[np.ndarray, "n 2"] | Sequence[Sequence[float]]
+        self, coordinates: Num[np.ndarray, "n 2"] | Sequence[Sequence[int | float]]
     ) -> Float32[np.ndarray, "n d"]:
         """Unit embeddings of (latitude, longitude) in degrees. Raises InputError for what are not coordinates."""
         return self._open_location_encoder().encode_location(check_coordinates(coordinates, "coordinates"))

@@ -32,7 +32,7 @@ def test_a_whole_folder_opens(model: Path) -> None:
     assert folder.config.name == "tiny"
     assert folder.gallery_coordinates().shape == (PLACES, 2)
     assert folder.file("image_encoder.onnx") == model / "image_encoder.onnx"
-    with pytest.raises(ModelError, match=r"model 'tiny' has no text encoder \(text_encoder.onnx\)"):
+    with pytest.raises(ModelError, match=r"model 'tiny' has no words \(text_encoder.onnx\)"):
         folder.file("text_encoder.onnx")
 
 
@@ -49,9 +49,14 @@ def test_files_that_belong_together(model: Path) -> None:
     (model / "text_encoder.onnx").write_bytes(b"x")
     assert "text_encoder.onnx: not listed in config.json" in fault(model)
     (model / "text_encoder.onnx").unlink()
-    (model / "location_phases.onnx").unlink()
+    encoder = (model / "location_encoder.onnx").read_bytes()
+    (model / "location_encoder.onnx").unlink()
     write_config(model, read_config(model))
-    assert "needs location_phases.onnx and location_encoder.onnx together" in fault(model)
+    assert "has location_phases.onnx without location_encoder.onnx" in fault(model)
+    (model / "location_encoder.onnx").write_bytes(encoder)
+    (model / "tokenizer.json").write_bytes(b"x")
+    write_config(model, read_config(model))
+    assert "words need text_encoder.onnx, tokenizer.json and how to use them" in fault(model)
 
 
 def test_not_a_folder(tmp_path: Path) -> None:

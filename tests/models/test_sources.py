@@ -37,8 +37,10 @@ def test_unknown_names_list_the_known() -> None:
     assert "unknown model ''" in fault("")
 
 
-def test_what_this_version_cannot_fetch() -> None:
-    assert "cannot download" in fault("hf-hub:someone/model")
+def test_what_is_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("earthclip.models.hub._snapshot", lambda *_, **__: "no network")
+    assert "someone/model cannot be downloaded from the Hugging Face Hub (no network)" in fault("hf-hub:someone/model")
+    assert "earthclip pull geoclip" in fault("geoclip")
     assert "'geoclip' is not on this machine" in fault("geoclip") and "'orbit'" in fault("geoclip")
     assert "no such model folder" in fault("someone/model")
     assert "found nothing" in fault("local-dir:nope")

@@ -154,7 +154,7 @@ assert not {{"torch", "transformers", "pandas"}} & set(sys.modules), sorted(sys.
 
 def test_a_failed_pull_leaves_what_stood_there(pulled: Path, parts: Path, tmp_path: Path) -> None:
     out = Path(shutil.copytree(pulled, tmp_path / "m"))
-    with pytest.raises(ModelError, match="no config.json in it"):
+    with pytest.raises(ModelError, match=r"no config\.json in it"):
         pull_geoclip(out, source=parts / "release", clip=tmp_path, say=lambda _: None)
     assert open_folder(out).config.name == "geoclip"
     assert [path.name for path in tmp_path.iterdir()] == ["m"]

@@ -36,7 +36,7 @@ def test_image_encoder_equals_numpy(tiny_model: Path) -> None:
     maps = np.maximum(np.einsum("bcyixj,ocij->boyx", patches, kernel), 0)
     expected = maps.reshape(3, -1) @ weights(path)["weight"]
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
-    found = Encoder(path, WIDTH).encode_image(pixels)
+    found = Encoder(path, WIDTH).encode(pixels)
     assert found.dtype == np.float32 and np.abs(found - expected).max() < 1e-5
 
 
@@ -65,7 +65,7 @@ def test_chunks_are_seamless_and_progress_is_told(tiny_model: Path, monkeypatch:
 def test_nothing_in_nothing_out(tiny_model: Path) -> None:
     assert location_encoder(tiny_model).encode_location(np.empty((0, 2))).shape == (0, WIDTH)
     empty = np.empty((0, 3, SIZE, SIZE), np.float32)
-    assert Encoder(tiny_model / "image_encoder.onnx", WIDTH).encode_image(empty).shape == (0, WIDTH)
+    assert Encoder(tiny_model / "image_encoder.onnx", WIDTH).encode(empty).shape == (0, WIDTH)
 
 
 def test_threads_share_an_encoder(tiny_model: Path) -> None:
@@ -101,7 +101,7 @@ def test_graphs_that_cannot_be_run(tmp_path: Path, capfd: pytest.CaptureFixture[
         Encoder(path, WIDTH)
     save_graph(path, image_graph(np.random.default_rng(0), WIDTH))
     with pytest.raises(ModelError, match="the graph failed"):
-        Encoder(path, WIDTH).encode_image(np.zeros((1, 3, 99, 99), np.float32))
+        Encoder(path, WIDTH).encode(np.zeros((1, 3, 99, 99), np.float32))
     with pytest.raises(ModelError, match="not finite"):
-        Encoder(path, WIDTH).encode_image(np.full((1, 3, SIZE, SIZE), np.nan, np.float32))
+        Encoder(path, WIDTH).encode(np.full((1, 3, SIZE, SIZE), np.nan, np.float32))
     assert capfd.readouterr().err == ""

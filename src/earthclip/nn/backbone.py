@@ -43,10 +43,10 @@ class Backbone(nn.Module):
 class HubBackbone(Backbone):
     """A two-tower model of transformers: CLIP, SigLIP and their kin."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: Any) -> None:
         super().__init__()
-        self.network: Any = network
-        config = self.network.config
+        self.network = network
+        config: Any = network.config
         self.image_size = int(config.vision_config.image_size)
         self.text_length = int(config.text_config.max_position_embeddings)
         # CLIP projects both towers to one width; SigLIP's are of one width already.

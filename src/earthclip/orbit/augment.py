@@ -74,7 +74,7 @@ class Augmentation:
         )
         patches = np.clip(self._fractal(rgb.shape, rng, 2 * _CLOUD_COUNT) * 3 - 1, 0, 1)
         painted = _lerp(np.broadcast_to(first, rgb.shape), second, patches)
-        mottled = _lerp(rgb, painted, np.float32(rng.uniform(0, 0.85)))
+        mottled = _lerp(rgb, painted, float(rng.uniform(0, 0.85)))
         shade = self._fractal(rgb.shape, rng, 2 * _CLOUD_COUNT)
         mottled = mottled * np.exp(np.float32(rng.uniform(0.5, 3.5)) * (shade - shade.mean()))
         return _lerp(rgb, mottled, land)

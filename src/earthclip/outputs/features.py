@@ -184,13 +184,14 @@ def _rows_of_text(cells: Any) -> Iterator[Any]:
 
 
 def _texts(column: Any) -> list[str | None]:
-    """A pyarrow column as text; of bytes and of nested values, which pyarrow does not, the former in hexadecimal."""
+    """A pyarrow column as text: bytes in hexadecimal, and what pyarrow has no text for, such as lists, as Python's."""
     pyarrow = _pyarrow()
+    if any(str(column.type).startswith(kind) for kind in ("binary", "large_binary", "fixed_size_binary")):
+        return [None if value is None else value.hex() for value in column.to_pylist()]
     try:
         texts: list[str | None] = column.cast(pyarrow.string()).to_pylist()
     except pyarrow.ArrowException:
-        values = column.to_pylist()
-        return [value.hex() if isinstance(value, bytes) else None if value is None else str(value) for value in values]
+        return [None if value is None else str(value) for value in column.to_pylist()]
     return texts
 
 

@@ -18,6 +18,7 @@ _FILTERS = {
 }
 
 _LONGEST_SHAPE = 100  # longer side over the square's, up to which the whole picture is resized
+_REACH = 5  # pixels, more than the widest filter's 3 when enlarging
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,20 @@ def cut_squares(
     squares = []
     for left, top in corners:
         right, bottom = min((left + size) * across, image.width), min((top + size) * down, image.height)
-        squares.append(image.resize((size, size), kind, box=(left * across, top * down, right, bottom)))
+        squares.append(_resize_box(image, size, kind, (left * across, top * down, right, bottom)))
     return squares
+
+
+def _resize_box(
+    image: Image.Image, size: int, kind: Image.Resampling, box: tuple[float, float, float, float]
+) -> Image.Image:
+    # Pillow clips to 0..255 between its two passes, and starts with the other one where a tall strip shrinks. When
+    # the whole would grow but the square shrinks the strip's height, cutting out what the filter reaches prevents it.
+    x, y = 0, 0
+    if box[2] - box[0] <= size:
+        x, y = max(int(box[0]) - _REACH, 0), max(int(box[1]) - _REACH, 0)
+        image = image.crop((x, y, min(int(box[2]) + _REACH, image.width), min(int(box[3]) + _REACH, image.height)))
+    return image.resize((size, size), kind, box=(box[0] - x, box[1] - y, box[2] - x, box[3] - y))
 
 
 def _centre(resized: tuple[int, int], size: int) -> tuple[int, int]:
