@@ -115,7 +115,7 @@ class Locator:
         Raises InputError for a text without words, ModelError when the model has no words, and MissingExtraError
         without the extra ``text``.
         """
-        _check_list(texts)
+        _check_list(texts, "text")
         tokenizer, encoder = self._open_text_encoder()
         return encoder.encode(tokenizer(texts))
 
@@ -184,6 +184,7 @@ class Locator:
 
     def locate_text(self, texts: Sequence[str], top_k: int = 5) -> list[Prediction]:
         """Where each text is true: "snow-capped volcano over a rice paddy". Raises as ``encode_text`` and ``locate``."""
+        self._open_text_encoder()
         check_top_k(top_k, len(self.folder.gallery_coordinates()))
         logits = self.gallery.logits(self.encode_text(texts), self.config.logit_scale)
         return [self._prediction(None, row, top_k, text) for row, text in zip(logits, texts, strict=True)]
@@ -289,9 +290,9 @@ def _encode_views(encoder: Encoder, pixels: Float32[np.ndarray, "b v 3 h w"]) ->
     return rows.reshape(pictures, views, -1).mean(axis=1) if views > 1 else rows
 
 
-def _check_list(pictures: object) -> None:
-    if isinstance(pictures, str | os.PathLike | Image.Image):
-        raise InputError(f"expected a list, found one ({str(pictures)[:80]}); put it in [brackets]")
+def _check_list(values: object, what: str = "picture") -> None:
+    if isinstance(values, str | os.PathLike | Image.Image):
+        raise InputError(f"expected a list of {what}s, found one ({str(values)[:80]}); write [{what}]")
 
 
 def _batches(items: Iterator[tuple[int, Picture]], size: int) -> Iterator[tuple[tuple[int, Picture], ...]]:

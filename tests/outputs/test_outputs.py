@@ -66,7 +66,7 @@ def test_csv_has_a_row_for_each_place_and_failure() -> None:
     assert (rows[0]["latitude"], rows[0]["longitude"], rows[0]["probability"]) == ("37.751012", "14.9934", "0.412346")
     assert (rows[2]["latitude"], rows[2]["error"]) == ("", "broken.jpg: the picture is damaged")
     assert rows[0]["error"] == ""
-    assert written("csv").startswith("path,model,rank,latitude,longitude,probability,error\n")
+    assert written("csv").startswith("path,model,rank,latitude,longitude,probability,error,text\n")
 
 
 def test_geojson_has_a_feature_for_each_place_longitude_first() -> None:
