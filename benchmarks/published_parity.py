@@ -73,6 +73,10 @@ class Row:
     target: str = ""
     passed: bool | None = None
 
+    @property
+    def verdict(self) -> str:
+        return {None: "", True: "ok", False: "**missed**"}[self.passed]
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -108,12 +112,19 @@ def main() -> int:
         published.run("clip")
     options = ["--location-only"] if size == "none" else ["--clip", str(work / f"clip-{size}")]
     run([sys.executable, "-m", "earthclip", "pull", "geoclip", "--from", about.pop("folder"), *options, "--force"])
-    rows = compare_locations(published)
-    if size != "none":
-        rows += compare_images(published)
-    if args.speed:
-        rows += compare_speed(published)
-    report(rows, about | {"CLIP": size if size == "none" else f"{size}, random weights"}, args.json)
+    parts = [compare_locations] + [compare_images] * (size != "none") + [compare_speed] * args.speed
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    clip_used = "no CLIP" if size == "none" else f"CLIP {size} with random weights"
+    print(", ".join([machine, *(f"{name} {version}" for name, version in about.items()), clip_used]))
+    print("\n| what | measured | target | |\n|---|---:|---:|---|")
+    rows = []
+    for part in parts:
+        for row in part(published):
+            print(f"| {row.what} | {row.measured} | {row.target} | {row.verdict} |", flush=True)
+            rows.append(row)
+    if args.json:
+        found = {"machine": machine, "clip": clip_used, **about, "rows": [asdict(row) for row in rows]}
+        args.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     return int(any(row.passed is False for row in rows))
 
 
@@ -236,18 +247,6 @@ def at_most(what: str, found: float, target: float) -> Row:
 
 def at_least(what: str, found: float, target: float) -> Row:
     return Row(what, f"{np.floor(found * 1e7) / 1e7:.8g}", f">= {target:g}", bool(found >= target))  # cut, not rounded
-
-
-def report(rows: list[Row], versions: dict[str, str], file: Path | None) -> None:
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    print(", ".join([machine, *(f"{name} {version}" for name, version in versions.items())]))
-    print("\n| what | measured | target | |\n|---|---:|---:|---|")
-    for row in rows:
-        verdict = {None: "", True: "ok", False: "**missed**"}[row.passed]
-        print(f"| {row.what} | {row.measured} | {row.target} | {verdict} |")
-    if file:
-        found = {"machine": machine, **versions, "rows": [asdict(row) for row in rows]}
-        file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 
 # The published package's environment.

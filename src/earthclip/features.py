@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from earthclip.datasets.coordinates import check_degrees, coordinate_columns, feature_names
+from earthclip.datasets.coordinates import coordinate_columns, feature_names
 from earthclip.errors import InputError, MissingExtraError, ModelError
+from earthclip.geo.degrees import check_degrees
 from earthclip.models.config import LOCATION_ENCODER, LOCATION_PHASES
 from earthclip.models.sources import resolve
 from earthclip.runtime.encoders import LocationEncoder

@@ -183,7 +183,7 @@ class Locator:
         return self._answers(pictures, batch_size, on_error == "raise", ask, encoder, preprocessing)
 
     def locate_text(self, texts: Sequence[str], top_k: int = 5) -> list[Prediction]:
-        """Where each text is true: "snow-capped volcano over a rice paddy". Raises as ``encode_text`` and ``locate``."""
+        """Where each text is true, such as "snow-capped volcano"; raises as ``encode_text`` and ``locate`` do."""
         self._open_text_encoder()
         check_top_k(top_k, len(self.folder.gallery_coordinates()))
         logits = self.gallery.logits(self.encode_text(texts), self.config.logit_scale)

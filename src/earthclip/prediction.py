@@ -13,7 +13,10 @@ from earthclip.posterior import Posterior
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """Where a picture was taken or words are true: ``coordinates`` [k, 2] in degrees, best first, with ``probabilities`` [k]."""
+    """Where a picture was taken or words are true.
+
+    ``coordinates`` [k, 2] are degrees, best first, with ``probabilities`` [k].
+    """
 
     path: str | None  # None: the picture was given as an image, or there was none
     model: str

@@ -16,8 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from earthclip.datasets import coordinates
-from earthclip.datasets.coordinates import check_degrees, coordinate_columns, feature_names, open_coordinates
+from earthclip.datasets.coordinates import coordinate_columns, feature_names, open_coordinates
 from earthclip.errors import InputError, MissingExtraError
+from earthclip.geo.degrees import check_degrees
 
 HEADER = "name,lat,lon\n"
 

@@ -136,7 +136,7 @@ def test_location_only(parts: Path, tmp_path: Path) -> None:
     config = pull_geoclip(tmp_path / "m", source=parts / "release", location_only=True, say=lambda _: None)
     assert config.preprocessing is None
     assert load(tmp_path / "m").encode_location(PLACES).shape == (5, EMBEDDING)
-    with pytest.raises(ModelError, match="has no image encoder .* earthclip pull geoclip"):
+    with pytest.raises(ModelError, match=r"has no image encoder .* earthclip pull geoclip"):
         load(tmp_path / "m").locate([tmp_path])
 
 

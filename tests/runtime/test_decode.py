@@ -209,6 +209,13 @@ def test_damaged_heic_and_avif_are_not_blamed_on_what_is_installed(tmp_path: Pat
         assert f"the {suffix} picture is damaged or cut short" in message(path)
 
 
+def test_avif_where_pillow_was_built_without_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save(tmp_path / "a.avif", Image.fromarray(QUADRANTS))
+    monkeypatch.setattr("PIL.AvifImagePlugin.SUPPORTED", False)
+    monkeypatch.setattr("PIL.features.check", lambda name: name != "avif")
+    assert "built without AVIF" in message(path)
+
+
 def test_transparent_heic_is_laid_on_white(tmp_path: Path) -> None:
     clear = Image.new("RGBA", (64, 64), (255, 0, 0, 0))
     assert np.abs(pixels(save(tmp_path / "a.heic", clear))[32, 32] - 255).max() < 12

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Float64
 
 from earthclip.errors import InputError, MissingExtraError
-from earthclip.geo.geodesy import wrap_longitude
+from earthclip.geo.degrees import are_places, check_degrees, degrees_fault, wrapped
 
 LATITUDE_NAMES = ("lat", "latitude", "decimallatitude")  # the last is Darwin Core's, as in GBIF's tables
 LONGITUDE_NAMES = ("lon", "lng", "long", "longitude", "decimallongitude")
@@ -95,7 +95,7 @@ class CSVTable:
                 coordinates[:, axis] = np.fromiter(map(float, texts), np.float64, len(texts))
             except ValueError:
                 return None
-        return Chunk(_wrapped(coordinates), rows) if _are_places(coordinates).all() else None
+        return Chunk(wrapped(coordinates), rows) if are_places(coordinates).all() else None
 
     def _by_row(self, rows: list[list[str]]) -> Chunk:
         cells: list[list[str]] = []
@@ -113,11 +113,11 @@ class CSVTable:
             latitude, longitude = (
                 _number(row[position], self.columns[position], where) for position in (self.latitude, self.longitude)
             )
-            if fault := _fault(latitude, longitude):
+            if fault := degrees_fault(latitude, longitude):
                 raise InputError(f"{where}: {fault}")
             pairs.append((latitude, longitude))
             cells.append((row + [""] * len(self.columns))[: len(self.columns)])
-        return Chunk(_wrapped(np.array(pairs, np.float64).reshape(-1, 2)), cells)
+        return Chunk(wrapped(np.array(pairs, np.float64).reshape(-1, 2)), cells)
 
 
 class ParquetTable:
@@ -240,22 +240,7 @@ def coordinate_columns(columns: Sequence[str], source: str) -> tuple[int | None,
             raise InputError(
                 f"{source}: the columns {found} could all be meant; keep one of them, or rename the others"
             )
-    return (latitude or [None])[0], (longitude or [None])[0]
-
-
-def check_degrees(
-    coordinates: Float64[np.ndarray, "n 2"], source: str, first_row: int = 0
-) -> Float64[np.ndarray, "n 2"]:
-    """The (latitude, longitude) with longitude from [-180, 360) wrapped to [-180, 180).
-
-    Raises InputError for the first row that is no place, counted from 0 with ``first_row`` the number of the first.
-    """
-    valid = _are_places(coordinates)
-    if not valid.all():
-        row = int(np.argmin(valid))
-        fault = _fault(*coordinates[row].tolist())
-        raise InputError(f"{source}, row {first_row + row} (counted from 0): {fault}")
-    return _wrapped(coordinates)
+    return next(iter(latitude), None), next(iter(longitude), None)
 
 
 def feature_names(width: int) -> list[str]:
@@ -274,28 +259,6 @@ def _both_columns(columns: Sequence[str], source: str) -> tuple[int, int]:
             f"comma-separated in CSV, found {found}; add a header or rename the columns"
         )
     return latitude, longitude
-
-
-def _are_places(coordinates: Float64[np.ndarray, "n 2"]) -> Bool[np.ndarray, " n"]:
-    latitude, longitude = coordinates.T
-    return (np.abs(latitude) <= 90.0) & (longitude >= -180.0) & (longitude < 360.0)  # no NaN passes
-
-
-def _fault(latitude: float, longitude: float) -> str | None:
-    pair = f"latitude {latitude}, longitude {longitude}"
-    if not (math.isfinite(latitude) and math.isfinite(longitude)):
-        return f"{pair} is not a place; remove the row or give both in degrees"
-    if abs(latitude) > 90.0:
-        if abs(longitude) <= 90.0 and -180.0 <= latitude < 360.0:
-            return f"{pair}: latitudes must lie in [-90, 90]; are latitude and longitude swapped?"
-        return f"{pair}: latitudes must lie in [-90, 90] degrees; correct the row"
-    if not -180.0 <= longitude < 360.0:
-        return f"{pair}: longitudes must lie in [-180, 180) or [0, 360) degrees; correct the row"
-    return None
-
-
-def _wrapped(coordinates: Float64[np.ndarray, "n 2"]) -> Float64[np.ndarray, "n 2"]:
-    return np.stack([coordinates[:, 0], wrap_longitude(coordinates[:, 1])], axis=1)
 
 
 def _number(text: str, column: str, where: str) -> float:
@@ -321,7 +284,8 @@ def _values(column: Any) -> Float64[np.ndarray, " n"]:
         column = column.dictionary_decode()
     if kinds.is_string(column.type) or kinds.is_large_string(column.type):
         return np.fromiter(map(_number_or_nan, column.to_pylist()), np.float64, len(column))
-    return np.asarray(column.cast("float64").to_numpy(zero_copy_only=False), np.float64)
+    values: np.ndarray = column.cast("float64").to_numpy(zero_copy_only=False)
+    return values
 
 
 def _chunk_rows(columns: int) -> int:

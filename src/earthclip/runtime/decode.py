@@ -63,7 +63,8 @@ def decode(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Image.
     """The first frame of the picture at ``path`` as an upright RGB image, see ``as_rgb``.
 
     Raises InputError, in one line naming the file, when it is missing, a folder, empty, not a picture, damaged, or
-    larger than ``max_pixels`` (read from its header, before any pixel is decoded).
+    larger than ``max_pixels`` (read from its header, before any pixel is decoded); for HEIC without the extra ``heif``
+    it names that.
     """
     path = Path(path)
     _check_file(path)
@@ -188,8 +189,8 @@ def _not_a_picture(path: Path) -> str:
     kind = _container(path)
     if kind == "HEIC" and "HEIF" not in Image.OPEN:
         return "HEIC pictures need pillow-heif, which is not installed; pip install 'earthclip[heif]'"
-    if kind == "AVIF" and not ("avif" in features.modules and features.check("avif")):
-        return "this Pillow cannot read AVIF; pip install 'pillow>=11.3', or save it as JPEG or PNG"
+    if kind == "AVIF" and not features.check("avif"):
+        return "this Pillow was built without AVIF; install one of its wheels, or save it as JPEG or PNG"
     if kind:
         return f"the {kind} picture is damaged or cut short; copy or download it again"
     return "not a picture this program can read; expected JPEG, PNG, TIFF, WebP, GIF, BMP, JPEG 2000, AVIF or HEIC"
