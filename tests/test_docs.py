@@ -22,7 +22,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 def test_python_examples_run(code, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     exec(compile(code, "README.md", "exec"), {})
-    assert "examples/red-sea.jpg" in capsys.readouterr().out
+    if "print(" in code:
+        assert "examples/red-sea.jpg" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("heading", ["## Locate a picture", "## Run the tests"])

@@ -101,6 +101,17 @@ IMAGERY: dict[str, Imagery] = {
             credit="OpenUniverse (Raul Alonso), a photographic mosaic of 2000-2001, older than the Blue Marble",
             licence="GPL-2.0-or-later",
         ),
+        Imagery(
+            name="stellarium",
+            role="test",
+            registry="debian",
+            package="stellarium-data",
+            version="0.22.2-1",
+            member="usr/share/stellarium/textures/earth_cmap.png",
+            sha256="e47b11074e69351b06ca62e56c2117fd847d16efbf61b8026fb21e8b8ddd1218",
+            credit="Stellarium's planet texture, 1024 pixels around the equator; its source is not credited there",
+            licence="GPL-2.0-or-later",
+        ),
     )
 }
 
