@@ -41,7 +41,7 @@ def test_a_test_set_is_not_overwritten_without_force(tmp_path):
         ({"size": 8}, "16 to 4096"),
         ({"half_width_km": (900.0, 300.0)}, "must rise"),
         ({"source": "bing"}, "unknown imagery 'bing'; known: bmng"),
-        ({"source": "openuniverse"}, "earthclip orbit fetch openuniverse"),
+        ({"source": "stellarium"}, "earthclip orbit fetch stellarium"),
     ],
 )
 def test_impossible_wishes_are_one_line(tmp_path, monkeypatch, change, message):
@@ -53,7 +53,7 @@ def test_impossible_wishes_are_one_line(tmp_path, monkeypatch, change, message):
 
 def test_training_imagery_is_found_and_checked():
     assert imagery_path("bmng").name == "bmng.jpg"
-    assert imagery("openuniverse").role == "test"
+    assert imagery("stellarium").role == "test"
 
 
 def test_the_command_renders(tmp_path):

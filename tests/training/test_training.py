@@ -159,7 +159,7 @@ def test_one_command_builds_model_and_card(tmp_path, capsys):
         ("batch_size = 8", "batch_size = 8\nseed = -1", "seed must not be negative"),
         ("texture_width = 360", "imagery = {natural-earth = 1.0}", "training imagery only"),
         ("texture_width = 360", "distribution = {min_land = 2.0}", "min_land must be 0 to 1"),
-        ('imagery = ["etopo1"]', 'imagery = ["openuniverse"]', "training or validation imagery only"),
+        ('imagery = ["etopo1"]', 'imagery = ["stellarium"]', "training or validation imagery only"),
         ("cells = 2", "cells = 17", "0 to 4, the cells of the grid"),
     ],
 )
@@ -222,7 +222,7 @@ def test_logits_and_losses_stay_float32_under_autocast(tmp_path):
         (["export", "{tmp}", "-o", "{tmp}/model", "--zoom", "2"], "--zoom must be 0.25 to 1"),
         (["train", "{tmp}/none.toml"], "none.toml: no such file"),
         (["train", "{tmp}/tiny.toml", "--out", "{tmp}/tiny.toml"], "cannot be made"),
-        (["orbit", "card", "orbit", "--imagery", "openuniverse"], "say so with --test"),
+        (["orbit", "card", "orbit", "--imagery", "stellarium"], "say so with --test"),
         (["orbit", "render", "--out", "{tmp}/set", "--seed", "-1"], "seed must not be negative"),
     ],
 )

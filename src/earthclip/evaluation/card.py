@@ -98,6 +98,8 @@ def _stream(cameras: Cameras, name: str) -> Iterator[Image.Image]:
 def _card(name: str, provenance: dict[str, Any], prior: str, rows: list[Row]) -> str:
     drawn, loss = provenance["views_drawn"], provenance["loss"]
     trained_on = "\n".join(f"- `{key}`: {value}" for key, value in provenance["trained_on"].items())
+    first = provenance.get("started_from")
+    earlier = f" It went on\nfrom the weights of a first run, `configs/{first}.toml`." if first else ""
     objective = "one-hot targets" if loss["targets"] == "one-hot" else "distance-aware targets"
     if loss["cells"]:
         objective += f", and the same loss for {loss['cells']} random cells of each picture"
@@ -117,15 +119,15 @@ probabilities are relative to that prior and not calibrated yet.
 
 ## Recipe
 GeoCLIP's one-way contrastive loss with a queue of earlier coordinates: {objective}.
-{provenance["views"]:,} views, none seen twice; seed {provenance["seed"]}. Everything else is in `configs/{name}.toml`.
+{provenance["views"]:,} views, none seen twice; seed {provenance["seed"]}. Everything else is in `configs/{name}.toml`.{earlier}
 A picture is embedded as the mean of its views: quarter turns: {"yes" if provenance["quarter_turns"] else "no"}; its
 centre, {provenance["zoom"]:g} times as wide, beside the whole.
 
 ## Accuracy
 Share of views whose first answer lies within so many km of the truth; half-width is the distance from the camera to
 the centre times tan(half the field of view). `validation` imagery chose between recipes; `test` imagery was read
-for this table only. Natural Earth and Solar System Scope share sources with the training imagery; OpenUniverse,
-as far as is known, does not.
+for this table only. Natural Earth and Solar System Scope share sources with the training imagery; OpenUniverse and
+Stellarium's, as far as is known, do not.
 
 {table(rows)}
 

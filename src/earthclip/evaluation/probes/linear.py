@@ -158,7 +158,9 @@ def _held_out(
     scaler = need("sklearn.preprocessing", "scikit-learn").StandardScaler().fit(features[~tested])
     scaled = scaler.transform(features).astype(np.float32)
     model = fit(penalty)
-    with warnings.catch_warnings():
+    # One thread: the matrices are too small to share, and where other work runs, threads wait for each other.
+    threads = need("threadpoolctl", "scikit-learn").threadpool_limits(limits=1)
+    with threads, warnings.catch_warnings():
         # under weak penalties the optimum lies far beyond where the accuracy stops changing
         warnings.simplefilter("ignore", need("sklearn.exceptions", "scikit-learn").ConvergenceWarning)
         model.fit(scaled[~tested], target[~tested])

@@ -7,7 +7,7 @@ cities or airports, spread over the globe first and filled in after, so that no 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -101,10 +101,21 @@ TASKS: dict[str, Callable[[int, int], Task]] = {
 }
 
 
+def check_names(names: Iterable[str]) -> list[str]:
+    """The names of tasks without outer spaces, each once; InputError lists the known ones when there is another."""
+    wanted = list(dict.fromkeys(name.strip() for name in names))
+    if unknown := [name for name in wanted if name not in TASKS]:
+        raise InputError(f"unknown task '{unknown[0]}'; known: {', '.join(TASKS)}")
+    return wanted
+
+
 def build(name: str, points: int, seed: int = 0) -> Task:
-    """The named task on ``points`` places (fewer where the data has fewer); InputError lists the known names."""
-    if name not in TASKS:
-        raise InputError(f"unknown task '{name}'; known: {', '.join(TASKS)}")
+    """The named task on ``points`` places (fewer where the data has fewer).
+
+    Raises InputError for an unknown name or no places, and MissingExtraError when the package that carries the data is
+    not installed.
+    """
+    check_names([name])
     if points < 1:
         raise InputError(f"a task needs places, found {points}; ask for at least 1")
     return TASKS[name](points, seed)
