@@ -27,6 +27,7 @@ _COMMANDS = {
     "embed": ("earthclip.cli.embed:embed", "Turn coordinates into features."),
     "models": ("earthclip.cli.models:models", "List the models and what each is for."),
     "evaluate": ("earthclip.cli.evaluate:evaluate", "Measure a model, or predictions, against known places."),
+    "probe": ("earthclip.cli.probe:probe", "What location features are worth to others' models."),
     "train": ("earthclip.cli.train:train", "Train a model from a config file."),
     "export": ("earthclip.cli.export:export", "Make a model folder of a training run."),
     "orbit": ("earthclip.cli.orbit:orbit", "Views of the Earth from above: render, fetch imagery."),

@@ -79,8 +79,11 @@ def features(sources: tuple[str, ...], tasks: str, points: int, block_level: int
     from earthclip.models.sources import default_source
 
     names = check_names(tasks.split(","))
-    models = [load(source) for source in sources or dict.fromkeys(("orbit", default_source()))]
-    encodings = [*baselines(), *map(model_encoding, models)]
+    models = {source: load(source) for source in sources or ("orbit", default_source())}
+    called = [model.name for model in models.values()]
+    encodings = baselines()
+    for source, model in models.items():  # two runs of one recipe share its name, and are told apart by their source
+        encodings.append(model_encoding(model, model.name if called.count(model.name) == 1 else source))
     status, scores = StatusLine(), []
     for name in names:
         status.show(f"{name} ...")

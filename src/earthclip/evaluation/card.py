@@ -119,7 +119,8 @@ probabilities are relative to that prior and not calibrated yet.
 
 ## Recipe
 GeoCLIP's one-way contrastive loss with a queue of earlier coordinates: {objective}.
-{provenance["views"]:,} views, none seen twice; seed {provenance["seed"]}. Everything else is in `configs/{name}.toml`.{earlier}
+{provenance["views"]:,} views, none seen twice; seed {provenance["seed"]}.
+Everything else is in `configs/{name}.toml`.{earlier}
 A picture is embedded as the mean of its views: quarter turns: {"yes" if provenance["quarter_turns"] else "no"}; its
 centre, {provenance["zoom"]:g} times as wide, beside the whole.
 

@@ -101,10 +101,10 @@ def baselines() -> list[Encoding]:
     ]
 
 
-def model_encoding(model: EncodesLocations) -> Encoding:
-    """The location encoder of a model, under the model's name."""
+def model_encoding(model: EncodesLocations, name: str | None = None) -> Encoding:
+    """The location encoder of a model, under ``name`` or else the model's own."""
 
     def encode(coordinates: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n d"]:
         return np.asarray(model.encode_location(coordinates), dtype=np.float64)
 
-    return Encoding(model.name, encode)
+    return Encoding(name or model.name, encode)

@@ -12,9 +12,10 @@ whoever has them, in this layout:
     train_images.npy               float [n,d], visual features of any model, a row for each row of train.csv;
     test_images.npy                go before images/, and save encoding the photos at each run
 
-The paper does not name its classifier. Here it is one small network with a hidden layer for all concepts, since they
-share what they know of places (81 logistic regressions cannot) and location and image must be able to interact; when
-to stop is chosen on a tenth of the training photos. mAP is the mean over concepts of average precision.
+The classifier is one small network with a hidden layer for all concepts: they share what it learns of places, and
+location and image can interact, neither of which 81 logistic regressions offer. When to stop is chosen on a tenth of
+the training photos. The size of the paper's own classifier and its visual features could not be verified, so its
+figures are for orientation. mAP is the mean over concepts of average precision.
 """
 
 from __future__ import annotations
@@ -160,7 +161,7 @@ def _labels(path: Path, rows: int, table: str) -> Bool[np.ndarray, "n 81"]:
             raise InputError(
                 f"{path}, row {number}: expected {CONCEPTS} zeros and ones, found {found[:40]}; correct it"
             )
-    return np.array(lines, dtype="U1") == "1"
+    return np.asarray(np.array(lines, dtype="U1") == "1", dtype=bool)
 
 
 def _features(path: Path, rows: int, table: str) -> Float[np.ndarray, "n v"]:
