@@ -6,6 +6,7 @@ Needs the extra ``probe``: scikit-learn, and the packages that carry the data.
 from __future__ import annotations
 
 import importlib
+from contextlib import AbstractContextManager
 from typing import Any
 
 from earthclip.errors import MissingExtraError
@@ -19,3 +20,12 @@ def need(module: str, package: str) -> Any:
         if error.name != module.split(".")[0]:  # the package is there, and lacks something of its own
             raise
         raise MissingExtraError("probing location features", "probe", package) from error
+
+
+def single_thread() -> AbstractContextManager[object]:
+    """Inside, linear algebra keeps to one thread.
+
+    The matrices are too small to share: beside other work, threads that wait for each other took ten times longer.
+    """
+    limits: AbstractContextManager[object] = need("threadpoolctl", "scikit-learn").threadpool_limits(limits=1)
+    return limits

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64, Shaped
 
 from earthclip.errors import InputError
-from earthclip.evaluation.probes import need
+from earthclip.evaluation.probes import need, single_thread
 from earthclip.evaluation.probes.encodings import Encoding
 from earthclip.evaluation.probes.tasks import Task
 from earthclip.geo.cells import cell_of
@@ -158,9 +158,7 @@ def _held_out(
     scaler = need("sklearn.preprocessing", "scikit-learn").StandardScaler().fit(features[~tested])
     scaled = scaler.transform(features).astype(np.float32)
     model = fit(penalty)
-    # One thread: the matrices are too small to share, and where other work runs, threads wait for each other.
-    threads = need("threadpoolctl", "scikit-learn").threadpool_limits(limits=1)
-    with threads, warnings.catch_warnings():
+    with single_thread(), warnings.catch_warnings():
         # under weak penalties the optimum lies far beyond where the accuracy stops changing
         warnings.simplefilter("ignore", need("sklearn.exceptions", "scikit-learn").ConvergenceWarning)
         model.fit(scaled[~tested], target[~tested])

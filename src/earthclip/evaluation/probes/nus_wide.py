@@ -31,7 +31,7 @@ from jaxtyping import Bool, Float
 
 from earthclip.datasets.manifest import Manifest, read_manifest
 from earthclip.errors import InputError
-from earthclip.evaluation.probes import need
+from earthclip.evaluation.probes import need, single_thread
 from earthclip.evaluation.probes.encodings import EncodesLocations, raw_coordinates
 from earthclip.evaluation.report import find_pictures
 
@@ -209,13 +209,15 @@ def _classify(
         (_HIDDEN,), batch_size=min(_BATCH, len(fitted)), random_state=seed
     )
     best, best_at, scores = -1.0, 0, np.zeros((len(asked), CONCEPTS))
-    for epoch in range(_EPOCHS):
-        network.partial_fit(features[fitted], labels[fitted].astype(int), classes=np.arange(CONCEPTS))
-        precision = float(np.mean(_average_precisions(labels[chosen], network.predict_proba(features[chosen])) or 0.0))
-        if precision > best:
-            best, best_at, scores = precision, epoch, np.asarray(network.predict_proba(asked), dtype=np.float64)
-        elif epoch - best_at >= _PATIENCE:
-            break
+    with single_thread():
+        for epoch in range(_EPOCHS):
+            network.partial_fit(features[fitted], labels[fitted].astype(int), classes=np.arange(CONCEPTS))
+            held_out = _average_precisions(labels[chosen], network.predict_proba(features[chosen]))
+            precision = float(np.mean(held_out or 0.0))
+            if precision > best:
+                best, best_at, scores = precision, epoch, np.asarray(network.predict_proba(asked), dtype=np.float64)
+            elif epoch - best_at >= _PATIENCE:
+                break
     return scores
 
 
