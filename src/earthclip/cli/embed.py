@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,10 @@ if TYPE_CHECKING:
     from earthclip.datasets.coordinates import CoordinateTable
     from earthclip.locator import Locator
     from earthclip.outputs.features import FeatureWriter
+    from earthclip.runtime.encoders import Runtime
 
+# Spelled out, since importing runtime.encoders would make --help load numpy; a test holds the two together.
+RUNTIMES = ("onnxruntime", "openvino", "auto")
 _BATCH = 8192  # rows from one progress report to the next
 
 
@@ -24,8 +28,11 @@ _BATCH = 8192  # rows from one progress report to the next
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", required=True, help=".npy, .csv or .parquet."
 )
+@click.option(
+    "--runtime", type=click.Choice(RUNTIMES), default="auto", show_default=True, help="auto: OpenVINO if installed."
+)
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
-def embed(table: Path, source: str | None, output: Path, force: bool) -> None:
+def embed(table: Path, source: str | None, output: Path, runtime: Runtime, force: bool) -> None:
     """Turn coordinates into features: one unit vector for each row of TABLE.
 
     TABLE is a CSV or Parquet file, or - for CSV on standard input, with a column called lat or latitude and one
@@ -46,7 +53,7 @@ def embed(table: Path, source: str | None, output: Path, force: bool) -> None:
     from earthclip.outputs.features import keeps_columns, open_features
 
     with open_coordinates(table, keeps_columns(output)) as coordinates:
-        locator = load(source or default_source())
+        locator = load(source or default_source(), runtime=runtime)
         say(f"model: {locator.name}")
         width = locator.config.embedding_size
         with open_features(output, coordinates, width, overwrite=force) as writer:
@@ -60,15 +67,21 @@ def _embed(table: CoordinateTable, locator: Locator, writer: FeatureWriter) -> i
 
     status, began, done = StatusLine(), time.monotonic(), 0
     total = "" if table.n_rows is None else f" of {table.n_rows:,}"
+    writing: Future[None] | None = None
     try:
-        for chunk in table.chunks():
-            features = np.empty((len(chunk.coordinates), locator.config.embedding_size), np.float32)
-            for start in range(0, len(features), _BATCH):
-                rows = slice(start, start + _BATCH)
-                features[rows] = locator.encode_location(chunk.coordinates[rows])
-                done += len(features[rows])
-                status.show(f"{done:,}{total} rows, {done / (time.monotonic() - began):,.0f} a second")
-            writer.write(chunk, features)
+        with ThreadPoolExecutor(1) as writers:  # the disk works while the next rows are embedded
+            for chunk in table.chunks():
+                features = np.empty((len(chunk.coordinates), locator.config.embedding_size), np.float32)
+                for start in range(0, len(features), _BATCH):
+                    rows = slice(start, start + _BATCH)
+                    features[rows] = locator.encode_location(chunk.coordinates[rows])
+                    done += len(features[rows])
+                    status.show(f"{done:,}{total} rows, {done / (time.monotonic() - began):,.0f} a second")
+                if writing:
+                    writing.result()
+                writing = writers.submit(writer.write, chunk, features)
+            if writing:
+                writing.result()
     finally:
         status.clear()
     return done

@@ -95,6 +95,9 @@ def build(
 ) -> None:
     """Everything at once: train as CONFIG.toml says (or go on with a killed run), export, measure, write the card.
 
+    Where CONFIG.toml starts from another run that is not there, that one is trained first, by the file beside
+    CONFIG.toml that has its name.
+
     The card needs the imagery of every publisher: earthclip orbit imagery, earthclip orbit fetch NAME.
     """
     from earthclip.cli.export import export
@@ -108,7 +111,12 @@ def build(
         refuse_existing(out / "config.json")
     for name in names or IMAGERY:
         imagery_path(name)
-    run = run or Path("runs") / read_training_config(config).name
+    wanted = read_training_config(config)
+    run = run or Path("runs") / wanted.name
+    if wanted.init and not (run / CHECKPOINT).exists():
+        first = Path(wanted.init)
+        before = config.with_name(f"{first.name}.toml")  # where the committed configurations stand
+        context.invoke(train, config=before, out=first, resume=(first / CHECKPOINT).exists())
     context.invoke(train, config=config, out=run, resume=(run / CHECKPOINT).exists())
     context.invoke(export, run=run, out=out, force=force)
     context.invoke(card, model=f"local-dir:{out}", count=count, names=names, test=True, write=True)

@@ -5,18 +5,27 @@ A session is thread-safe and costs its graph's weights; it is made when an encod
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
+import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Float, Float32
 
 from earthclip.errors import ModelError
+from earthclip.runtime.openvino import OpenVINOGraph
 
-CHUNK = 4096  # rows of coordinates at a time: a few tens of MB of activations in the published encoder
+CHUNK = 1024  # rows of coordinates at a time: what the caches hold of the published encoder's activations
 
 Progress = Callable[[int, int], None]  # rows done, rows in all
+Runtime = Literal["onnxruntime", "openvino", "auto"]
+RUNTIMES: tuple[str, ...] = get_args(Runtime)
+
+LOWEST_COSINE = 0.9999  # of embeddings in low precision with those in float32, below which low precision is not used
+_PROBES = np.stack([np.linspace(-85, 85, 64), np.linspace(-180, 179, 64)[np.arange(64) * 23 % 64]], axis=1)
 
 # What others call the same inputs and outputs, so that their exports run as they are.
 _ALIASES = {
@@ -31,11 +40,13 @@ _DTYPES = {"tensor(double)": np.float64, "tensor(int64)": np.int64}
 class Graph:
     """One ONNX graph with one input and one output, on the processor."""
 
-    def __init__(self, path: Path, input_name: str, output_name: str) -> None:
+    def __init__(self, path: Path, input_name: str, output_name: str, *, spins: bool = True) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # faults come as exceptions; nothing is written to stderr
+        if not spins:  # threads that wait by spinning would take the processor from the graph whose turn it is
+            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self.path = path
         self._faults = _runtime_faults()
         try:
@@ -93,11 +104,20 @@ class LocationEncoder:
     export of others may be one graph from ``coordinates``; then ``phases`` is None, and it is run in float32.
     """
 
-    def __init__(self, phases: Path | None, encoder: Path, embedding_size: int) -> None:
-        """Raises ModelError when a graph cannot be loaded or the widths do not fit each other."""
-        self._phases = Graph(phases, "coordinates", "features") if phases else None
-        self._encoder = Graph(encoder, "features" if phases else "coordinates", "embedding")
+    def __init__(
+        self, phases: Path | None, encoder: Path, embedding_size: int, runtime: Runtime = "onnxruntime"
+    ) -> None:
+        """``runtime`` is where the second graph runs; "auto" is OpenVINO where it is installed and faithful.
+
+        Raises ModelError when a graph cannot be loaded or the widths do not fit each other.
+        """
+        self._phases = Graph(phases, "coordinates", "features", spins=False) if phases else None
+        self._encoder: Graph | OpenVINOGraph = Graph(encoder, "features" if phases else "coordinates", "embedding")
         self._embedding_size = embedding_size
+        self._lock = threading.Lock()
+        self.runtime: Runtime = "onnxruntime"
+        if phases and (runtime == "openvino" or (runtime == "auto" and importlib.util.find_spec("openvino"))):
+            self._use_openvino(encoder, insist=runtime == "openvino")
         if self._encoder.width is not None:
             _check_width(self._encoder, self._encoder.width, embedding_size)
 
@@ -108,12 +128,28 @@ class LocationEncoder:
         embeddings = np.empty((len(coordinates), self._embedding_size), np.float32)
         for start in range(0, len(coordinates), CHUNK):
             chunk = coordinates[start : start + CHUNK]
-            rows = self._encoder.run(self._phases.run(chunk) if self._phases else chunk)
-            _check_width(self._encoder, rows.shape[1], self._embedding_size)
-            embeddings[start : start + CHUNK] = _unit(rows)
+            values = self._phases.run(chunk) if self._phases else chunk
+            with self._lock if self.runtime == "openvino" else contextlib.nullcontext():
+                rows = self._encoder.run(values)
+                _check_width(self._encoder, rows.shape[1], self._embedding_size)
+                embeddings[start : start + CHUNK] = _unit(rows)
             if progress:
                 progress(min(start + CHUNK, len(coordinates)), len(coordinates))
         return embeddings
+
+    def _use_openvino(self, encoder: Path, *, insist: bool) -> None:
+        """Take OpenVINO's graph, unless on some places its embeddings are not those of float32."""
+        assert self._phases is not None
+        fast = OpenVINOGraph(encoder)
+        features = self._phases.run(_PROBES)
+        faithful = (_unit(fast.run(features)) * _unit(self._encoder.run(features))).sum(axis=1).min()
+        if faithful < LOWEST_COSINE and insist:
+            raise ModelError(
+                f"{encoder}: on OpenVINO its embeddings have a cosine of {faithful:.5f} with float32's, expected "
+                f"{LOWEST_COSINE} or more; use --runtime onnxruntime"
+            )
+        if faithful >= LOWEST_COSINE:
+            self._encoder, self.runtime = fast, "openvino"
 
 
 def _named(name: str, found: list[str]) -> str | None:
@@ -126,7 +162,7 @@ def _unit(rows: Float32[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:
     return rows if np.allclose(lengths, 1.0, atol=1e-5) else rows / np.maximum(lengths, 1e-12)
 
 
-def _check_width(graph: Graph, found: int, expected: int) -> None:
+def _check_width(graph: Graph | OpenVINOGraph, found: int, expected: int) -> None:
     if found != expected:
         raise ModelError(
             f"{graph.path}: gives embeddings of {found} numbers, config.json says {expected}; "
