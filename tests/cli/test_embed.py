@@ -23,7 +23,9 @@ TABLE = "place,Latitude,LNG\nParis,48.86,2.35\nFiji,-17.5,359.5\npole,90,180\n"
 
 
 def run(*arguments: str | Path, stdin: str | None = None) -> Result:
-    return CliRunner().invoke(embed, [str(argument) for argument in arguments], input=stdin)
+    # Values are compared with float32's; tests/runtime compares OpenVINO's with them.
+    exact = ["--runtime", "onnxruntime"]
+    return CliRunner().invoke(embed, [*(str(argument) for argument in arguments), *exact], input=stdin)
 
 
 @pytest.fixture

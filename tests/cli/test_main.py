@@ -44,7 +44,7 @@ def test_every_command_is_where_the_group_says(command: str, capsys: pytest.Capt
     ("arguments", "says"),
     [
         (["lokate"], "No such command 'lokate'"),
-        (["locate"], "Missing argument 'PICTURE...'. See 'earthclip locate --help'."),
+        (["locate"], "give a PICTURE, or --text WORDS. See 'earthclip locate --help'."),
         (["locate", "a", "--top-k", "x"], "'x' is not a valid integer"),
         (["locate", "a", "--format", "xml"], "'xml' is not one of"),
         (["locate", "a", "--modl", "x"], "No such option"),

@@ -10,9 +10,10 @@ import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
 
+from earthclip.cli import embed
 from earthclip.errors import ModelError
 from earthclip.runtime import encoders
-from earthclip.runtime.encoders import Encoder, LocationEncoder
+from earthclip.runtime.encoders import LOWEST_COSINE, RUNTIMES, Encoder, LocationEncoder
 from tests.tiny import SIZE, WIDTH, image_graph, phases_graph, save_graph
 
 
@@ -105,3 +106,24 @@ def test_graphs_that_cannot_be_run(tmp_path: Path, capfd: pytest.CaptureFixture[
     with pytest.raises(ModelError, match="not finite"):
         Encoder(path, WIDTH).encode(np.full((1, 3, SIZE, SIZE), np.nan, np.float32))
     assert capfd.readouterr().err == ""
+
+
+def test_openvino_gives_the_same_embeddings_and_is_checked(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    phases, encoder = tiny_model / "location_phases.onnx", tiny_model / "location_encoder.onnx"
+    spots = np.array([[10.0, 20.0], [-45.0, 170.0], [80.0, -100.0]])
+    expected = LocationEncoder(phases, encoder, WIDTH).encode_location(spots)
+    fast = LocationEncoder(phases, encoder, WIDTH, "openvino")
+    assert fast.runtime == "openvino"
+    found = fast.encode_location(np.tile(spots, (1000, 1)))
+    assert (found * np.tile(expected, (1000, 1))).sum(axis=1).min() > LOWEST_COSINE
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+    monkeypatch.setattr(
+        "earthclip.runtime.openvino.OpenVINOGraph.run", lambda self, values: np.eye(64, WIDTH, 1, dtype=np.float32) + 1
+    )
+    assert LocationEncoder(phases, encoder, WIDTH, "auto").runtime == "onnxruntime"
+    with pytest.raises(ModelError, match=r"a cosine of .* with float32's, expected 0\.9999 or more"):
+        LocationEncoder(phases, encoder, WIDTH, "openvino")
+
+
+def test_the_command_line_knows_the_runtimes() -> None:
+    assert embed.RUNTIMES == RUNTIMES

@@ -39,9 +39,14 @@ def quantize_image_encoder(
         raise MissingExtraError("quantising", "train", str(error.name)) from error
     path = folder.file(IMAGE_ENCODER)
     with tempfile.TemporaryDirectory(dir=folder.path.parent, prefix=".int8.") as staging:
-        logging.getLogger().setLevel(logging.ERROR)  # it advises to preprocess the graph, which changes nothing here
         small = Path(staging) / IMAGE_ENCODER
-        quantize_dynamic(path, small, weight_type=QuantType.QInt8, per_channel=True, op_types_to_quantize=["MatMul"])
+        logging.disable(logging.WARNING)  # it advises to preprocess the graph, which changes nothing here
+        try:
+            quantize_dynamic(
+                path, small, weight_type=QuantType.QInt8, per_channel=True, op_types_to_quantize=["MatMul"]
+            )
+        finally:
+            logging.disable(logging.NOTSET)
         before, after = embed(path), embed(small)
         cosines = (before * after).sum(axis=1)
         measured: dict[str, float] = {
