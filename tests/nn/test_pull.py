@@ -160,6 +160,28 @@ def test_a_failed_pull_leaves_what_stood_there(pulled: Path, parts: Path, tmp_pa
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
 
 
+def test_a_killed_pull_leaves_nothing_that_loads(parts: Path, tmp_path: Path) -> None:
+    out = tmp_path / "m"
+    program = f"""
+import os, signal
+from pathlib import Path
+from earthclip.nn.pull import pull_geoclip
+
+def say(message):
+    if "image" in message:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+pull_geoclip(Path({str(out)!r}), source=Path({str(parts / "release")!r}), clip=Path({str(parts / "clip")!r}), say=say)
+"""
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=False).returncode == -9
+    (left,) = tmp_path.iterdir()
+    assert not out.exists()
+    with pytest.raises(ModelError, match=r"no config\.json in it"):
+        load(left)
+    pull_geoclip(out, source=parts / "release", location_only=True, say=lambda _: None)
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
 def test_a_second_pull_is_instant(pulled: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["pull", "geoclip", "-o", str(pulled)]) == 0
     assert "is here already" in capsys.readouterr().err
