@@ -4,7 +4,8 @@ python benchmarks/published_parity.py [--clip-size none|tiny|large] [--speed] [-
 python benchmarks/published_parity.py --golden tests/data/published_location_embeddings.json
 
 The published package runs in a virtual environment of its own, made once; ours in the environment of this command,
-which needs the extra `train` to convert the weights. A target that is missed makes the exit code 1.
+which needs the extra `train` to convert the weights. A target that is missed makes the exit code 1. Longer than 300
+lines, since both sides stand in the one file that is run in either environment.
 """
 
 from __future__ import annotations

@@ -48,8 +48,7 @@ def load(source: str | Path = "orbit", progress: Progress | None = None, runtime
     """The model that ``source`` names: ``orbit``, ``geoclip``, or the path of a model folder.
 
     ``progress`` hears of (places encoded, places in all) when the gallery must be encoded, once for each model.
-    ``runtime`` is where coordinates are embedded: "openvino" (extra ``openvino``) uses bfloat16 where the processor
-    has it, within a cosine of 0.9999; "auto" takes it where it is installed.
+    ``runtime`` embeds coordinates: "openvino" in bfloat16 within a cosine of 0.9999, "auto" that where installed.
     Raises ModelError when the model is unknown, not on this machine, or its folder is incomplete.
     """
     return Locator(resolve(source), progress, runtime)
@@ -239,32 +238,30 @@ class Locator:
 
     def _check_views(self, views: str) -> None:
         if views not in self.config.views:
-            known = ", ".join(self.config.views)
-            raise InputError(f"model '{self.name}' takes views {known}, found '{views}'; others show it other places")
+            raise InputError(f"model '{self.name}' takes views {', '.join(self.config.views)}, found '{views}'")
 
     def _open_image_encoder(self) -> tuple[Encoder, Preprocessing]:
         with self._lock:
-            path = self.folder.file(IMAGE_ENCODER)
-            assert self.config.preprocessing is not None  # open_folder has checked it
             if self._image_encoder is None:
-                self._image_encoder = Encoder(path, self.config.embedding_size)
+                self._image_encoder = Encoder(self.folder.file(IMAGE_ENCODER), self.config.embedding_size)
+            assert self.config.preprocessing is not None  # open_folder has checked it
             return self._image_encoder, self.config.preprocessing
 
     def _open_text_encoder(self) -> tuple[Tokenizer, Encoder]:
         with self._lock:
             if self._text_encoder is None:
-                path, words = self.folder.file(TEXT_ENCODER), self.config.words
+                encoder = Encoder(self.folder.file(TEXT_ENCODER), self.config.embedding_size, "tokens")
+                words = self.config.words
                 assert words is not None  # open_folder has checked it
-                tokenizer = Tokenizer(self.folder.file(TOKENIZER), words.length, words.pad_id)
-                self._text_encoder = tokenizer, Encoder(path, self.config.embedding_size, "tokens")
+                self._text_encoder = Tokenizer(self.folder.file(TOKENIZER), words.length, words.pad_id), encoder
             return self._text_encoder
 
     def _open_location_encoder(self) -> LocationEncoder:
         with self._lock:
             if self._location_encoder is None:
-                encoder = self.folder.file(LOCATION_ENCODER)
                 phases = self.folder.file(LOCATION_PHASES) if self.folder.has(LOCATION_PHASES) else None
-                self._location_encoder = LocationEncoder(phases, encoder, self.config.embedding_size, self._runtime)
+                encoder, size = self.folder.file(LOCATION_ENCODER), self.config.embedding_size
+                self._location_encoder = LocationEncoder(phases, encoder, size, self._runtime)
             return self._location_encoder
 
 
