@@ -61,6 +61,7 @@ class ModelConfig:
     prior: str  # the distribution its probabilities are relative to, in words
     licence: str
     words: Words | None = None  # None: a model without a text encoder
+    phases_apart: bool = True  # False: an export of others, whose location encoder takes degrees
     views: tuple[str, ...] = ("none",)  # of a picture that all show the same place, see runtime/views.py
     temperature: float = 1.0  # calibration: probabilities = softmax(logits / temperature)
     caution: str | None = None  # what a user must know before trusting an answer, said once a run

@@ -95,8 +95,8 @@ def open_folder(path: Path) -> ModelFolder:
     for name in RUNNING_FILES:
         if name not in config.files and (path / name).exists():
             raise ModelError(f"{path / name}: not listed in config.json; remove it or export the model again")
-    if LOCATION_PHASES in config.files and LOCATION_ENCODER not in config.files:
-        raise ModelError(f"{path}: has {LOCATION_PHASES} without {LOCATION_ENCODER}; export the model again")
+    if (LOCATION_PHASES in config.files) != (LOCATION_ENCODER in config.files and config.phases_apart):
+        raise ModelError(f"{path}: needs {LOCATION_PHASES} and {LOCATION_ENCODER} together; export the model again")
     if ((TEXT_ENCODER in config.files) + (TOKENIZER in config.files) + (config.words is not None)) not in (0, 3):
         raise ModelError(f"{path}: words need {TEXT_ENCODER}, {TOKENIZER} and how to use them; export the model again")
     if IMAGE_ENCODER in config.files and config.preprocessing is None:

@@ -42,6 +42,7 @@ def pull_ready(folder: Path, *, location_only: bool, say: Callable[[str], None])
             embedding_size=512,
             logit_scale=_LOGIT_SCALE,
             preprocessing=None if location_only else _CLIP,
+            phases_apart=False,
             views=("none", "flip", "ten-crop"),
             prior="the photos of MP-16, of which the gallery is a sample",
             licence="MIT",
