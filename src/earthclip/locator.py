@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias, overload
+from typing import Literal, TypeVar, overload
 
 import numpy as np
 from jaxtyping import Float32, Num
@@ -33,33 +33,43 @@ from earthclip.models.folder import ModelFolder
 from earthclip.models.sources import resolve
 from earthclip.posterior import Posterior, check_top_k
 from earthclip.prediction import Failure, Prediction
-from earthclip.runtime.decode import as_rgb, decode
-from earthclip.runtime.encoders import Encoder, LocationEncoder, Progress, Runtime
+from earthclip.runtime.choice import Precision, Runtime
+from earthclip.runtime.encoders import Encoder, LocationEncoder, Progress
+from earthclip.runtime.prepared import Picture, Prepared, prepare
 from earthclip.runtime.preprocess import Preprocessing
 from earthclip.runtime.tokens import Tokenizer
-from earthclip.runtime.views import view_pixels
 
-Picture: TypeAlias = str | os.PathLike[str] | Image.Image
-
-_Pixels: TypeAlias = Float32[np.ndarray, "v 3 h w"]
+_Item = TypeVar("_Item")
 
 
-def load(source: str | Path = "orbit", progress: Progress | None = None, runtime: Runtime = "onnxruntime") -> Locator:
+def load(
+    source: str | Path = "orbit",
+    progress: Progress | None = None,
+    runtime: Runtime = "onnxruntime",
+    precision: Precision = "auto",
+) -> Locator:
     """The model that ``source`` names: ``orbit``, ``geoclip``, or the path of a model folder.
 
     ``progress`` hears of (places encoded, places in all) when the gallery must be encoded, once for each model.
     ``runtime`` embeds coordinates: "openvino" in bfloat16 within a cosine of 0.9999, "auto" that where installed.
     Raises ModelError when the model is unknown, not on this machine, or its folder is incomplete.
     """
-    return Locator(resolve(source), progress, runtime)
+    return Locator(resolve(source), progress, runtime, precision)
 
 
 class Locator:
     """A model that locates pictures and embeds pictures and coordinates; safe to share between threads."""
 
-    def __init__(self, folder: ModelFolder, progress: Progress | None = None, runtime: Runtime = "onnxruntime") -> None:
+    def __init__(
+        self,
+        folder: ModelFolder,
+        progress: Progress | None = None,
+        runtime: Runtime = "onnxruntime",
+        precision: Precision = "auto",
+    ) -> None:
         self.folder = folder
         self._runtime: Runtime = runtime
+        self._precision: Precision = precision
         self._progress = progress
         self._lock = threading.RLock()
         self._image_encoder: Encoder | None = None
@@ -107,7 +117,7 @@ class Locator:
         _, preprocessing = self._open_image_encoder()
         rows = [np.empty((0, self.config.embedding_size), np.float32)]
         for batch in _batches(enumerate(pictures), batch_size):
-            pixels = np.stack([_pixels(picture, index, preprocessing, views) for index, picture in batch])
+            pixels = np.stack([_prepare(picture, index, preprocessing, views).pixels for index, picture in batch])
             rows.append(_encode_views(encoder, pixels))
         return np.concatenate(rows)
 
@@ -130,7 +140,7 @@ class Locator:
     @overload
     def locate(
         self,
-        pictures: Iterable[Picture],
+        pictures: Iterable[Picture | Prepared | Failure],
         top_k: int = ...,
         batch_size: int = ...,
         on_error: Literal["raise"] = ...,
@@ -143,7 +153,7 @@ class Locator:
     @overload
     def locate(
         self,
-        pictures: Iterable[Picture],
+        pictures: Iterable[Picture | Prepared | Failure],
         top_k: int = ...,
         batch_size: int = ...,
         *,
@@ -155,7 +165,7 @@ class Locator:
 
     def locate(
         self,
-        pictures: Iterable[Picture],
+        pictures: Iterable[Picture | Prepared | Failure],
         top_k: int = 5,
         batch_size: int = 16,
         on_error: Literal["raise", "yield"] = "raise",
@@ -193,7 +203,7 @@ class Locator:
 
     def _answers(
         self,
-        pictures: Iterable[Picture],
+        pictures: Iterable[Picture | Prepared | Failure],
         batch_size: int,
         raises: bool,
         ask: _Question,
@@ -201,25 +211,24 @@ class Locator:
         preprocessing: Preprocessing,
     ) -> Iterator[Prediction | Failure]:
         for batch in _batches(enumerate(pictures), batch_size):
-            outcomes: list[_Pixels | InputError] = []
+            outcomes: list[Prepared | InputError] = []
             for index, picture in batch:
                 try:
-                    outcomes.append(_pixels(picture, index, preprocessing, ask.views))
+                    outcomes.append(_prepare(picture, index, preprocessing, ask.views))
                 except InputError as error:
                     outcomes.append(error)
                     if raises:
                         break
-            readable = [outcome for outcome in outcomes if not isinstance(outcome, InputError)]
+            readable = [outcome.pixels for outcome in outcomes if not isinstance(outcome, InputError)]
             logits = self._logits(np.stack(readable), ask, encoder) if readable else np.empty((0, 0), np.float32)
             rows = iter(logits)
             for (_, picture), outcome in zip(batch, outcomes, strict=False):
-                path = os.fspath(picture) if isinstance(picture, str | os.PathLike) else None
                 if not isinstance(outcome, InputError):
-                    yield self._prediction(path, next(rows), ask.top_k, ask.text)
+                    yield self._prediction(outcome.path, next(rows), ask.top_k, ask.text)
                 elif raises:
                     raise outcome
                 else:
-                    yield Failure(path, str(outcome))
+                    yield picture if isinstance(picture, Failure) else Failure(_path_of(picture), str(outcome))
 
     def _logits(
         self, pixels: Float32[np.ndarray, "b v 3 h w"], ask: _Question, encoder: Encoder
@@ -274,13 +283,14 @@ class _Question:
     picture_weight: float
 
 
-def _pixels(picture: object, index: int, preprocessing: Preprocessing, views: str) -> _Pixels:
-    if isinstance(picture, Image.Image):
-        return view_pixels(as_rgb(picture, f"picture {index}"), preprocessing, views)
-    if isinstance(picture, str | os.PathLike):
-        return view_pixels(decode(picture), preprocessing, views)
-    found = type(picture).__name__
-    raise InputError(f"picture {index}: expected a path or a PIL image, found {found}; see PIL.Image.fromarray")
+def _prepare(picture: object, index: int, preprocessing: Preprocessing, views: str) -> Prepared:
+    if isinstance(picture, Failure):
+        raise InputError(picture.error)
+    return picture if isinstance(picture, Prepared) else prepare(picture, preprocessing, views, f"picture {index}")
+
+
+def _path_of(picture: object) -> str | None:
+    return os.fspath(picture) if isinstance(picture, str | os.PathLike) else None
 
 
 def _encode_views(encoder: Encoder, pixels: Float32[np.ndarray, "b v 3 h w"]) -> Float32[np.ndarray, "b d"]:
@@ -295,6 +305,6 @@ def _check_list(values: object, what: str = "picture") -> None:
         raise InputError(f"expected a list of {what}s, found one ({str(values)[:80]}); write [{what}]")
 
 
-def _batches(items: Iterator[tuple[int, Picture]], size: int) -> Iterator[tuple[tuple[int, Picture], ...]]:
+def _batches(items: Iterator[tuple[int, _Item]], size: int) -> Iterator[tuple[tuple[int, _Item], ...]]:
     while batch := tuple(itertools.islice(items, size)):
         yield batch

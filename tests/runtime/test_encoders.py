@@ -10,10 +10,9 @@ import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
 
-from earthclip.cli import embed
 from earthclip.errors import ModelError
 from earthclip.runtime import encoders
-from earthclip.runtime.encoders import LOWEST_COSINE, RUNTIMES, Encoder, LocationEncoder
+from earthclip.runtime.encoders import LOWEST_COSINE, Encoder, LocationEncoder
 from tests.tiny import SIZE, WIDTH, image_graph, phases_graph, save_graph
 
 
@@ -123,7 +122,3 @@ def test_openvino_gives_the_same_embeddings_and_is_checked(tiny_model: Path, mon
     assert LocationEncoder(phases, encoder, WIDTH, "auto").runtime == "onnxruntime"
     with pytest.raises(ModelError, match=r"a cosine of .* with float32's, expected 0\.9999 or more"):
         LocationEncoder(phases, encoder, WIDTH, "openvino")
-
-
-def test_the_command_line_knows_the_runtimes() -> None:
-    assert embed.RUNTIMES == RUNTIMES

@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 from earthclip.cli.status import StatusLine, say
+from earthclip.runtime.choice import RUNTIMES, Runtime
 
 if TYPE_CHECKING:
     from earthclip.datasets.coordinates import CoordinateTable
     from earthclip.locator import Locator
     from earthclip.outputs.features import FeatureWriter
-    from earthclip.runtime.encoders import Runtime
 
-# Spelled out, since importing runtime.encoders would make --help load numpy; a test holds the two together.
-RUNTIMES = ("onnxruntime", "openvino", "auto")
 _BATCH = 8192  # rows from one progress report to the next
 
 

@@ -10,19 +10,18 @@ import importlib.util
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float32
 
 from earthclip.errors import ModelError
+from earthclip.runtime.choice import Runtime
 from earthclip.runtime.openvino import OpenVINOGraph
 
 CHUNK = 1024  # rows of coordinates at a time: what the caches hold of the published encoder's activations
 
 Progress = Callable[[int, int], None]  # rows done, rows in all
-Runtime = Literal["onnxruntime", "openvino", "auto"]
-RUNTIMES: tuple[str, ...] = get_args(Runtime)
 
 LOWEST_COSINE = 0.9999  # of embeddings in low precision with those in float32, below which low precision is not used
 _PROBES = np.stack([np.linspace(-85, 85, 64), np.linspace(-180, 179, 64)[np.arange(64) * 23 % 64]], axis=1)

@@ -1,0 +1,11 @@
+"""What a graph can run on and how exactly: names only, so that --help loads nothing."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+Runtime = Literal["auto", "onnxruntime", "openvino"]
+Precision = Literal["auto", "float32", "bfloat16", "int8"]
+
+RUNTIMES: tuple[str, ...] = get_args(Runtime)
+PRECISIONS: tuple[str, ...] = get_args(Precision)

@@ -1,0 +1,36 @@
+"""A picture read and preprocessed, ready for an encoder: the part of the work that needs no model, only its config."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from jaxtyping import Float32
+from PIL import Image
+
+from earthclip.errors import InputError
+from earthclip.runtime.decode import as_rgb, decode
+from earthclip.runtime.preprocess import Preprocessing
+from earthclip.runtime.views import view_pixels
+
+Picture: TypeAlias = str | os.PathLike[str] | Image.Image
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """The pixels ``[v, 3, h, w]`` of a picture's views, and the path it was read from."""
+
+    pixels: Float32[np.ndarray, "v 3 h w"]
+    path: str | None
+
+
+def prepare(picture: object, preprocessing: Preprocessing, views: str = "none", where: str = "picture") -> Prepared:
+    """Read a ``Picture``; ``where`` names an image without a path in messages. Raises InputError."""
+    if isinstance(picture, Image.Image):
+        return Prepared(view_pixels(as_rgb(picture, where), preprocessing, views), None)
+    if isinstance(picture, str | os.PathLike):
+        return Prepared(view_pixels(decode(picture), preprocessing, views), os.fspath(picture))
+    found = type(picture).__name__
+    raise InputError(f"{where}: expected a path or a PIL image, found {found}; see PIL.Image.fromarray")
