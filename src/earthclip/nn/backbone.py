@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from earthclip.errors import MissingExtraError, ModelError
+from earthclip.nn.clip_tower import clip_picture_features
 from earthclip.nn.image_encoder import ImageEncoder
 from earthclip.runtime.preprocess import Preprocessing
 
@@ -87,6 +88,8 @@ class HubBackbone(Backbone):
 
     def image_features(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b w"]:
         """Preprocessed pixels to features, projected where the model projects them."""
+        if self.kind == "clip":
+            return clip_picture_features(self.network, pixels)
         return _features(self.network.get_image_features(pixel_values=pixels))
 
     def text_features(self, tokens: Int[Tensor, "b t"]) -> Float[Tensor, "b w"]:
