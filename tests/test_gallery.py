@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from earthclip.errors import InputError
-from earthclip.gallery import Gallery, fingerprint_of, open_gallery, widen
+from earthclip.gallery import Gallery, fingerprint_of, open_gallery
 from earthclip.models.folder import ModelFolder, open_folder
 from earthclip.runtime.encoders import LocationEncoder
 from tests.tiny import PLACES, WIDTH, write_tiny_model
@@ -68,14 +70,16 @@ def test_the_image_encoder_does_not_make_it_stale(tiny_model: Path, tmp_path: Pa
     assert fingerprint_of(open_folder(tmp_path / "tiny")) == fingerprint_of(open_folder(tiny_model))
 
 
-def test_a_damaged_cache_is_rebuilt(tiny_model: Path, earthclip_home: Path) -> None:
+def test_a_damaged_cache_is_rebuilt(tiny_model: Path, earthclip_home: Path, caplog: pytest.LogCaptureFixture) -> None:
     expected = np.array(opened(tiny_model)[0].embeddings)
     (file,) = cache_files(earthclip_home)
     content = file.read_bytes()
     zeros = content[:128] + bytes(len(content) - 128)
     for damaged in (b"", content[:60], content[:-10], zeros, b"\x93NUMPY" + bytes(200)):
         file.write_bytes(damaged)
+        caplog.clear()
         gallery, asked = opened(tiny_model)
+        assert "is damaged, so the places are encoded again" in caplog.text
         assert asked == 1 and np.array_equal(gallery.embeddings, expected)
         assert file.read_bytes() == content
 
@@ -92,12 +96,6 @@ def test_without_a_writable_cache_it_works_in_memory(
     assert "\n" not in record.getMessage()
 
 
-def test_widening_is_exact_for_every_finite_float16() -> None:
-    every = np.arange(2**16, dtype=np.uint16).view(np.float16)
-    finite = every[np.isfinite(every)].reshape(-1, 8)
-    assert np.array_equal(widen(finite).view(np.uint32), finite.astype(np.float32).view(np.uint32))
-
-
 def test_logits_equal_the_plain_product(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(37, 8))
@@ -110,3 +108,30 @@ def test_logits_equal_the_plain_product(monkeypatch: pytest.MonkeyPatch) -> None
     assert np.allclose(gallery.logits(images, 2.5), expected, atol=1e-5)
     with pytest.raises(InputError, match="9 numbers, the gallery's have 8"):
         gallery.logits(np.zeros((1, 9), np.float32), 0.0)
+
+
+def test_places_that_repeat_are_encoded_once(tmp_path: Path) -> None:
+    folder = write_tiny_model(tmp_path / "tiny")
+    places = np.load(folder / "gallery.npy")
+    np.save(folder / "gallery.npy", places[np.arange(PLACES) % 7])
+    told: list[int] = []
+    source = Source(open_folder(folder))
+    gallery = open_gallery(source.folder, source, lambda done, n: told.append(n))
+    assert told == [7] and len(gallery) == PLACES
+    assert np.array_equal(gallery.embeddings[7:14], gallery.embeddings[:7])
+    expected = source().encode_location(gallery.coordinates[:7])
+    assert np.abs(gallery.embeddings[:7] - expected).max() < 1e-3
+
+
+def test_two_processes_may_encode_at_once(tiny_model: Path, earthclip_home: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from earthclip.locator import load;"
+        "print(float(abs(load(Path(sys.argv[1])).gallery.embeddings).sum()))"
+    )
+    both = [
+        subprocess.Popen([sys.executable, "-c", code, str(tiny_model)], stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    first, second = (process.communicate(timeout=60)[0] for process in both)
+    assert first == second != ""
+    assert len(cache_files(earthclip_home)) == 1

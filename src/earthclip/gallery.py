@@ -21,8 +21,7 @@ from earthclip.models.cache import home
 from earthclip.models.config import GALLERY, LOCATION_ENCODER, LOCATION_PHASES
 from earthclip.models.folder import ModelFolder
 from earthclip.runtime.encoders import LocationEncoder, Progress
-
-BLOCK = 8192  # places at a time: 16 MB of float32 beside the float16 map, at 512 numbers each
+from earthclip.search import BLOCK, Found, search, widen
 
 _logger = logging.getLogger(__name__)
 
@@ -43,29 +42,29 @@ class Gallery:
 
         Raises InputError when the embeddings are of another width than the gallery's.
         """
+        scaled = self._scaled(image_embeddings, logit_scale)
+        logits = np.empty((len(image_embeddings), len(self)), np.float32)
+        wide = np.empty((BLOCK, scaled.shape[1]), np.float32)
+        for start in range(0, len(self), BLOCK):
+            block = self.embeddings[start : start + BLOCK]
+            widen(block, wide[: len(block)])
+            np.matmul(scaled, wide[: len(block)].T, out=logits[:, start : start + BLOCK])
+        return logits
+
+    def search(
+        self, image_embeddings: Float32[np.ndarray, "b d"], k: int, logit_scale: float, temperature: float = 1.0
+    ) -> Found:
+        """The ``k`` best places of each picture under softmax(logits / ``temperature``), without the logits [b, m].
+
+        Raises InputError as ``logits`` does.
+        """
+        return search(self._scaled(image_embeddings, logit_scale) / np.float32(temperature), self.embeddings, k)
+
+    def _scaled(self, image_embeddings: np.ndarray, logit_scale: float) -> Float32[np.ndarray, "b d"]:
         if image_embeddings.shape[1] != self.embeddings.shape[1]:
             found, expected = image_embeddings.shape[1], self.embeddings.shape[1]
             raise InputError(f"image embeddings of {found} numbers, the gallery's have {expected}; use the same model")
-        scaled = np.float32(np.exp(logit_scale)) * image_embeddings
-        logits = np.empty((len(image_embeddings), len(self)), np.float32)
-        for start in range(0, len(self), BLOCK):
-            block = widen(self.embeddings[start : start + BLOCK])
-            np.matmul(scaled, block.T, out=logits[:, start : start + BLOCK])
-        return logits
-
-
-def widen(values: Float16[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:
-    """float16 to float32, exactly, for finite values: ``astype`` does it 30 times slower than these four passes.
-
-    The sign-extended bits are moved to float32's places, and a product with 2**112 makes up for the other bias.
-    """
-    result = np.empty(values.shape, np.float32)
-    bits = result.view(np.int32)
-    np.copyto(bits, values.view(np.int16))
-    np.left_shift(bits, 13, out=bits)
-    np.bitwise_and(bits, np.int32(-0x70002000), out=bits)  # clears the copies of the sign in bits 28 to 30
-    np.multiply(result, np.float32(2.0**112), out=result)
-    return result
+        return np.float32(np.exp(logit_scale)) * image_embeddings
 
 
 def open_gallery(
@@ -82,8 +81,11 @@ def open_gallery(
     shape = (len(coordinates), folder.config.embedding_size)
     cached = _read(path, shape)
     if cached is None:
-        embeddings = location_encoder().encode_location(coordinates, progress).astype(np.float16)
-        cached = _write(path, embeddings)
+        if path.exists():
+            _logger.warning("warning: %s is damaged, so the places are encoded again", path)
+        different, places = np.unique(coordinates, axis=0, return_inverse=True)  # of the published, 6 % repeat others
+        embeddings = location_encoder().encode_location(different, progress).astype(np.float16)
+        cached = _write(path, embeddings[places])
     return Gallery(coordinates, cached, fingerprint)
 
 

@@ -6,52 +6,51 @@ by making one.
 
 from __future__ import annotations
 
-import itertools
-import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar, overload
+from typing import Literal, TypeAlias, overload
 
 import numpy as np
 from jaxtyping import Float32, Num
-from PIL import Image
 
 from earthclip.errors import InputError
 from earthclip.gallery import Gallery, open_gallery
 from earthclip.geo.geodesy import check_coordinates
 from earthclip.models.config import (
-    IMAGE_ENCODER,
     LOCATION_ENCODER,
     LOCATION_PHASES,
     TEXT_ENCODER,
     TOKENIZER,
     ModelConfig,
 )
+from earthclip.models.fastest import choose
 from earthclip.models.folder import ModelFolder
 from earthclip.models.sources import resolve
+from earthclip.pictures import batches, check_list, path_of, read
 from earthclip.posterior import Posterior, check_top_k
 from earthclip.prediction import Failure, Prediction
 from earthclip.runtime.choice import Precision, Runtime
 from earthclip.runtime.encoders import Encoder, LocationEncoder, Progress
-from earthclip.runtime.prepared import Picture, Prepared, prepare
+from earthclip.runtime.prepared import Picture, Prepared
 from earthclip.runtime.preprocess import Preprocessing
 from earthclip.runtime.tokens import Tokenizer
 
-_Item = TypeVar("_Item")
+_Places: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def load(
     source: str | Path = "orbit",
     progress: Progress | None = None,
-    runtime: Runtime = "onnxruntime",
+    runtime: Runtime = "auto",
     precision: Precision = "auto",
 ) -> Locator:
     """The model that ``source`` names: ``orbit``, ``geoclip``, or the path of a model folder.
 
     ``progress`` hears of (places encoded, places in all) when the gallery must be encoded, once for each model.
-    ``runtime`` embeds coordinates: "openvino" in bfloat16 within a cosine of 0.9999, "auto" that where installed.
+    ``runtime`` and ``precision`` are what it computes on and how exactly; "auto" is the fastest here whose embeddings
+    keep a cosine of 0.999 (pictures) and 0.9999 (places) with float32's, see models/fastest.py.
     Raises ModelError when the model is unknown, not on this machine, or its folder is incomplete.
     """
     return Locator(resolve(source), progress, runtime, precision)
@@ -64,7 +63,7 @@ class Locator:
         self,
         folder: ModelFolder,
         progress: Progress | None = None,
-        runtime: Runtime = "onnxruntime",
+        runtime: Runtime = "auto",
         precision: Precision = "auto",
     ) -> None:
         self.folder = folder
@@ -112,12 +111,12 @@ class Locator:
         self, encoder: Encoder, pictures: Sequence[Picture], batch_size: int = 16, views: str = "none"
     ) -> Float32[np.ndarray, "n d"]:
         """As ``encode_image`` with another image encoder of the same preprocessing, to compare the two."""
-        _check_list(pictures)
+        check_list(pictures)
         self._check_views(views)
         _, preprocessing = self._open_image_encoder()
         rows = [np.empty((0, self.config.embedding_size), np.float32)]
-        for batch in _batches(enumerate(pictures), batch_size):
-            pixels = np.stack([_prepare(picture, index, preprocessing, views).pixels for index, picture in batch])
+        for batch in batches(enumerate(pictures), batch_size):
+            pixels = np.stack([read(picture, index, preprocessing, views).pixels for index, picture in batch])
             rows.append(_encode_views(encoder, pixels))
         return np.concatenate(rows)
 
@@ -127,7 +126,7 @@ class Locator:
         Raises InputError for a text without words, ModelError when the model has no words, and MissingExtraError
         without the extra ``text``.
         """
-        _check_list(texts, "text")
+        check_list(texts, "text")
         tokenizer, encoder = self._open_text_encoder()
         return encoder.encode(tokenizer(texts))
 
@@ -182,7 +181,7 @@ class Locator:
         Failure in its place. Raises InputError at once for a ``top_k`` outside 1..places or one bare picture, and
         ModelError when the model lacks an encoder or a gallery.
         """
-        _check_list(pictures)
+        check_list(pictures)
         check_top_k(top_k, len(self.folder.gallery_coordinates()))
         if batch_size < 1:
             raise InputError(f"batch_size is {batch_size}; expected at least 1")
@@ -198,8 +197,9 @@ class Locator:
         """Where each text is true, such as "snow-capped volcano"; raises as ``encode_text`` and ``locate`` do."""
         self._open_text_encoder()
         check_top_k(top_k, len(self.folder.gallery_coordinates()))
-        logits = self.gallery.logits(self.encode_text(texts), self.config.logit_scale)
-        return [self._prediction(None, row, top_k, text) for row, text in zip(logits, texts, strict=True)]
+        embeddings = self.encode_text(texts)
+        places = self._places(embeddings, top_k)
+        return [self._prediction(None, *row, text) for row, text in zip(places, texts, strict=True)]
 
     def _answers(
         self,
@@ -210,40 +210,46 @@ class Locator:
         encoder: Encoder,
         preprocessing: Preprocessing,
     ) -> Iterator[Prediction | Failure]:
-        for batch in _batches(enumerate(pictures), batch_size):
+        for batch in batches(enumerate(pictures), batch_size):
             outcomes: list[Prepared | InputError] = []
             for index, picture in batch:
                 try:
-                    outcomes.append(_prepare(picture, index, preprocessing, ask.views))
+                    outcomes.append(read(picture, index, preprocessing, ask.views))
                 except InputError as error:
                     outcomes.append(error)
                     if raises:
                         break
             readable = [outcome.pixels for outcome in outcomes if not isinstance(outcome, InputError)]
-            logits = self._logits(np.stack(readable), ask, encoder) if readable else np.empty((0, 0), np.float32)
-            rows = iter(logits)
+            rows = self._places(self._embeddings(np.stack(readable), ask, encoder), ask.top_k) if readable else iter(())
             for (_, picture), outcome in zip(batch, outcomes, strict=False):
                 if not isinstance(outcome, InputError):
-                    yield self._prediction(outcome.path, next(rows), ask.top_k, ask.text)
+                    yield self._prediction(outcome.path, *next(rows), ask.text)
                 elif raises:
                     raise outcome
                 else:
-                    yield picture if isinstance(picture, Failure) else Failure(_path_of(picture), str(outcome))
+                    yield picture if isinstance(picture, Failure) else Failure(path_of(picture), str(outcome))
 
-    def _logits(
+    def _embeddings(
         self, pixels: Float32[np.ndarray, "b v 3 h w"], ask: _Question, encoder: Encoder
-    ) -> Float32[np.ndarray, "b m"]:
+    ) -> Float32[np.ndarray, "b d"]:
         embeddings = _encode_views(encoder, pixels)
-        if ask.words is not None:
-            embeddings = np.float32(ask.picture_weight) * embeddings + ask.words
-        return self.gallery.logits(embeddings, self.config.logit_scale)
+        return embeddings if ask.words is None else np.float32(ask.picture_weight) * embeddings + ask.words
+
+    def _places(self, embeddings: Float32[np.ndarray, "b d"], top_k: int) -> Iterator[_Places]:
+        """For each embedding itself, the indices of its best places, and their log probabilities."""
+        found = self.gallery.search(embeddings, top_k, self.config.logit_scale, self.config.temperature)
+        return zip(embeddings, found.indices, found.log_probabilities, strict=True)
 
     def _prediction(
-        self, path: str | None, logits: Float32[np.ndarray, " m"], top_k: int, text: str | None
+        self, path: str | None, embedding: np.ndarray, places: np.ndarray, logs: np.ndarray, text: str | None
     ) -> Prediction:
-        posterior = Posterior.from_logits(self.gallery.coordinates, logits, self.config.temperature)
-        coordinates, probabilities = posterior.top_k(top_k)
-        return Prediction(path, self.name, coordinates, probabilities, posterior, text)
+        gallery, config = self.gallery, self.config
+
+        def whole() -> Posterior:
+            (logits,) = gallery.logits(embedding[None], config.logit_scale)
+            return Posterior.from_logits(gallery.coordinates, logits, config.temperature)
+
+        return Prediction(path, self.name, gallery.coordinates[places], np.exp(logs), text, whole)
 
     def _check_views(self, views: str) -> None:
         if views not in self.config.views:
@@ -252,7 +258,8 @@ class Locator:
     def _open_image_encoder(self) -> tuple[Encoder, Preprocessing]:
         with self._lock:
             if self._image_encoder is None:
-                self._image_encoder = Encoder(self.folder.file(IMAGE_ENCODER), self.config.embedding_size)
+                choice = choose(self.folder, self._runtime, self._precision)
+                self._image_encoder = choice.open(self.config.embedding_size)
             assert self.config.preprocessing is not None  # open_folder has checked it
             return self._image_encoder, self.config.preprocessing
 
@@ -270,7 +277,7 @@ class Locator:
             if self._location_encoder is None:
                 phases = self.folder.file(LOCATION_PHASES) if self.folder.has(LOCATION_PHASES) else None
                 encoder, size = self.folder.file(LOCATION_ENCODER), self.config.embedding_size
-                self._location_encoder = LocationEncoder(phases, encoder, size, self._runtime)
+                self._location_encoder = LocationEncoder(phases, encoder, size, self._runtime, self._precision)
             return self._location_encoder
 
 
@@ -283,28 +290,8 @@ class _Question:
     picture_weight: float
 
 
-def _prepare(picture: object, index: int, preprocessing: Preprocessing, views: str) -> Prepared:
-    if isinstance(picture, Failure):
-        raise InputError(picture.error)
-    return picture if isinstance(picture, Prepared) else prepare(picture, preprocessing, views, f"picture {index}")
-
-
-def _path_of(picture: object) -> str | None:
-    return os.fspath(picture) if isinstance(picture, str | os.PathLike) else None
-
-
 def _encode_views(encoder: Encoder, pixels: Float32[np.ndarray, "b v 3 h w"]) -> Float32[np.ndarray, "b d"]:
     """The mean of each picture's unit embeddings, which is itself one where there is one view."""
     pictures, views = pixels.shape[:2]
     rows = encoder.encode(pixels.reshape(-1, *pixels.shape[2:]))
     return rows.reshape(pictures, views, -1).mean(axis=1) if views > 1 else rows
-
-
-def _check_list(values: object, what: str = "picture") -> None:
-    if isinstance(values, str | os.PathLike | Image.Image):
-        raise InputError(f"expected a list of {what}s, found one ({str(values)[:80]}); write [{what}]")
-
-
-def _batches(items: Iterator[tuple[int, _Item]], size: int) -> Iterator[tuple[tuple[int, _Item], ...]]:
-    while batch := tuple(itertools.islice(items, size)):
-        yield batch

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,8 +24,13 @@ class Prediction:
     model: str
     coordinates: Float64[np.ndarray, "k 2"]
     probabilities: Float64[np.ndarray, " k"]
-    posterior: Posterior | None = field(default=None, repr=False)
     text: str | None = None  # the words that were located, alone or together with the picture
+    whole: Callable[[], Posterior] | None = field(default=None, repr=False)  # computes ``posterior``
+
+    @cached_property
+    def posterior(self) -> Posterior | None:
+        """Every place of the model with its probability, computed when first asked for; None for answers read back."""
+        return self.whole() if self.whole else None
 
     @property
     def subject(self) -> str:

@@ -24,6 +24,7 @@ INTERRUPTED = 130
 _COMMANDS = {
     "locate": ("earthclip.cli.locate:locate", "Tell where pictures were taken."),
     "pull": ("earthclip.cli.pull:pull", "Get the published GeoCLIP, ready to run."),
+    "quantize": ("earthclip.cli.quantize:quantize", "Make a model's image encoder faster, in int8."),
     "embed": ("earthclip.cli.embed:embed", "Turn coordinates into features."),
     "models": ("earthclip.cli.models:models", "List the models and what each is for."),
     "evaluate": ("earthclip.cli.evaluate:evaluate", "Measure a model, or predictions, against known places."),

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from earthclip.cli.status import say
-
-if TYPE_CHECKING:
-    from earthclip.models.config import ModelConfig
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -68,27 +64,7 @@ def pull(
 
         config = pull_ready(folder, location_only=location_only, say=say)
     if quantize and pictures:
-        config = _quantize(folder, pictures, force)
+        from earthclip.cli.quantize import quantize_model
+
+        config = quantize_model(folder, pictures, force)
     click.echo(f"{folder}: {config.name}, {sum(config.files.values()) / 1e6:,.0f} MB to run")
-
-
-def _quantize(folder: Path, pictures: Path, force: bool) -> ModelConfig:
-    from earthclip.cli.pictures import find_pictures
-    from earthclip.errors import InputError
-    from earthclip.locator import load
-    from earthclip.models.config import GALLERY
-    from earthclip.models.quantize import quantize_image_encoder
-    from earthclip.runtime.encoders import Encoder
-
-    files, failures = find_pictures([pictures])
-    if failures:
-        raise InputError(failures[0].error)
-    locator = load(folder)
-    scale = locator.config.logit_scale
-    return quantize_image_encoder(
-        locator.folder,
-        lambda graph: locator.encode_image_with(Encoder(graph, locator.config.embedding_size), files),
-        (lambda rows: locator.gallery.logits(rows, scale).argmax(axis=1)) if locator.folder.has(GALLERY) else None,
-        force=force,
-        say=say,
-    )

@@ -22,6 +22,7 @@ __all__ = ["FORMAT", "RUNNING_FILES", "ModelConfig", "Preprocessing", "read_conf
 FORMAT = 1
 CONFIG = "config.json"
 IMAGE_ENCODER = "image_encoder.onnx"
+IMAGE_ENCODER_INT8 = "image_encoder.int8.onnx"
 LOCATION_PHASES = "location_phases.onnx"
 LOCATION_ENCODER = "location_encoder.onnx"
 GALLERY = "gallery.npy"
@@ -30,6 +31,7 @@ TOKENIZER = "tokenizer.json"
 WEIGHTS = "model.safetensors"  # to train on; running needs none of it
 RUNNING_FILES = (
     IMAGE_ENCODER,
+    IMAGE_ENCODER_INT8,
     TEXT_ENCODER,
     TOKENIZER,
     LOCATION_PHASES,
@@ -69,6 +71,7 @@ class ModelConfig:
     files: dict[str, int] = field(default_factory=dict)  # name -> size in bytes
     provenance: dict[str, Any] = field(default_factory=dict)
     accuracy: dict[str, Any] = field(default_factory=dict)
+    int8: dict[str, float] = field(default_factory=dict)  # what its int8 image encoder was measured to be worth
     format: int = FORMAT
 
     def __post_init__(self) -> None:

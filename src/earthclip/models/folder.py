@@ -13,6 +13,7 @@ from earthclip.geo.geodesy import check_coordinates
 from earthclip.models.config import (
     GALLERY,
     IMAGE_ENCODER,
+    IMAGE_ENCODER_INT8,
     LOCATION_ENCODER,
     LOCATION_PHASES,
     RUNNING_FILES,
@@ -24,6 +25,7 @@ from earthclip.models.config import (
 
 _WHAT = {
     IMAGE_ENCODER: "image encoder",
+    IMAGE_ENCODER_INT8: "image encoder in int8",
     TEXT_ENCODER: "words",
     TOKENIZER: "words",
     LOCATION_PHASES: "location encoder",

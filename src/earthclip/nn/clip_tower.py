@@ -38,4 +38,5 @@ def _layer(layer: Any, asking: Float[Tensor, "b q d"], tokens: Float[Tensor, "b 
 
 
 def _heads(x: Float[Tensor, "b t d"], heads: int) -> Float[Tensor, "b h t w"]:
-    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+    split: Tensor = x.view(*x.shape[:2], heads, -1)
+    return split.transpose(1, 2)

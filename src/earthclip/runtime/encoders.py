@@ -1,24 +1,24 @@
-"""Encoders on ONNX Runtime: a graph from pixels or from words to embeddings, two from degrees to embeddings.
+"""Encoders: a graph from pixels or from words to embeddings, two graphs from degrees to embeddings.
 
-A session is thread-safe and costs its graph's weights; it is made when an encoder is, not when a model is named.
+They are safe to share between threads and cost their graphs' weights; they are made when first needed, not when a
+model is named.
 """
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
-import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float32
 
 from earthclip.errors import ModelError
-from earthclip.runtime.choice import Runtime
+from earthclip.runtime.choice import Precision, Runtime
+from earthclip.runtime.graph import Graph
 from earthclip.runtime.openvino import OpenVINOGraph
 
+HEAVY = 16_000_000  # bytes of a graph from which another runtime is worth its start
 CHUNK = 1024  # rows of coordinates at a time: what the caches hold of the published encoder's activations
 
 Progress = Callable[[int, int], None]  # rows done, rows in all
@@ -26,63 +26,26 @@ Progress = Callable[[int, int], None]  # rows done, rows in all
 LOWEST_COSINE = 0.9999  # of embeddings in low precision with those in float32, below which low precision is not used
 _PROBES = np.stack([np.linspace(-85, 85, 64), np.linspace(-180, 179, 64)[np.arange(64) * 23 % 64]], axis=1)
 
-# What others call the same inputs and outputs, so that their exports run as they are.
-_ALIASES = {
-    "pixels": ("pixel_values",),
-    "tokens": ("input_ids",),
-    "coordinates": ("location",),
-    "embedding": ("image_embeds", "location_embeds", "text_embeds"),
-}
-_DTYPES = {"tensor(double)": np.float64, "tensor(int64)": np.int64}
-
-
-class Graph:
-    """One ONNX graph with one input and one output, on the processor."""
-
-    def __init__(self, path: Path, input_name: str, output_name: str, *, spins: bool = True) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4  # faults come as exceptions; nothing is written to stderr
-        if not spins:  # threads that wait by spinning would take the processor from the graph whose turn it is
-            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self.path = path
-        self._faults = _runtime_faults()
-        try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except self._faults as error:
-            raise ModelError(f"{path}: not a graph this program can run ({_reason(error)}); export it again") from error
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        self._input = _named(input_name, [item.name for item in inputs])
-        self._output = _named(output_name, [item.name for item in outputs])
-        if self._input is None or self._output is None or len(inputs) != 1:
-            found = f"{[item.name for item in inputs]} -> {[item.name for item in outputs]}"
-            raise ModelError(f"{path}: expected the input '{input_name}' and output '{output_name}', found {found}")
-        self._dtype = _DTYPES.get(inputs[0].type, np.float32)
-        width = next(item.shape for item in outputs if item.name == self._output)[-1]
-        self.width: int | None = width if isinstance(width, int) else None
-
-    def run(self, values: np.ndarray) -> Float32[np.ndarray, "n f"]:
-        """The output rows of ``values``, whose first axis is the batch. Raises ModelError."""
-        feed = {self._input: np.ascontiguousarray(values, dtype=self._dtype)}
-        try:
-            (result,) = self._session.run([self._output], feed)
-        except self._faults as error:
-            raise ModelError(f"{self.path}: the graph failed ({_reason(error)}); export it again") from error
-        rows = np.asarray(result, dtype=np.float32)
-        if rows.ndim != 2 or len(rows) != len(values):
-            raise ModelError(f"{self.path}: expected {len(values)} rows of output, found shape {list(rows.shape)}")
-        if not np.isfinite(rows).all():
-            raise ModelError(f"{self.path}: the graph gave values that are not finite; export it again")
-        return rows
-
 
 class Encoder:
     """A graph from ``pixels``, or from the ``tokens`` of words, to ``embedding``."""
 
-    def __init__(self, path: Path, embedding_size: int, takes: str = "pixels") -> None:
-        """Raises ModelError when the graph cannot be loaded or its embeddings are not ``embedding_size`` wide."""
-        self._graph = Graph(path, takes, "embedding")
+    def __init__(
+        self,
+        path: Path,
+        embedding_size: int,
+        takes: str = "pixels",
+        *,
+        runtime: Runtime = "onnxruntime",
+        precision: Precision = "float32",
+        cache: Path | None = None,
+    ) -> None:
+        """``precision`` and ``cache`` are as OpenVINOGraph takes them; ONNX Runtime computes as the graph is written.
+
+        Raises ModelError when the graph cannot be loaded or its embeddings are not ``embedding_size`` wide.
+        """
+        openvino = runtime == "openvino"
+        self._graph = OpenVINOGraph(path, precision, cache) if openvino else Graph(path, takes, "embedding")
         self._embedding_size = embedding_size
         if self._graph.width is not None:
             _check_width(self._graph, self._graph.width, embedding_size)
@@ -104,19 +67,31 @@ class LocationEncoder:
     """
 
     def __init__(
-        self, phases: Path | None, encoder: Path, embedding_size: int, runtime: Runtime = "onnxruntime"
+        self,
+        phases: Path | None,
+        encoder: Path,
+        embedding_size: int,
+        runtime: Runtime = "onnxruntime",
+        precision: Precision = "auto",
     ) -> None:
-        """``runtime`` is where the second graph runs; "auto" is OpenVINO where it is installed and faithful.
+        """``runtime`` is where the second graph runs; "auto" is OpenVINO where it is installed and pays.
 
-        Raises ModelError when a graph cannot be loaded or the widths do not fit each other.
+        There it is run in bfloat16, unless ``precision`` is float32 or the embeddings would suffer. Raises ModelError
+        when a graph cannot be loaded or the widths do not fit each other.
         """
-        self._phases = Graph(phases, "coordinates", "features", spins=False) if phases else None
+        # The phases see no precision and no runtime but this one: bfloat16 has 8 bits for thousands of radians.
+        self._phases = Graph(phases, "coordinates", "features", spins=False, gpu=False) if phases else None
         self._encoder: Graph | OpenVINOGraph = Graph(encoder, "features" if phases else "coordinates", "embedding")
         self._embedding_size = embedding_size
-        self._lock = threading.Lock()
         self.runtime: Runtime = "onnxruntime"
-        if phases and (runtime == "openvino" or (runtime == "auto" and importlib.util.find_spec("openvino"))):
-            self._use_openvino(encoder, insist=runtime == "openvino")
+        pays = runtime == "openvino" or (
+            runtime == "auto"
+            and precision != "float32"
+            and encoder.stat().st_size >= HEAVY
+            and importlib.util.find_spec("openvino") is not None
+        )
+        if phases and pays:
+            self._use_openvino(encoder, precision, insist=runtime == "openvino")
         if self._encoder.width is not None:
             _check_width(self._encoder, self._encoder.width, embedding_size)
 
@@ -127,19 +102,17 @@ class LocationEncoder:
         embeddings = np.empty((len(coordinates), self._embedding_size), np.float32)
         for start in range(0, len(coordinates), CHUNK):
             chunk = coordinates[start : start + CHUNK]
-            values = self._phases.run(chunk) if self._phases else chunk
-            with self._lock if self.runtime == "openvino" else contextlib.nullcontext():
-                rows = self._encoder.run(values)
-                _check_width(self._encoder, rows.shape[1], self._embedding_size)
-                embeddings[start : start + CHUNK] = _unit(rows)
+            rows = self._encoder.run(self._phases.run(chunk) if self._phases else chunk)
+            _check_width(self._encoder, rows.shape[1], self._embedding_size)
+            embeddings[start : start + CHUNK] = _unit(rows)
             if progress:
                 progress(min(start + CHUNK, len(coordinates)), len(coordinates))
         return embeddings
 
-    def _use_openvino(self, encoder: Path, *, insist: bool) -> None:
+    def _use_openvino(self, encoder: Path, precision: Precision, *, insist: bool) -> None:
         """Take OpenVINO's graph, unless on some places its embeddings are not those of float32."""
         assert self._phases is not None
-        fast = OpenVINOGraph(encoder)
+        fast = OpenVINOGraph(encoder, "float32" if precision == "float32" else "bfloat16")
         features = self._phases.run(_PROBES)
         faithful = (_unit(fast.run(features)) * _unit(self._encoder.run(features))).sum(axis=1).min()
         if faithful < LOWEST_COSINE and insist:
@@ -149,10 +122,6 @@ class LocationEncoder:
             )
         if faithful >= LOWEST_COSINE:
             self._encoder, self.runtime = fast, "openvino"
-
-
-def _named(name: str, found: list[str]) -> str | None:
-    return next((known for known in (name, *_ALIASES.get(name, ())) if known in found), None)
 
 
 def _unit(rows: Float32[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:
@@ -167,16 +136,3 @@ def _check_width(graph: Graph | OpenVINOGraph, found: int, expected: int) -> Non
             f"{graph.path}: gives embeddings of {found} numbers, config.json says {expected}; "
             "the files are of different models, export them together"
         )
-
-
-def _runtime_faults() -> tuple[type[Exception], ...]:
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    # ONNX Runtime's exceptions share no base class.
-    kinds: list[Any] = [value for value in vars(state).values() if isinstance(value, type)]
-    return (RuntimeError, ValueError, *(kind for kind in kinds if issubclass(kind, Exception)))
-
-
-def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= 160 else text[:157] + "..."

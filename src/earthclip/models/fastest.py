@@ -1,0 +1,119 @@
+"""What an image encoder runs on: the fastest of what is here that leaves its embeddings what they are.
+
+"What they are" is measured, with the weights in question on eight real pictures, once, and kept in the cache folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import logging
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from earthclip.errors import MissingExtraError, ModelError, OutputError
+from earthclip.files import atomic_write
+from earthclip.models.cache import home
+from earthclip.models.config import IMAGE_ENCODER, IMAGE_ENCODER_INT8
+from earthclip.models.folder import ModelFolder
+from earthclip.runtime.choice import Precision, Runtime
+from earthclip.runtime.encoders import HEAVY, Encoder
+from earthclip.runtime.openvino import multiplies_bfloat16
+from earthclip.runtime.prepared import prepare
+
+LOWEST_COSINE = 0.999  # of each picture's embedding with float32's, for a precision nobody asked for
+PICTURES = Path(__file__).parent / "pictures"
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A graph, what it runs on and how exactly it computes."""
+
+    path: Path
+    runtime: Runtime
+    precision: Precision
+
+    def open(self, embedding_size: int) -> Encoder:
+        """The encoder itself. Raises ModelError when it cannot be run."""
+        cache = home() / "graphs"
+        return Encoder(self.path, embedding_size, runtime=self.runtime, precision=self.precision, cache=cache)
+
+
+def choose(folder: ModelFolder, runtime: Runtime = "auto", precision: Precision = "auto") -> Choice:
+    """What a model's image encoder runs on, where "auto" leaves it open.
+
+    OpenVINO is taken where it is installed and the graph is large enough to make up for its start; int8 where the model
+    has it and its pictures allowed it; bfloat16 where the processor multiplies in it and the embeddings' cosine with
+    float32's stays 0.999 or more. Raises ModelError for what the model or the runtime has not, MissingExtraError
+    without OpenVINO where it is asked for.
+    """
+    path = folder.file(IMAGE_ENCODER)
+    lowest = folder.config.int8.get("lowest_cosine", 0.0)
+    if precision == "int8" or (precision == "auto" and folder.has(IMAGE_ENCODER_INT8) and lowest >= LOWEST_COSINE):
+        if not folder.has(IMAGE_ENCODER_INT8):
+            raise ModelError(
+                f"model '{folder.config.name}' has no int8; earthclip quantize {folder.config.name} --pictures DIR"
+            )
+        path = folder.file(IMAGE_ENCODER_INT8)
+        # Both runtimes are as quick in int8, and this one starts without a conversion.
+        return Choice(path, "onnxruntime" if runtime == "auto" else runtime, "int8")
+    if precision == "bfloat16" and runtime == "onnxruntime":
+        raise ModelError("ONNX Runtime has no bfloat16 on processors; leave out --runtime, or --precision float32")
+    wanted = runtime == "openvino" or precision == "bfloat16"
+    if wanted and not _openvino_here():
+        raise MissingExtraError("running on OpenVINO", "openvino", "openvino")
+    pays = path.stat().st_size >= HEAVY and not _gpu_here() and _openvino_here()
+    if runtime == "onnxruntime" or not (wanted or pays):
+        return Choice(path, "onnxruntime", "float32")
+    exact, fast = Choice(path, "openvino", "float32"), Choice(path, "openvino", "bfloat16")
+    if precision == "float32" or not multiplies_bfloat16():
+        if precision == "bfloat16":
+            raise ModelError("this processor has no products of bfloat16; leave --precision out")
+        return exact
+    return fast if precision == "bfloat16" or _cosine(folder, fast) >= LOWEST_COSINE else exact
+
+
+def _cosine(folder: ModelFolder, fast: Choice) -> float:
+    """The lowest cosine of embeddings by ``fast`` with those in float32, on ``PICTURES``."""
+    status = fast.path.stat()
+    of = [str(fast.path.resolve()), status.st_size, status.st_mtime_ns, fast.precision, version("openvino")]
+    kept = home() / "measured" / f"{hashlib.sha256(json.dumps(of).encode()).hexdigest()[:16]}.json"
+    try:
+        return float(json.loads(kept.read_text())["lowest_cosine"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    preprocessing = folder.config.preprocessing
+    assert preprocessing is not None  # open_folder has checked it
+    names = sorted(PICTURES.glob("*.jpg"))
+    pixels = [prepare(path, preprocessing).pixels for path in names]
+    size = folder.config.embedding_size
+    exact, quick = (
+        np.concatenate([encoder.encode(one) for one in pixels])
+        for encoder in (Encoder(fast.path, size), fast.open(size))
+    )
+    cosines = (exact * quick).sum(axis=1)
+    found = {"model": folder.config.name, "of": of, "pictures": len(names)}
+    found |= {"lowest_cosine": float(cosines.min()), "mean_cosine": float(cosines.mean())}
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(kept, overwrite=True) as file:
+            file.write(json.dumps(found, indent=2).encode())
+    except (OSError, OutputError) as error:
+        _logger.warning("warning: %s; %s is measured anew each run", error, fast.precision)
+    return float(cosines.min())
+
+
+def _openvino_here() -> bool:
+    return importlib.util.find_spec("openvino") is not None
+
+
+def _gpu_here() -> bool:
+    import onnxruntime
+
+    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
