@@ -19,6 +19,8 @@ from earthclip.errors import InputError
 from earthclip.gallery import Gallery, open_gallery
 from earthclip.geo.geodesy import check_coordinates
 from earthclip.models.config import (
+    GALLERY,
+    IMAGE_ENCODER,
     LOCATION_ENCODER,
     LOCATION_PHASES,
     TEXT_ENCODER,
@@ -97,6 +99,13 @@ class Locator:
                 self._gallery = open_gallery(self.folder, self._open_location_encoder, self._progress)
             return self._gallery
 
+    def warm_up(self) -> None:
+        """Open everything that locating needs now, so that no answer waits for it; the first time takes longest."""
+        if self.folder.has(IMAGE_ENCODER):
+            self._open_image_encoder()
+        if self.folder.has(GALLERY):
+            _ = self.gallery
+
     def encode_image(
         self, pictures: Sequence[Picture], batch_size: int = 16, views: str = "none"
     ) -> Float32[np.ndarray, "n d"]:
@@ -117,7 +126,7 @@ class Locator:
         rows = [np.empty((0, self.config.embedding_size), np.float32)]
         for batch in batches(enumerate(pictures), batch_size):
             pixels = np.stack([read(picture, index, preprocessing, views).pixels for index, picture in batch])
-            rows.append(_encode_views(encoder, pixels))
+            rows.append(encoder.encode_views(pixels))
         return np.concatenate(rows)
 
     def encode_text(self, texts: Sequence[str]) -> Float32[np.ndarray, "n d"]:
@@ -232,7 +241,7 @@ class Locator:
     def _embeddings(
         self, pixels: Float32[np.ndarray, "b v 3 h w"], ask: _Question, encoder: Encoder
     ) -> Float32[np.ndarray, "b d"]:
-        embeddings = _encode_views(encoder, pixels)
+        embeddings = encoder.encode_views(pixels)
         return embeddings if ask.words is None else np.float32(ask.picture_weight) * embeddings + ask.words
 
     def _places(self, embeddings: Float32[np.ndarray, "b d"], top_k: int) -> Iterator[_Places]:
@@ -288,10 +297,3 @@ class _Question:
     text: str | None
     words: Float32[np.ndarray, "1 d"] | None  # the text's embedding times its weight
     picture_weight: float
-
-
-def _encode_views(encoder: Encoder, pixels: Float32[np.ndarray, "b v 3 h w"]) -> Float32[np.ndarray, "b d"]:
-    """The mean of each picture's unit embeddings, which is itself one where there is one view."""
-    pictures, views = pixels.shape[:2]
-    rows = encoder.encode(pixels.reshape(-1, *pixels.shape[2:]))
-    return rows.reshape(pictures, views, -1).mean(axis=1) if views > 1 else rows

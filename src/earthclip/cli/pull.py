@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from earthclip.cli.status import say
+from earthclip.cli.status import StatusLine, say
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -67,4 +67,15 @@ def pull(
         from earthclip.cli.quantize import quantize_model
 
         config = quantize_model(folder, pictures, force)
+    _warm_up(folder)
     click.echo(f"{folder}: {config.name}, {sum(config.files.values()) / 1e6:,.0f} MB to run")
+
+
+def _warm_up(folder: Path) -> None:
+    """Do now what is done once for each machine, so that the first picture does not wait for it."""
+    from earthclip.locator import load
+
+    status = StatusLine()
+    say("making it ready for this machine; once, half a minute for ViT-L/14")
+    load(folder, lambda done, n: status.show(f"encoding {n:,} places: {100 * done // n} %")).warm_up()
+    status.clear()

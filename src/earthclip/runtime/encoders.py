@@ -58,6 +58,12 @@ class Encoder:
         _check_width(self._graph, embeddings.shape[1], self._embedding_size)
         return _unit(embeddings)
 
+    def encode_views(self, pixels: Float32[np.ndarray, "b v 3 h w"]) -> Float32[np.ndarray, "b d"]:
+        """The mean of each picture's unit embeddings over its views, which is itself one where there is one view."""
+        pictures, views = pixels.shape[:2]
+        rows = self.encode(pixels.reshape(-1, *pixels.shape[2:]))
+        return rows.reshape(pictures, views, -1).mean(axis=1) if views > 1 else rows
+
 
 class LocationEncoder:
     """The two graphs of a model folder from ``coordinates`` over Fourier ``features`` to ``embedding``.
