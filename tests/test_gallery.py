@@ -110,6 +110,22 @@ def test_logits_equal_the_plain_product(monkeypatch: pytest.MonkeyPatch) -> None
         gallery.logits(np.zeros((1, 9), np.float32), 0.0)
 
 
+def test_low_precision_is_kept_apart(tiny_model: Path, earthclip_home: Path) -> None:
+    folder = open_folder(tiny_model)
+    encoder = Source(folder)()
+    encoder.exact = False
+    low = open_gallery(folder, lambda: encoder)
+    (file,) = cache_files(earthclip_home)
+    assert file.name == f"tiny-{low.fingerprint[:16]}-bfloat16.npy"
+    source = Source(folder)
+    open_gallery(folder, source)
+    assert source.asked == 0
+    open_gallery(folder, source, exact=True)
+    assert source.asked == 1 and len(cache_files(earthclip_home)) == 2
+    open_gallery(folder, source, exact=True)
+    assert source.asked == 1
+
+
 def test_places_that_repeat_are_encoded_once(tmp_path: Path) -> None:
     folder = write_tiny_model(tmp_path / "tiny")
     places = np.load(folder / "gallery.npy")

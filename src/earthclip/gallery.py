@@ -68,25 +68,34 @@ class Gallery:
 
 
 def open_gallery(
-    folder: ModelFolder, location_encoder: Callable[[], LocationEncoder], progress: Progress | None = None
+    folder: ModelFolder,
+    location_encoder: Callable[[], LocationEncoder],
+    progress: Progress | None = None,
+    *,
+    exact: bool = False,
 ) -> Gallery:
     """The gallery of a model, from the cache, or encoded by ``location_encoder()`` and put there.
 
-    A cache of other weights or places is never used; one that cannot be written is a warning, and the embeddings
-    stay in memory. Raises ModelError when the model has no gallery or no location encoder.
+    A cache of other weights or places is never used, nor with ``exact`` one that was computed in low precision; one
+    that cannot be written is a warning, and the embeddings stay in memory. Raises ModelError when the model has no
+    gallery or no location encoder.
     """
     coordinates = folder.gallery_coordinates()
     fingerprint = fingerprint_of(folder)
     path = home() / "galleries" / f"{folder.config.name}-{fingerprint[:16]}.npy"
+    low = path.with_name(f"{path.stem}-bfloat16.npy")
     shape = (len(coordinates), folder.config.embedding_size)
-    cached = _read(path, shape)
-    if cached is None:
-        if path.exists():
-            _logger.warning("warning: %s is damaged, so the places are encoded again", path)
-        different, places = np.unique(coordinates, axis=0, return_inverse=True)  # of the published, 6 % repeat others
-        embeddings = location_encoder().encode_location(different, progress).astype(np.float16)
-        cached = _write(path, embeddings[places])
-    return Gallery(coordinates, cached, fingerprint)
+    for kept in (path,) if exact else (path, low):
+        cached = _read(kept, shape)
+        if cached is not None:
+            return Gallery(coordinates, cached, fingerprint)
+    encoder = location_encoder()
+    kept = path if encoder.exact else low
+    if kept.exists():
+        _logger.warning("warning: %s is damaged, so the places are encoded again", kept)
+    different, places = np.unique(coordinates, axis=0, return_inverse=True)  # of the published, 6 % repeat others
+    embeddings = encoder.encode_location(different, progress).astype(np.float16)
+    return Gallery(coordinates, _write(kept, embeddings[places]), fingerprint)
 
 
 def fingerprint_of(folder: ModelFolder) -> str:

@@ -96,7 +96,8 @@ class Locator:
         """The candidate places with their embeddings; read from the cache or encoded on first use."""
         with self._lock:
             if self._gallery is None:
-                self._gallery = open_gallery(self.folder, self._open_location_encoder, self._progress)
+                exact = self._precision == "float32" or self._runtime == "onnxruntime"
+                self._gallery = open_gallery(self.folder, self._open_location_encoder, self._progress, exact=exact)
             return self._gallery
 
     def warm_up(self) -> None:

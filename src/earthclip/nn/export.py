@@ -12,6 +12,7 @@ import logging
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -39,7 +40,7 @@ from earthclip.models.config import (
 from earthclip.nn.backbone import BackboneEncoder
 from earthclip.nn.geoclip import GeoCLIP
 from earthclip.nn.image_encoder import ImageEncoder
-from earthclip.nn.location_encoder import LocationEncoder
+from earthclip.nn.location_encoder import Capsules, LocationEncoder
 
 _OPSET = 20
 _GIVEN, _RESULT = "earthclip_given", "earthclip_result"  # while a graph is made
@@ -79,6 +80,26 @@ class _Unit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.normalize(self.encoder(x), dim=1)
+
+
+class _JoinedCapsules(nn.Module):
+    """Capsules whose last layers are one product over all scales: nothing is rounded before the scales are summed."""
+
+    def __init__(self, network: Capsules) -> None:
+        super().__init__()
+        capsules: list[Any] = list(network.capsules)
+        self.features_per_scale = network.features_per_scale
+        self.hidden = nn.ModuleList(capsule[:-1] for capsule in capsules)
+        last = [capsule[-1] for capsule in capsules]
+        self.joined = nn.Linear(last[0].in_features * len(last), last[0].out_features)
+        self.joined.weight = nn.Parameter(torch.cat([layer.weight for layer in last], dim=1))
+        self.joined.bias = nn.Parameter(torch.stack([layer.bias for layer in last]).sum(dim=0))
+
+    def forward(self, features: Tensor) -> Tensor:
+        parts = torch.split(features, self.features_per_scale, dim=1)
+        hidden = [capsule(part) for capsule, part in zip(self.hidden, parts, strict=True)]
+        embeddings: Tensor = self.joined(torch.cat(hidden, dim=1))
+        return embeddings
 
 
 class _Words(nn.Module):
@@ -145,7 +166,8 @@ def export_location_encoder(encoder: LocationEncoder, folder: Path) -> None:
     """Write the two graphs from degrees over Fourier features to unit embeddings."""
     coordinates = torch.zeros(2, 2)
     _export(encoder.position, coordinates, "coordinates", "features", folder / LOCATION_PHASES)
-    _export(_Unit(encoder.network), encoder.position(coordinates), "features", "embedding", folder / LOCATION_ENCODER)
+    network = _Unit(_JoinedCapsules(encoder.network))
+    _export(network, encoder.position(coordinates), "features", "embedding", folder / LOCATION_ENCODER)
 
 
 def save_gallery(places: Float[np.ndarray, "m 2"], folder: Path) -> None:

@@ -90,6 +90,7 @@ class LocationEncoder:
         self._encoder: Graph | OpenVINOGraph = Graph(encoder, "features" if phases else "coordinates", "embedding")
         self._embedding_size = embedding_size
         self.runtime: Runtime = "onnxruntime"
+        self.exact = True  # computed in float32 throughout
         pays = runtime == "openvino" or (
             runtime == "auto"
             and precision != "float32"
@@ -127,7 +128,7 @@ class LocationEncoder:
                 f"{LOWEST_COSINE} or more; use --runtime onnxruntime"
             )
         if faithful >= LOWEST_COSINE:
-            self._encoder, self.runtime = fast, "openvino"
+            self._encoder, self.runtime, self.exact = fast, "openvino", precision == "float32"
 
 
 def _unit(rows: Float32[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:

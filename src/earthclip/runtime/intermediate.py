@@ -72,16 +72,17 @@ def _make(core: Any, path: Path, kept: Path, *, exact: bool) -> None:
 
 
 def _unfold_casts(openvino: Any, model: Any) -> bool:
-    """Make float32 constants of those stored as others and cast; returns whether float16 holds all of them exactly.
+    """Make float32 constants of those stored in float16 and cast; returns whether float16 holds all of them exactly.
 
     OpenVINO takes a constant that the graph itself casts for a computation, and would hold both in memory.
     """
     lossless = True
     for node in model.get_ops():
         if node.get_type_name() == "Convert" and node.input_value(0).get_node().get_type_name() == "Constant":
-            if node.get_element_type() != openvino.Type.f32:
-                continue
-            values = node.input_value(0).get_node().get_data().astype(np.float32)
+            stored = node.input_value(0).get_node()
+            if node.get_element_type() != openvino.Type.f32 or stored.get_element_type() != openvino.Type.f16:
+                continue  # int8 weights among them, which must stay what they are
+            values = stored.get_data().astype(np.float32)
             constant = openvino.opset13.constant(values)
             for target in list(node.output(0).get_target_inputs()):
                 target.replace_source_output(constant.output(0))

@@ -77,22 +77,30 @@ def resized_size(shape: tuple[int, int], shortest: int, fit: str = "crop") -> tu
 
 
 def cut_squares(
-    image: Image.Image, resized: tuple[int, int], size: int, corners: list[tuple[int, int]], interpolation: str
+    image: Image.Image,
+    resized: tuple[int, int],
+    size: int,
+    corners: list[tuple[int, int]],
+    interpolation: str,
+    box: tuple[float, float, float, float] | None = None,
 ) -> list[Image.Image]:
     """Squares of ``size`` pixels at (left, top) ``corners`` of ``image`` resized to (width, height) ``resized``.
+
+    The picture is what lies in ``box`` (left, top, right, bottom) of ``image``, by default all of it.
 
     Beyond 100 times as long as a square, only the squares are computed, so that a strip of 60,000 x 1 takes no more
     memory than a photo; Pillow may then round 2 levels away from resizing first.
     """
     kind = _FILTERS[interpolation]
     if max(resized) <= _LONGEST_SHAPE * size:
-        whole = image.resize(resized, kind)
+        whole = image.resize(resized, kind, box=box)
         return [whole.crop((left, top, left + size, top + size)) for left, top in corners]
-    across, down = image.width / resized[0], image.height / resized[1]
+    x, y, end, floor = box or (0.0, 0.0, float(image.width), float(image.height))
+    across, down = (end - x) / resized[0], (floor - y) / resized[1]
     squares = []
     for left, top in corners:
-        right, bottom = min((left + size) * across, image.width), min((top + size) * down, image.height)
-        squares.append(_resize_box(image, size, kind, (left * across, top * down, right, bottom)))
+        right, bottom = min(x + (left + size) * across, end), min(y + (top + size) * down, floor)
+        squares.append(_resize_box(image, size, kind, (x + left * across, y + top * down, right, bottom)))
     return squares
 
 
