@@ -17,23 +17,26 @@ import os
 import platform
 import shutil
 import statistics
-import subprocess
 import sys
-import tempfile
-import time
-import venv
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from published import (
+    OFFLINE,
+    ROOT,
+    VERSION,
+    WHEEL_SHA256,
+    WORK,
+    load_geoclip,
+    published_embeddings,
+    published_python,
+    run,
+    save_random_clip,
+    seconds,
+    versions,
+)
 
-ROOT = Path(__file__).resolve().parent.parent
-VERSION = "1.3.0"
-WHEEL_SHA256 = "08a93791166a279d52b95c466a952c75f17f654cc61bdf6ab20355325b564dec"
-# What geoclip imports; torchvision is left out, since only its data loader for training needs it. Without it
-# transformers prepares pictures with Pillow, as it did in all versions before 5.
-BESIDE = ("torch", "transformers", "safetensors", "huggingface-hub", "pandas", "numpy", "pillow", "geopy", "tqdm")
 RUNS = 3
 
 # Longitude +180 is -180 here, and lies on the other edge of the published map: it is not compared.
@@ -81,7 +84,7 @@ class Row:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "earthclip-published-parity")
+    parser.add_argument("--work", type=Path, default=WORK)
     parser.add_argument("--venv", type=Path, metavar="DIR", help="environment of the published package [WORK/venv]")
     parser.add_argument("--python", type=Path, metavar="PATH", help="an interpreter that has geoclip, instead")
     parser.add_argument("--count", type=int, default=100_000, help="of random coordinates")
@@ -146,7 +149,7 @@ def compare_locations(published: Published) -> list[Row]:
     published.run("location")
     points, theirs = np.load(published.work / "coordinates.npy"), unit(np.load(published.work / "location.npy"))
     rows = []
-    onnx = earthclip.load("geoclip").encode_location(points)
+    onnx = earthclip.load("geoclip", runtime="onnxruntime", precision="float32").encode_location(points)
     for name, embeddings, target in (("torch", torch_embeddings(points), 1e-5), ("ONNX", onnx, 1e-3)):
         apart = np.abs(embeddings - theirs).max(axis=1)
         what, worst = f"location embeddings, {name}", points[apart.argmax()]
@@ -177,7 +180,7 @@ def compare_images(published: Published) -> list[Row]:
     published.run("image")
     theirs = np.load(published.work / f"image-{published.clip_size}.npz")
     pictures, places = theirs["pictures"].tolist(), theirs["gallery"].astype(np.float64)
-    locator = earthclip.load("geoclip")
+    locator = earthclip.load("geoclip", runtime="onnxruntime", precision="float32")
     preprocessing = locator.config.preprocessing
     pixels = np.stack([preprocess(decode(path), preprocessing) for path in pictures])
     levels = np.abs(pixels - theirs["pixels"]) * np.array(preprocessing.std)[:, None, None] * 255
@@ -248,12 +251,6 @@ def cosines(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
     return (unit(ours.astype(np.float64)) * unit(theirs.astype(np.float64))).sum(axis=1)
 
 
-def seconds(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
 def at_most(what: str, found: float, target: float) -> Row:
     return Row(what, f"{found:.1e}", f"<= {target:.0e}", bool(found <= target))
 
@@ -276,43 +273,17 @@ class Published:
     def run(self, task: str) -> str:
         """What the task prints."""
         command = [str(self.python), __file__, "--work", str(self.work), "--clip-size", self.clip_size]
-        quiet = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_VERBOSITY": "error"}
-        return run([*command, "--inside", task], quiet)
-
-
-def published_python(folder: Path) -> Path:
-    """The interpreter of an environment with the published wheel, checked by its SHA-256; made when missing."""
-    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    ready = folder / "published-parity-ready"
-    if not ready.exists():
-        print(f"{folder}: making the environment of geoclip {VERSION}, once", file=sys.stderr)
-        venv.EnvBuilder(with_pip=True).create(folder)
-        wheel = folder / "geoclip.txt"
-        wheel.write_text(f"geoclip=={VERSION} --hash=sha256:{WHEEL_SHA256}\n", encoding="utf-8")
-        install = [str(python), "-m", "pip", "install", "--quiet"]
-        run([*install, "-c", str(ROOT / "constraints.txt"), *BESIDE])
-        run([*install, "--no-deps", "--require-hashes", "-r", str(wheel)])
-        ready.touch()
-    return python
-
-
-def run(command: list[str], environment: dict[str, str] | None = None) -> str:
-    done = subprocess.run(command, env=os.environ | (environment or {}), stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} failed with exit code {done.returncode}")
-    return done.stdout
+        return run([*command, "--inside", task], OFFLINE)
 
 
 # What runs there, calling the package as its users do.
 
 
 def about(work: Path, size: str) -> None:
-    from importlib.metadata import version
-
     import geoclip
 
-    versions = {name: version(name) for name in ("geoclip", "torch", "transformers", "pillow")}
-    print(json.dumps(versions | {"folder": str(Path(geoclip.__file__).parent)}))
+    folder = str(Path(geoclip.__file__).parent)
+    print(json.dumps(versions("geoclip", "torch", "transformers", "pillow") | {"folder": folder}))
 
 
 def location(work: Path, size: str) -> None:
@@ -324,15 +295,6 @@ def embed(work: Path, size: str) -> None:
 
     table = pandas.read_csv(work / "coordinates.csv")
     np.save(work / "published_features.npy", published_embeddings(table[["LAT", "LON"]].to_numpy()))
-
-
-def published_embeddings(points: np.ndarray) -> np.ndarray:
-    import torch
-    from geoclip import LocationEncoder
-
-    encoder = LocationEncoder().eval()
-    with torch.no_grad():
-        return torch.cat([encoder(part) for part in torch.from_numpy(points).float().split(4096)]).numpy()
 
 
 def speed(work: Path, size: str) -> None:
@@ -371,37 +333,16 @@ def golden(work: Path, size: str) -> None:
 
 
 def clip(work: Path, size: str) -> None:
-    """A CLIP folder with random weights, laid out as ``openai/clip-vit-large-patch14`` but without a tokenizer."""
-    import torch
-    from transformers import CLIPConfig, CLIPModel
-
-    names = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
-    text, vision = ((32, 64, 2, 2), (64, 128, 2, 2)) if size == "tiny" else ((768, 3072, 12, 12), (1024, 4096, 24, 16))
-    torch.manual_seed(0)
-    config = CLIPConfig(
-        projection_dim=768,  # what the published head takes
-        text_config=dict(zip(names, text, strict=True)) | {"projection_dim": 768},
-        vision_config=dict(zip(names, vision, strict=True)) | {"projection_dim": 768, "patch_size": 14},
-    )
-    folder = work / f"clip-{size}"
-    CLIPModel(config).save_pretrained(folder)
-    squares = {"size": 224, "crop_size": 224, "resample": 3, "feature_extractor_type": "CLIPFeatureExtractor"}
-    steps = {f"do_{step}": True for step in ("resize", "center_crop", "normalize")}
-    mean, std = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]
-    preprocessor = json.dumps(squares | steps | {"image_mean": mean, "image_std": std}, indent=2)
-    (folder / "preprocessor_config.json").write_text(preprocessor + "\n", encoding="utf-8")
+    save_random_clip(work / f"clip-{size}", size)
 
 
 def image(work: Path, size: str) -> None:
     import geoclip
     import torch
-    from geoclip.model import image_encoder
     from PIL import Image
-    from transformers import AutoImageProcessor
 
-    image_encoder.AutoProcessor = AutoImageProcessor  # AutoProcessor wants the tokenizer too, which is never used
     pictures = [*sorted((ROOT / "examples").glob("*.jpg")), Path(geoclip.__file__).parent / "images" / "Kauai.png"]
-    model = geoclip.GeoCLIP(clip_path=str(work / f"clip-{size}")).eval()
+    model = load_geoclip(work / f"clip-{size}")
     with torch.no_grad():
         encoded = model.location_encoder(model.gps_gallery)
     model.location_encoder.forward = lambda places: encoded  # or each call below would encode the gallery again

@@ -9,7 +9,7 @@ import pytest
 from jaxtyping import install_import_hook
 
 # Shapes and types in signatures are checked in tests only; the command line is left out, its decorators are click's.
-_ROOMS = ("datasets", "evaluation", "gallery", "geo", "locator", "metrics", "models", "posterior")
+_ROOMS = ("batch", "datasets", "evaluation", "gallery", "geo", "locator", "metrics", "models", "posterior")
 install_import_hook([f"earthclip.{room}" for room in (*_ROOMS, "prediction", "runtime")], "beartype.beartype")
 
 

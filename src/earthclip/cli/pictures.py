@@ -1,48 +1,152 @@
-"""The pictures that command-line arguments mean: files as named, folders by what lies in them."""
+"""The pictures that command-line arguments mean: files, folders, patterns and lists, one at a time however many."""
 
 from __future__ import annotations
 
+import fnmatch
 import os
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO
 
+from earthclip.errors import InputError
 from earthclip.prediction import Failure
 
 _KINDS = "jpg jpeg jpe jfif png tif tiff webp gif bmp jp2 avif ppm pgm"
 SUFFIXES = frozenset(f".{kind}" for kind in _KINDS.split())
+STDIN = "-"
 
 
 def find_pictures(arguments: Iterable[Path]) -> tuple[list[Path], list[Failure]]:
-    """Files as given, folders searched to the bottom in sorted order for ``SUFFIXES``; hidden names are passed over.
+    """The pictures of ``each_picture`` apart from what there is instead."""
+    found = list(each_picture(arguments))
+    files = [picture for picture in found if isinstance(picture, Path)]
+    return files, [picture for picture in found if isinstance(picture, Failure)]
 
-    A folder without pictures, or that cannot be read, is a Failure. Links to folders are not followed.
+
+def each_picture(arguments: Iterable[Path], listed: Path | None = None) -> Iterator[Path | Failure]:
+    """Files as given, the pictures in folders, what patterns match, then the paths of the list, in that order.
+
+    Folders are searched to the bottom in sorted order for ``SUFFIXES``; hidden names are passed over, links to
+    folders not followed. ``*``, ``?``, ``[...]`` and ``**`` are a pattern unless a file has that very name. ``-``
+    stands for a list on stdin, whose paths are ended by line breaks or, where there are any, by NUL. A folder without
+    pictures or that cannot be read and a pattern without matches are a Failure. Raises InputError for a list that
+    cannot be read.
     """
-    files: list[Path] = []
-    failures: list[Failure] = []
     for argument in arguments:
-        if not argument.is_dir():
-            files.append(argument)
-            continue
-        unreadable: list[OSError] = []
-        found = _search(argument, unreadable)
-        files += found
-        failures += [
-            Failure(str(error.filename), f"{error.filename}: the folder cannot be read ({error.strerror})")
-            for error in unreadable
-        ]
-        if not found and not unreadable:
-            fault = f"{argument}: a folder without pictures; expected files that end in one of {_KINDS}"
-            failures.append(Failure(str(argument), fault))
-    return files, failures
+        if str(argument) == STDIN:
+            yield from _listed(argument)
+        elif _is_pattern(str(argument)) and not os.path.lexists(argument):
+            yield from _matches(argument)
+        else:
+            yield from _file_or_folder(argument)
+    if listed is not None:
+        yield from _listed(listed)
 
 
-def _search(folder: Path, unreadable: list[OSError]) -> list[Path]:
-    found: list[Path] = []
-    for parent, folders, names in os.walk(folder, onerror=unreadable.append):
+def count_pictures(arguments: Iterable[Path], listed: Path | None = None) -> int | None:
+    """How many ``each_picture`` gives; None where that is not known before they have come."""
+    arguments = list(arguments)
+    if Path(STDIN) in arguments or (listed is not None and not listed.is_file()):
+        return None
+    return sum(1 for _ in each_picture(arguments, listed))
+
+
+def check_list(path: Path) -> None:
+    """Raise InputError unless there is a list of paths at ``path``, or it is stdin."""
+    if str(path) != STDIN and (path.is_dir() or not path.exists()):
+        raise InputError(f"{path}: expected a file of paths, found {'a folder' if path.is_dir() else 'nothing'}")
+
+
+def _file_or_folder(path: Path) -> Iterator[Path | Failure]:
+    if not path.is_dir():
+        yield path
+        return
+    faults: list[OSError] = []
+    empty = True
+    for parent, folders, names in os.walk(path, onerror=faults.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [
-            Path(parent, name)
-            for name in sorted(names)
-            if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
-        ]
-    return found
+        for name in sorted(names):
+            if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."):
+                empty = False
+                yield Path(parent, name)
+    for fault in faults:
+        yield Failure(str(fault.filename), f"{fault.filename}: the folder cannot be read ({fault.strerror})")
+    if empty and not faults:
+        yield Failure(str(path), f"{path}: a folder without pictures; expected files that end in one of {_KINDS}")
+
+
+def _is_pattern(text: str) -> bool:
+    return any(sign in text for sign in "*?[")
+
+
+def _matches(pattern: Path) -> Iterator[Path | Failure]:
+    parts = pattern.parts
+    while parts[-1] == "**":  # of a folder, all that is below
+        parts = parts[:-1] or (".",)
+    empty = True
+    for path in _expand(Path(), parts):
+        if "**" in parts and path.is_dir():
+            continue  # what is in it is matched by itself
+        empty = False
+        yield from _file_or_folder(path)
+    if empty:
+        yield Failure(str(pattern), f"{pattern}: no such file, nor any that match it; check the name and the folder")
+
+
+def _expand(folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
+    # Not glob.glob, which gives them in the order of the disk and knows no end before it has them all.
+    if not parts:
+        yield folder
+        return
+    part, rest = parts[0], parts[1:]
+    if part == "**":
+        yield from _expand(folder, rest)
+        for name in _names(folder):
+            if (folder / name).is_dir() and not (folder / name).is_symlink():
+                yield from _expand(folder / name, parts)
+    elif _is_pattern(part):
+        for name in fnmatch.filter(_names(folder, hidden=part.startswith(".")), part):
+            yield from _expand(folder / name, rest)
+    elif os.path.lexists(folder / part):
+        yield from _expand(folder / part, rest)
+
+
+def _names(folder: Path, *, hidden: bool = False) -> list[str]:
+    try:
+        return sorted(name for name in os.listdir(folder) if hidden or not name.startswith("."))  # noqa: PTH208
+    except OSError:
+        return []
+
+
+def _listed(path: Path) -> Iterator[Path | Failure]:
+    if str(path) == STDIN:
+        if sys.stdin is None:
+            raise InputError("-: expected paths on stdin, which is closed")
+        yield from _paths(sys.stdin.buffer, "stdin")
+        return
+    try:
+        with path.open("rb") as file:
+            yield from _paths(file, str(path))
+    except OSError as error:
+        raise InputError(f"{path}: the list of paths cannot be read ({error.strerror})") from error
+
+
+def _paths(file: IO[bytes], where: str) -> Iterator[Path | Failure]:
+    rest, end = b"", b""
+    while block := file.read1(1 << 16):  # type: ignore[attr-defined]
+        rest += block
+        if not end and rest.startswith((b"\xff\xfe", b"\xfe\xff")):  # as PowerShell's > writes
+            raise InputError(f"{where}: a list of paths in UTF-16; save it as UTF-8")
+        end = end or (b"\0" if b"\0" in rest else b"\n" if b"\n" in rest else b"")
+        if end:
+            *lines, rest = rest.split(end)
+            for line in lines:
+                yield from _entry(line)
+    yield from _entry(rest)
+
+
+def _entry(line: bytes) -> Iterator[Path | Failure]:
+    text = line.removeprefix(b"\xef\xbb\xbf").removesuffix(b"\r")
+    if text.strip():
+        yield from _file_or_folder(Path(os.fsdecode(text)))

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+
+_BAR_WIDTH = 20
+_RATE_SECONDS = 30.0
 
 
 def say(message: str) -> None:
@@ -18,20 +23,58 @@ class StatusLine:
     """A line that is overwritten, at most ten times a second; silent when stderr is not a terminal."""
 
     def __init__(self) -> None:
-        self._active = sys.stderr.isatty()
+        self.active = sys.stderr.isatty()
         self._shown = 0.0
+        self._visible = False
 
     def show(self, text: str) -> None:
-        """Put ``text`` in the line."""
+        """Put ``text`` in the line, or what fits in the terminal's width."""
         now = time.monotonic()
-        if self._active and now - self._shown > 0.1:
-            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
-            self._shown = now
+        if self.active and now - self._shown > 0.1:
+            width = shutil.get_terminal_size().columns
+            print(f"\r\033[K{text[: width - 1]}", end="", file=sys.stderr, flush=True)
+            self._shown, self._visible = now, True
 
     def clear(self) -> None:
         """Remove the line, before something that stays is printed."""
-        if self._active and self._shown:
+        if self._visible:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
+            self._visible = False
+
+
+class Pace:
+    """How far a run of many has come: a bar, count, rate and time left, as text for a StatusLine."""
+
+    def __init__(self, total: int | None, done: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
+        """``total`` None: unknown. ``done`` were done before, which says nothing about the rate."""
+        self._total, self._clock = total, clock
+        self._seen: deque[tuple[float, int]] = deque([(clock(), done)])
+
+    def text(self, done: int) -> str:
+        """The line, when ``done`` are done; the rate is that of the last half minute."""
+        now = self._clock()
+        self._seen.append((now, done))
+        while len(self._seen) > 2 and now - self._seen[0][0] > _RATE_SECONDS:
+            self._seen.popleft()
+        since, before = self._seen[0]
+        passed = now - since
+        rate = (done - before) / passed if passed > 0 else 0.0
+        speed = f"{rate:.1f}/s" if rate else ""
+        if not self._total:
+            return f"{done:,}  {speed}".rstrip()
+        part = min(done / self._total, 1.0)
+        bar = ("#" * round(part * _BAR_WIDTH)).ljust(_BAR_WIDTH, "-")
+        left = f"{duration((self._total - done) / rate)} left" if rate and done <= self._total else ""
+        return f"[{bar}] {done:,} of {self._total:,}  {100 * part:.0f} %  {speed}  {left}".rstrip()
+
+
+def duration(seconds: float) -> str:
+    """Such as "57 s", "2:54" (minutes and seconds) or "1:02:54"."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}:{minutes:02}:{rest:02}"
+    return f"{minutes}:{rest:02}" if minutes else f"{rest} s"
 
 
 @contextlib.contextmanager

@@ -61,15 +61,15 @@ def choose(folder: ModelFolder, runtime: Runtime = "auto", precision: Precision 
                 f"model '{folder.config.name}' has no int8; earthclip quantize {folder.config.name} --pictures DIR"
             )
         path = folder.file(IMAGE_ENCODER_INT8)
-        # Both runtimes are as quick in int8, and this one starts without a conversion.
-        return Choice(path, "onnxruntime" if runtime == "auto" else runtime, "int8")
+        if runtime == "auto":
+            runtime = "openvino" if _pays(path) else "onnxruntime"
+        return Choice(path, runtime, "int8")
     if precision == "bfloat16" and runtime == "onnxruntime":
         raise ModelError("ONNX Runtime has no bfloat16 on processors; leave out --runtime, or --precision float32")
     wanted = runtime == "openvino" or precision == "bfloat16"
     if wanted and not _openvino_here():
         raise MissingExtraError("running on OpenVINO", "openvino", "openvino")
-    pays = path.stat().st_size >= HEAVY and not _gpu_here() and _openvino_here()
-    if runtime == "onnxruntime" or not (wanted or pays):
+    if runtime == "onnxruntime" or not (wanted or _pays(path)):
         return Choice(path, "onnxruntime", "float32")
     exact, fast = Choice(path, "openvino", "float32"), Choice(path, "openvino", "bfloat16")
     if precision == "float32" or not multiplies_bfloat16():
@@ -107,6 +107,11 @@ def _cosine(folder: ModelFolder, fast: Choice) -> float:
     except (OSError, OutputError) as error:
         _logger.warning("warning: %s; %s is measured anew each run", error, fast.precision)
     return float(cosines.min())
+
+
+def _pays(path: Path) -> bool:
+    """Whether OpenVINO is here and the graph large enough to make up for its start."""
+    return path.stat().st_size >= HEAVY and not _gpu_here() and _openvino_here()
 
 
 def _openvino_here() -> bool:

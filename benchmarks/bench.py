@@ -1,0 +1,169 @@
+"""What the parts of ``speed.py`` share: the models compared, the sides at hand, and how a thing is timed.
+
+The sides take turns within each repetition, so that what slows the machine slows all of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import peak
+from photos import SIZE
+from rows import Figure
+from sides import KIB, Side, UnavailableError
+
+PAUSE = 0.3  # seconds between turns, in which threads that wait by spinning fall asleep
+COLD_PUBLISHED = (
+    "import sys, pathlib, published; published.load_geoclip(pathlib.Path(sys.argv[1])).predict(sys.argv[2], top_k=5)"
+)
+
+
+@dataclass(frozen=True)
+class Combination:
+    """A model, what runs it and in which numbers, and how many times as fast as (b) and (c) one photo is to be."""
+
+    model: str
+    runtime: str
+    precision: str
+    over_published: float | None = None
+    over_kept: float | None = None
+    floors: float | None = None  # at most so many times (d)
+
+    def __str__(self) -> str:
+        return f"`{self.model}`, {self.runtime} {self.precision}"
+
+    @property
+    def options(self) -> list[str]:
+        return ["--model", self.model, "--runtime", self.runtime, "--precision", self.precision]
+
+
+ORBIT = Combination("orbit", "auto", "auto")
+GEOCLIP = (
+    Combination("geoclip", "onnxruntime", "float32"),
+    Combination("geoclip", "openvino", "float32"),
+    Combination("geoclip", "openvino", "bfloat16", 110, 3.3, 2.7),
+    Combination("geoclip", "openvino", "int8", 180, 5.5, 1.8),  # what --precision int8 takes by itself
+    Combination("geoclip", "onnxruntime", "int8"),
+    Combination("geoclip", "auto", "auto"),
+)
+QUICK = (Combination("orbit", "onnxruntime", "float32"), ORBIT)
+
+
+@dataclass
+class Bench:
+    """What the parts share. ``published`` is None where only our side is measured, as in a quick run."""
+
+    runs: int
+    work: Path
+    quick: bool
+    python: Path | None = None  # of the published package's environment
+    clip: Path | None = None
+
+    @property
+    def home(self) -> Path:
+        return self.work / "home-large"
+
+    @cached_property
+    def combinations(self) -> tuple[Combination, ...]:
+        return QUICK if self.quick else (*GEOCLIP, ORBIT)
+
+    @cached_property
+    def photos(self) -> list[Path]:
+        size = (1000, 750) if self.quick else SIZE
+        folder = self.work / f"photos-{size[0]}x{size[1]}"
+        with self.arrays() as arrays:
+            return [Path(path) for path in arrays.ask("photos", str(folder), 2 if self.quick else 8, size)]
+
+    @property
+    def photo(self) -> str:
+        return "small JPEG" if self.quick else "12-megapixel JPEG"
+
+    @cached_property
+    def peaks(self) -> dict[str, peak.Peak]:
+        say("peak matrix rate")
+        return peak.peaks(1 if self.quick else 60)
+
+    @cached_property
+    def commands(self) -> dict[str, tuple[Figure, Figure] | str]:
+        """Seconds and MB of whole commands that locate one photo, or why there are none; each warmed up once."""
+        photo = str(self.photos[0])
+        ways: dict[str, Callable[[], tuple[float, float]]] = {}
+        refused: dict[str, str] = {}
+        for combination in self.combinations:
+            line = earthclip("locate", photo, *combination.options)
+            try:
+                command(line, self.home)
+                ways[str(combination)] = lambda line=line: command(line, self.home)
+            except UnavailableError as error:
+                refused[str(combination)] = str(error)
+        ways["--help"] = lambda: command(earthclip("--help"), self.home)
+        if self.python:
+            line = [str(self.python), "-c", COLD_PUBLISHED, str(self.clip), photo]
+            ways["published"] = lambda: command(line, self.home)
+        found: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+        for n in range(self.runs):
+            for name, way in ways.items():
+                say(f"whole commands, {n + 1} of {self.runs}: {name}")
+                found[name].append(way())
+        measured = {
+            name: (Figure(tuple(s for s, _ in runs)), Figure(tuple(mb for _, mb in runs), "MB"))
+            for name, runs in found.items()
+        }
+        return measured | refused
+
+    def arrays(self) -> contextlib.closing[Side]:
+        return contextlib.closing(Side(sys.executable, "Arrays", self.home))
+
+    def ours(self, combination: Combination, model: str | None = None, home: Path | None = None) -> Side:
+        chosen = {"runtime": combination.runtime, "precision": combination.precision}
+        return Side(sys.executable, "Ours", home or self.home, model=model or combination.model, **chosen)
+
+    def published(self, kept: bool) -> Side:
+        assert self.python
+        return Side(self.python, "Published", self.home, clip=str(self.clip), kept=kept)
+
+    def in_turns(self, what: str, ways: Mapping[str, Callable[[], float]], unit: str = "s") -> dict[str, Figure]:
+        found: dict[str, list[float]] = {name: [] for name in ways}
+        for n in range(self.runs):
+            for name, way in ways.items():
+                say(f"{what}, {n + 1} of {self.runs}: {name}")
+                time.sleep(PAUSE)
+                found[name].append(way())
+        return {name: Figure(tuple(values), unit) for name, values in found.items()}
+
+
+def earthclip(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "earthclip", *arguments]
+
+
+def command(line: list[str], home: Path) -> tuple[float, float]:
+    """Seconds and peak MB of one command. Raises UnavailableError with its last words when it fails."""
+    environment = os.environ | {"EARTHCLIP_HOME": str(home), "HF_HUB_OFFLINE": "1"}
+    with tempfile.TemporaryFile() as errors:
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            line, cwd=Path(__file__).parent, env=environment, stdout=subprocess.DEVNULL, stderr=errors
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        taken = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            errors.seek(0)
+            words = errors.read().decode(errors="replace").strip()
+            if not words or "Traceback" in words:
+                raise SystemExit(f"{' '.join(line)} failed with exit code {process.returncode}:\n{words}")
+            raise UnavailableError(words.splitlines()[-1].removeprefix("error: "))
+    return taken, usage.ru_maxrss * KIB / 1e6
+
+
+def say(text: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)

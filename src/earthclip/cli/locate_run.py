@@ -1,0 +1,203 @@
+"""What ``earthclip locate`` does: pictures through reading, encoding and writing, one batch at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from earthclip.cli import INTERRUPTED
+from earthclip.cli.pictures import check_list, count_pictures, each_picture
+from earthclip.cli.status import Pace, StatusLine, duration, say
+from earthclip.errors import OutputError
+from earthclip.prediction import Failure
+from earthclip.runtime.choice import Precision, Runtime
+
+if TYPE_CHECKING:
+    from earthclip.batch.journal import Journal
+    from earthclip.locator import Locator
+    from earthclip.models.config import ModelConfig
+    from earthclip.prediction import Prediction
+    from earthclip.runtime.prepared import Prepared
+
+# Pictures in a batch, so that it has about as many views whatever they are: ten crops take ten times the memory.
+_BATCH = {"none": 16, "flip": 8, "ten-crop": 2}
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What is asked of which model."""
+
+    source: str | None
+    runtime: Runtime
+    precision: Precision
+    top_k: int
+    views: str
+    texts: tuple[str, ...]
+    text_weight: float
+    draft: bool
+
+    @property
+    def options(self) -> dict[str, object]:
+        """What decides the answers, beside the model and the pictures."""
+        words = {"text": self.texts[0], "text_weight": self.text_weight} if self.texts else {}
+        how = {"runtime": self.runtime, "precision": self.precision, "draft": self.draft}
+        return {"top_k": self.top_k, "views": self.views, **words, **how}
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where the answers go; ``output`` None is stdout."""
+
+    output: Path | None
+    format: str
+    resume: bool
+    force: bool
+
+    @contextlib.contextmanager
+    def journal(self, batch_size: int) -> Iterator[Journal | None]:
+        """The output's journal; None for stdout. Raises OutputError before there is work for nothing."""
+        if self.output is None:
+            yield None
+            return
+        if self.output.exists() and not self.output.is_file():  # --force would put a file in the place of a device
+            device = "a device or pipe; leave -o out and redirect"
+            found = "a folder; name a file in it" if self.output.is_dir() else device
+            raise OutputError(f"{self.output}: expected a file to write, found {found}")
+        from earthclip.batch.journal import open_journal
+
+        with open_journal(self.output, batch_size, resume=self.resume, force=self.force) as journal:
+            try:
+                yield journal
+            except KeyboardInterrupt as error:
+                if journal.kept:
+                    say(f"interrupted: {journal.kept:,} answers are kept in {journal.path}, --resume goes on")
+                raise click.exceptions.Exit(INTERRUPTED) from error
+
+
+def locate_pictures(
+    ask: Ask, arguments: tuple[Path, ...], listed: Path | None, destination: Destination, workers: int | None
+) -> int:
+    """Locate pictures and write the answers; returns the exit code."""
+    if listed:
+        check_list(listed)
+    batch_size = _BATCH[ask.views]
+    with destination.journal(batch_size) as journal:
+        status = StatusLine()
+        locator = _load(ask, status, journal)
+        pictures: Iterator[Path | Failure] = each_picture(arguments, listed)
+        if journal:
+            pictures = journal.unanswered(pictures)
+        total = count_pictures(arguments, listed) if status.active else None
+        with contextlib.closing(_read(locator, pictures, ask, batch_size, workers)) as prepared:
+            answers = locator.locate(
+                prepared,
+                ask.top_k,
+                batch_size,
+                on_error="yield",
+                views=ask.views,
+                text=ask.texts[0] if ask.texts else None,
+                text_weight=ask.text_weight,
+            )
+            return _write(answers, locator.config, total, destination, journal, status)
+
+
+def locate_texts(ask: Ask, destination: Destination) -> int:
+    """Locate words and write the answers; returns the exit code."""
+    with destination.journal(1) as journal:
+        status = StatusLine()
+        locator = _load(ask, status, journal)
+        answers = locator.locate_text(ask.texts, ask.top_k)
+        return _write(answers, locator.config, None, destination, journal, status)
+
+
+def _load(ask: Ask, status: StatusLine, journal: Journal | None) -> Locator:
+    from earthclip.locator import load
+    from earthclip.models.sources import default_source
+
+    def encoded(done: int, n: int) -> None:
+        status.show(f"encoding {n:,} places, once: {100 * done // n} %")
+
+    source = ask.source or default_source()
+    locator = load(source, encoded, runtime=ask.runtime, precision=ask.precision)
+    if journal:
+        from earthclip.batch.journal import header
+
+        journal.begin(header(locator.config, ask.options))
+    return locator
+
+
+def _read(
+    locator: Locator, pictures: Iterator[Path | Failure], ask: Ask, batch_size: int, workers: int | None
+) -> Generator[Prepared | Failure, None, None]:
+    from earthclip.batch.ahead import read_ahead, usable_cores
+    from earthclip.models.config import IMAGE_ENCODER
+
+    preprocessing = locator.config.preprocessing
+    if preprocessing is None:
+        locator.folder.file(IMAGE_ENCODER)  # raises ModelError, which says what to do
+        raise AssertionError("open_folder wants a preprocessing beside an image encoder")
+    workers = usable_cores() if workers is None else workers
+    # The next batch is read while this one is encoded.
+    ahead = batch_size + 2 * workers
+    return read_ahead(pictures, preprocessing, ask.views, workers=workers, ahead=ahead, draft=ask.draft)
+
+
+def _write(
+    answers: Iterable[Prediction | Failure],
+    config: ModelConfig,
+    total: int | None,
+    destination: Destination,
+    journal: Journal | None,
+    status: StatusLine,
+) -> int:
+    """Write the answers as they come, with progress and what failed on stderr; returns the exit code."""
+    from earthclip.batch.ahead import FEW
+    from earthclip.outputs import writer
+
+    _introduce(config)
+    before = journal.kept if journal else 0
+    answered, failed = (journal.answered, journal.failed) if journal else (0, 0)
+    out = journal or writer(destination.format, sys.stdout)
+    on_terminal = journal is None and sys.stdout.isatty()
+    began, pace = time.monotonic(), Pace(total, before)
+    for answer in answers:
+        if on_terminal:
+            status.clear()
+        out.write(answer)
+        if isinstance(answer, Failure):
+            failed += 1
+            status.clear()
+            say(f"error: {answer.error}")
+        else:
+            answered += 1
+        if status.active and not on_terminal:
+            status.show(pace.text(answered + failed))
+    status.clear()
+    if journal is None:
+        out.close()
+    elif answered:
+        journal.finish(destination.format)
+    else:
+        journal.discard()
+    if answered + failed > FEW:
+        _sum_up(answered, failed, before, time.monotonic() - began)
+    return 2 if not answered else 1 if failed else 0
+
+
+def _introduce(config: ModelConfig) -> None:
+    say(f"model: {config.name}")
+    if config.caution:
+        say(f"caution: {config.caution}")
+
+
+def _sum_up(answered: int, failed: int, before: int, seconds: float) -> None:
+    earlier = f" ({before:,} of them by the run that was ended)" if before else ""
+    rate = (answered + failed - before) / max(seconds, 1e-9)
+    say(f"{answered:,} located, {failed:,} failed{earlier}, {duration(seconds)}, {rate:.1f} a second")
