@@ -67,6 +67,7 @@ class Bench:
     quick: bool
     python: Path | None = None  # of the published package's environment
     clip: Path | None = None
+    named: tuple[str, ...] = ()  # parts of the names of the combinations to measure; all where there are none
 
     @property
     def home(self) -> Path:
@@ -74,7 +75,8 @@ class Bench:
 
     @cached_property
     def combinations(self) -> tuple[Combination, ...]:
-        return QUICK if self.quick else (*GEOCLIP, ORBIT)
+        every = QUICK if self.quick else (*GEOCLIP, ORBIT)
+        return tuple(one for one in every if not self.named or any(name in str(one) for name in self.named))
 
     @cached_property
     def photos(self) -> list[Path]:

@@ -42,6 +42,7 @@ def main() -> int:
     parser.add_argument("--published-venv", type=Path, metavar="DIR", help="of the published package [WORK/venv]")
     parser.add_argument("--clip", type=Path, metavar="DIR", help="CLIP ViT-L/14 [made with random weights]")
     parser.add_argument("--only", type=parts, default=list(PARTS), metavar="PART,...", help=", ".join(PARTS))
+    parser.add_argument("--named", nargs="+", default=[], metavar="TEXT", help='ours to measure, as "openvino int8"')
     parser.add_argument("--quick", action="store_true", help="orbit alone and small, to see that this program works")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, every repetition")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there too")
@@ -50,6 +51,7 @@ def main() -> int:
     work = Path(tempfile.mkdtemp()) if args.quick else args.work.resolve()
     try:
         bench = Bench(runs, work, args.quick) if args.quick else prepared(runs, work, args.published_venv, args.clip)
+        bench.named = tuple(args.named)
         return measure(bench, args.only, args.json, args.markdown, args.clip)
     finally:
         if args.quick:

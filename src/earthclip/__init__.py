@@ -5,8 +5,12 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+# From 1.29 on, ONNX Runtime reports models and machine to its maker from its import on, unless it finds this then.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from earthclip.errors import EarthCLIPError

@@ -133,8 +133,8 @@ class LocationEncoder:
 
 def _unit(rows: Float32[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:
     """Rows of length 1; our graphs give them so, to a last bit, those of others may not."""
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows if np.allclose(lengths, 1.0, atol=1e-5) else rows / np.maximum(lengths, 1e-12)
+    lengths = np.sqrt(np.vecdot(rows, rows))[:, None]  # linalg.norm takes 4 times as long
+    return rows if np.abs(lengths - 1).max(initial=0.0) < 1e-5 else rows / np.maximum(lengths, 1e-12)
 
 
 def _check_width(graph: Graph | OpenVINOGraph, found: int, expected: int) -> None:
