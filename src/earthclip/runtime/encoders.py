@@ -44,8 +44,12 @@ class Encoder:
 
         Raises ModelError when the graph cannot be loaded or its embeddings are not ``embedding_size`` wide.
         """
-        openvino = runtime == "openvino"
-        self._graph = OpenVINOGraph(path, precision, cache) if openvino else Graph(path, takes, "embedding")
+        # Threads that wait by spinning would take the processor from those who read the next pictures.
+        self._graph: Graph | OpenVINOGraph = (
+            OpenVINOGraph(path, precision, cache)
+            if runtime == "openvino"
+            else Graph(path, takes, "embedding", spins=False)
+        )
         self._embedding_size = embedding_size
         if self._graph.width is not None:
             _check_width(self._graph, self._graph.width, embedding_size)
