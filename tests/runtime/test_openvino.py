@@ -120,11 +120,13 @@ def test_without_a_place_to_keep_it_runs_all_the_same(
     assert list((tmp_path / "graphs").iterdir()) == []
 
 
+@pytest.mark.usefixtures("all_large")
 def test_graphs_that_cannot_be_run(tiny_model: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad.onnx"
     bad.write_bytes(b"no graph")
-    with pytest.raises(ModelError, match="not a graph OpenVINO can run"):
-        OpenVINOGraph(bad)
+    for cache in (None, tmp_path / "graphs"):
+        with pytest.raises(ModelError, match="not a graph OpenVINO can run"):
+            OpenVINOGraph(bad, "bfloat16", cache)
     graph = OpenVINOGraph(graph_of(tiny_model))
     with pytest.raises(ModelError, match="the graph failed"):
         graph.run(np.zeros((1, 3, 99, 99), np.float32))

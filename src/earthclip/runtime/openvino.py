@@ -31,8 +31,8 @@ class OpenVINOGraph:
         self.path = path
         fast = precision != "float32" and multiplies_bfloat16()
         hint = {"INFERENCE_PRECISION_HINT": "bf16" if fast else "f32"}
-        self._source = intermediate(core, path, cache, exact=precision == "float32") if cache else path
         try:
+            self._source = intermediate(core, path, cache, exact=precision == "float32") if cache else path
             with mapping_let_go(self._source.with_suffix(".bin")):
                 model: Any = core.compile_model(self._source, "CPU", hint)
         except RuntimeError as error:
