@@ -160,7 +160,8 @@ def test_workers_know_neither_the_runtime_nor_the_current_folder(tmp_path: Path,
         "print(len(list(read_ahead(map(Path, sys.argv[1:]), PREPROCESSING, workers=1))))"
     )
     root = str(Path(__file__).parents[2])
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([os.environ.get("PYTHONPATH", ""), root])}
+    # Not with an empty part before it, which would be the current folder.
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), root]))}
     command = [sys.executable, "-c", program, *map(str, pictures)]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.stdout == "24\n", done.stderr
