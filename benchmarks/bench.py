@@ -58,6 +58,14 @@ GEOCLIP = (
 QUICK = (Combination("orbit", "onnxruntime", "float32"), ORBIT)
 
 
+@dataclass(frozen=True)
+class Commands:
+    """Seconds and MB of each command by its name, and why others could not be run."""
+
+    measured: dict[str, tuple[Figure, Figure]]
+    refused: dict[str, str]
+
+
 @dataclass
 class Bench:
     """What the parts share. ``published`` is None where only our side is measured, as in a quick run."""
@@ -95,8 +103,8 @@ class Bench:
         return peak.peaks(1 if self.quick else 60)
 
     @cached_property
-    def commands(self) -> dict[str, tuple[Figure, Figure] | str]:
-        """Seconds and MB of whole commands that locate one photo, or why there are none; each warmed up once."""
+    def commands(self) -> Commands:
+        """Whole commands that locate one photo, each warmed up once."""
         photo = str(self.photos[0])
         ways: dict[str, Callable[[], tuple[float, float]]] = {}
         refused: dict[str, str] = {}
@@ -120,7 +128,7 @@ class Bench:
             name: (Figure(tuple(s for s, _ in runs)), Figure(tuple(mb for _, mb in runs), "MB"))
             for name, runs in found.items()
         }
-        return measured | refused
+        return Commands(measured, refused)
 
     def arrays(self) -> contextlib.closing[Side]:
         return contextlib.closing(Side(sys.executable, "Arrays", self.home))

@@ -214,36 +214,36 @@ def million(bench: Bench) -> Iterator[Row]:
 
 
 def cold(bench: Bench) -> Iterator[Row]:
-    found = bench.commands
-    assert not isinstance(found["--help"], str)
-    yield Row("`earthclip --help`", found["--help"][0])
-    theirs = found.get("published")
-    b = theirs[0] if isinstance(theirs, tuple) else None
-    for combination in bench.combinations:
-        ours, what = found[str(combination)], f"`earthclip locate` of one {bench.photo}, cold, {combination}"
+    yield Row("`earthclip --help`", bench.commands.measured["--help"][0])
+    for combination, ours, theirs in _commands(bench, 0):
+        what = f"`earthclip locate` of one {bench.photo}, cold, {combination}"
         if isinstance(ours, str):
             yield unavailable(what, ours)
         elif combination.model == "orbit":
-            bound = None if bench.quick else 1.2
-            yield Row(what, ours[0], checks=[Check("", ours[0].median, bound, at_most=True, unit="s")])
+            yield Row(what, ours, checks=[Check("", ours.median, None if bench.quick else 1.2, at_most=True, unit="s")])
         else:
-            yield Row(what, ours[0], b, checks=times_as_fast(ours[0], b, "(b)"))
+            yield Row(what, ours, theirs, checks=times_as_fast(ours, theirs, "(b)"))
 
 
 def memory(bench: Bench) -> Iterator[Row]:
-    found = bench.commands
-    theirs = found.get("published")
-    b = theirs[1] if isinstance(theirs, tuple) else None
-    for combination in bench.combinations:
-        ours, what = found[str(combination)], f"peak memory of that command, {combination}"
+    for combination, ours, theirs in _commands(bench, 1):
+        what = f"peak memory of that command, {combination}"
+        bound = 250 if combination.model == "orbit" else 1200
+        if bench.quick or combination.precision == "float32":  # whose weights alone are as much
+            bound = None
         if isinstance(ours, str):
             yield unavailable(what, ours)
-        elif combination.model == "orbit":
-            bound = None if bench.quick else 250
-            yield Row(what, ours[1], checks=[Check("", ours[1].median, bound, at_most=True, unit="MB")])
         else:
-            bound = None if combination.precision == "float32" else 1200  # its weights alone are as much
-            yield Row(what, ours[1], b, checks=[Check("", ours[1].median, bound, at_most=True, unit="MB")])
+            yield Row(what, ours, theirs, checks=[Check("", ours.median, bound, at_most=True, unit="MB")])
+
+
+def _commands(bench: Bench, which: int) -> Iterator[tuple[Combination, Figure | str, Figure | None]]:
+    """Of each combination's command, our figure (0: seconds, 1: MB) or why there is none, and the published one's."""
+    published = bench.commands.measured.get("published")
+    for combination in bench.combinations:
+        found = bench.commands.measured.get(str(combination))
+        theirs = published[which] if published and combination.model != "orbit" else None
+        yield combination, found[which] if found else bench.commands.refused[str(combination)], theirs
 
 
 PARTS = {part.__name__: part for part in (floor, warm, folder, gallery, million, cold, memory)}

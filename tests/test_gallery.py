@@ -104,7 +104,7 @@ def test_logits_equal_the_plain_product(monkeypatch: pytest.MonkeyPatch) -> None
     images = rng.normal(size=(3, 8)).astype(np.float32)
     expected = np.exp(2.5) * images @ embeddings.astype(np.float32).T
     assert np.allclose(gallery.logits(images, 2.5), expected, atol=1e-5)
-    monkeypatch.setattr("earthclip.gallery.BLOCK", 5)
+    monkeypatch.setattr("earthclip.search.BLOCK", 5)
     assert np.allclose(gallery.logits(images, 2.5), expected, atol=1e-5)
     with pytest.raises(InputError, match="9 numbers, the gallery's have 8"):
         gallery.logits(np.zeros((1, 9), np.float32), 0.0)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earthclip.search import search, widen
+from earthclip.search import BIAS, search, shift
 
 
 def unit(rng: np.random.Generator, m: int, d: int) -> np.ndarray:
@@ -55,6 +55,11 @@ def test_large_scores_do_not_overflow() -> None:
     assert np.exp(found.log_probabilities[0]).tolist() == [1.0, 0.0]
 
 
+def test_no_query_has_no_answer() -> None:
+    found = search(np.empty((0, 8), np.float32), unit(np.random.default_rng(1), 50, 8).astype(np.float16), 3)
+    assert found.indices.shape == found.log_probabilities.shape == (0, 3)
+
+
 def test_a_mapped_gallery_is_read_and_not_copied(tmp_path: object) -> None:
     rows = unit(np.random.default_rng(2), 3000, 4).astype(np.float16)
     path = f"{tmp_path}/rows.npy"
@@ -68,5 +73,6 @@ def test_widening_is_exact_for_every_finite_float16() -> None:
     every = np.arange(2**16, dtype=np.uint16).view(np.float16)
     finite = every[np.isfinite(every)].reshape(-1, 8)
     wide = np.empty(finite.shape, np.float32)
-    widen(finite, wide)
+    shift(finite, wide)
+    wide *= np.float32(BIAS)
     assert np.array_equal(wide.view(np.uint32), finite.astype(np.float32).view(np.uint32))

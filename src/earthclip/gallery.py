@@ -21,7 +21,7 @@ from earthclip.models.cache import home
 from earthclip.models.config import GALLERY, LOCATION_ENCODER, LOCATION_PHASES
 from earthclip.models.folder import ModelFolder
 from earthclip.runtime.encoders import LocationEncoder, Progress
-from earthclip.search import BLOCK, Found, search, widen
+from earthclip.search import Found, products, search
 
 _logger = logging.getLogger(__name__)
 
@@ -44,11 +44,8 @@ class Gallery:
         """
         scaled = self._scaled(image_embeddings, logit_scale)
         logits = np.empty((len(image_embeddings), len(self)), np.float32)
-        wide = np.empty((BLOCK, scaled.shape[1]), np.float32)
-        for start in range(0, len(self), BLOCK):
-            block = self.embeddings[start : start + BLOCK]
-            widen(block, wide[: len(block)])
-            np.matmul(scaled, wide[: len(block)].T, out=logits[:, start : start + BLOCK])
+        for first, part in products(scaled, self.embeddings, 0, len(self)):
+            logits[:, first : first + part.shape[1]] = part
         return logits
 
     def search(

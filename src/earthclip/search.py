@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float16, Float32, Float64, Int
 
+from earthclip.processors import usable_processors
+
 BLOCK = 2048  # places at a time: 4 MB as float32 at 512 numbers each, which the processor's caches hold
 _ALONE = 32 * BLOCK  # places up to which a second thread costs more than it brings
-_BIAS = 2.0**112  # between the exponents of float16 and float32
+BIAS = 2.0**112  # between the exponents of float16 and float32
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +35,7 @@ def search(
     """
     m = len(embeddings)
     if threads is None:
-        threads = 1 if m <= _ALONE else _processors()
+        threads = 1 if m <= _ALONE else usable_processors()
     threads = min(threads, m)
     edges = np.linspace(0, m, threads + 1).astype(int).tolist()
     parts = [_Running(len(scaled), k) for _ in range(threads)]
@@ -48,8 +50,41 @@ def search(
     return Found(whole.indices, whole.values - whole.log_sum()[:, None])
 
 
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def products(
+    scaled: Float32[np.ndarray, "b d"], embeddings: Float16[np.ndarray, "m d"], start: int, end: int
+) -> Iterator[tuple[int, Float32[np.ndarray, "b n"]]]:
+    """Each block of the places from ``start`` to ``end``: where it begins, and its products with each query.
+
+    The products are the same memory from block to block.
+    """
+    wide = np.empty((min(BLOCK, end - start), embeddings.shape[1]), np.float32)
+    found = np.empty((len(scaled), len(wide)), np.float32)
+    # What the embeddings are too small by, the queries are too large by: a fourth of the time saved. Queries beyond
+    # what float32 holds so are made smaller, and their products larger again.
+    excess = max(np.float32(1), np.abs(scaled).max(initial=0.0) / np.float32(2.0**10))
+    raised = scaled / excess * np.float32(BIAS)
+    for first in range(start, end, BLOCK):
+        block = embeddings[first : min(first + BLOCK, end)]
+        shift(block, wide[: len(block)])
+        part = found[:, : len(block)]
+        # A matrix product would start threads of its own, which wait for the encoder's and the readers': 18 ms a
+        # picture where this takes less than one.
+        for query, row in zip(raised, part, strict=True):
+            np.vecdot(wide[: len(block)], query, out=row)
+        if excess > 1:
+            part *= excess
+        yield first, part
+
+
+def shift(values: Float16[np.ndarray, "n d"], result: Float32[np.ndarray, "n d"]) -> None:
+    """Finite float16 to float32, exactly, but divided by ``BIAS``; ``astype`` takes 30 times as long.
+
+    The bits alone are moved, and the exponents keep the other bias.
+    """
+    bits = result.view(np.int32)
+    np.copyto(bits, values.view(np.int16))
+    np.left_shift(bits, 13, out=bits)
+    np.bitwise_and(bits, np.int32(-0x70002000), out=bits)  # clears the copies of the sign in bits 28 to 30
 
 
 class _Running:
@@ -62,22 +97,7 @@ class _Running:
         self._sum = np.zeros(queries)
 
     def take(self, scaled: np.ndarray, embeddings: np.ndarray, start: int, end: int) -> None:
-        wide = np.empty((min(BLOCK, end - start), embeddings.shape[1]), np.float32)
-        products = np.empty((len(scaled), len(wide)), np.float32)
-        # What the embeddings are too small by, the queries are too large by: a fourth of the time saved. Queries beyond
-        # what float32 holds so are made smaller, and their products larger again.
-        excess = max(np.float32(1), np.abs(scaled).max() / np.float32(2.0**10))
-        raised = scaled / excess * np.float32(_BIAS)
-        for first in range(start, end, BLOCK):
-            block = embeddings[first : min(first + BLOCK, end)]
-            _shift(block, wide[: len(block)])
-            part = products[:, : len(block)]
-            # A matrix product would start threads of its own, which wait for the encoder's and the readers': 18 ms a
-            # picture where this takes less than one.
-            for query, row in zip(raised, part, strict=True):
-                np.vecdot(wide[: len(block)], query, out=row)
-            if excess > 1:
-                part *= excess
+        for first, part in products(scaled, embeddings, start, end):
             self._keep_best(part, first)
             self._add(part)
 
@@ -115,17 +135,3 @@ class _Running:
         np.exp(products, out=products)
         self._sum = self._sum * np.exp(self._largest - largest) + products.sum(axis=1, dtype=np.float64)
         self._largest = largest
-
-
-def widen(values: Float16[np.ndarray, "n d"], result: Float32[np.ndarray, "n d"]) -> None:
-    """float16 to float32, exactly, for finite values; ``astype`` takes 30 times as long."""
-    _shift(values, result)
-    np.multiply(result, np.float32(_BIAS), out=result)
-
-
-def _shift(values: np.ndarray, result: np.ndarray) -> None:
-    """float16 to float32 divided by 2**112: the bits alone are moved, and the exponents keep the other bias."""
-    bits = result.view(np.int32)
-    np.copyto(bits, values.view(np.int16))
-    np.left_shift(bits, 13, out=bits)
-    np.bitwise_and(bits, np.int32(-0x70002000), out=bits)  # clears the copies of the sign in bits 28 to 30

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from earthclip.batch.ahead import FEW, read_ahead, usable_cores
+from earthclip.batch.ahead import FEW, read_ahead
 from earthclip.errors import InputError
 from earthclip.prediction import Failure
 from earthclip.runtime.prepared import Prepared
@@ -174,4 +174,4 @@ def test_impossible_numbers(wrong: dict[str, int]) -> None:
 
 
 def test_nothing_in_nothing_out() -> None:
-    assert list(read_ahead([], PREPROCESSING, workers=2)) == [] and usable_cores() >= 1
+    assert list(read_ahead([], PREPROCESSING, workers=2)) == []

@@ -13,13 +13,14 @@ from earthclip.models import fastest
 from earthclip.models.config import IMAGE_ENCODER, IMAGE_ENCODER_INT8, read_config, write_config
 from earthclip.models.fastest import PICTURES, Choice, choose
 from earthclip.models.folder import ModelFolder, open_folder
+from earthclip.runtime import openvino
 from tests.tiny import WIDTH, write_tiny_model
 
 
 @pytest.fixture
 def heavy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fastest, "HEAVY", 1)
-    monkeypatch.setattr(fastest, "multiplies_bfloat16", lambda: True)
+    monkeypatch.setattr(openvino, "HEAVY", 1)
+    monkeypatch.setattr(openvino, "multiplies_bfloat16", lambda: True)
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_weights_that_bfloat16_spoils_are_run_in_float32(folder: ModelFolder, mo
 
 @pytest.mark.usefixtures("heavy")
 def test_processors_without_bfloat16(folder: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fastest, "multiplies_bfloat16", lambda: False)
+    monkeypatch.setattr(openvino, "multiplies_bfloat16", lambda: False)
     assert kind(choose(folder)) == (IMAGE_ENCODER, "openvino", "float32")
     with pytest.raises(ModelError, match="no products of bfloat16"):
         choose(folder, precision="bfloat16")
@@ -69,18 +70,19 @@ def test_processors_without_bfloat16(folder: ModelFolder, monkeypatch: pytest.Mo
 
 @pytest.mark.usefixtures("heavy")
 def test_without_openvino(folder: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fastest, "_openvino_here", lambda: False)
+    monkeypatch.setattr(openvino, "here", lambda: False)
     assert kind(choose(folder)) == (IMAGE_ENCODER, "onnxruntime", "float32")
-    for asked in ({"runtime": "openvino"}, {"precision": "bfloat16"}):
-        with pytest.raises(MissingExtraError, match=r"earthclip\[openvino\]"):
-            choose(folder, **asked)  # type: ignore[arg-type]
+    with pytest.raises(MissingExtraError, match=r"earthclip\[openvino\]"):
+        choose(folder, runtime="openvino")
+    with pytest.raises(MissingExtraError, match=r"earthclip\[openvino\]"):
+        choose(folder, precision="bfloat16")
     with pytest.raises(ModelError, match="ONNX Runtime has no bfloat16"):
         choose(folder, "onnxruntime", "bfloat16")
 
 
 @pytest.mark.usefixtures("heavy")
 def test_a_gpu_is_left_to_onnx_runtime(folder: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fastest, "_gpu_here", lambda: True)
+    monkeypatch.setattr(openvino, "has_gpu", lambda: True)
     assert kind(choose(folder)) == (IMAGE_ENCODER, "onnxruntime", "float32")
 
 

@@ -115,7 +115,7 @@ def test_the_command(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
         write_picture(photos / f"{i}.png", seed=i)
     (photos / "bad.jpg").write_bytes(b"no picture")
     assert main(["locate", str(photos / "0.png"), "--model", str(model), "--precision", "int8"]) == 2
-    assert "has no int8; earthclip quantize tiny --pictures DIR" in capsys.readouterr().err
+    assert "has no int8; make it: earthclip quantize tiny --pictures DIR" in capsys.readouterr().err
     assert main(["quantize", str(model), "--pictures", str(photos)]) == 0
     captured = capsys.readouterr()
     assert "bad.jpg" in captured.err and captured.out.startswith("tiny: --precision int8 runs it")

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import mmap
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -25,7 +24,7 @@ def test_pages_that_were_read_are_given_back(tmp_path: Path) -> None:
         assert sum(mapped[i] for i in range(0, len(mapped), mmap.PAGESIZE)) > 0
         assert resident_megabytes() > before + 0.9 * _MEGABYTES
         with mapping_let_go(path):
-            time.sleep(0.05)
+            pass
         assert resident_megabytes() < before + 0.1 * _MEGABYTES
         assert mapped[-1] == mapped[0] == ord("x")  # and come back when they are asked for
 

@@ -12,7 +12,9 @@ import pytest
 
 from earthclip.errors import ModelError
 from earthclip.runtime import intermediate as intermediate_module
+from earthclip.runtime.choice import Precision
 from earthclip.runtime.encoders import Encoder, LocationEncoder
+from earthclip.runtime.graph import Graph
 from earthclip.runtime.openvino import OpenVINOGraph, multiplies_bfloat16
 from tests.tiny import SIZE, WIDTH, write_tiny_model
 
@@ -31,10 +33,10 @@ def graph_of(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(("precision", "cosine"), [("float32", 1 - 1e-6), ("bfloat16", 0.999)])
-def test_the_same_rows_at_every_batch_size(tiny_model: Path, precision: str, cosine: float) -> None:
+def test_the_same_rows_at_every_batch_size(tiny_model: Path, precision: Precision, cosine: float) -> None:
     path = graph_of(tiny_model)
     exact = Encoder(path, WIDTH).encode(pixels(8))
-    fast = Encoder(path, WIDTH, runtime="openvino", precision=precision)  # type: ignore[arg-type]
+    fast = Encoder(path, WIDTH, runtime="openvino", precision=precision)
     whole = fast.encode(pixels(8))
     alone = np.concatenate([fast.encode(one[None]) for one in pixels(8)])
     for rows in (whole, alone, fast.encode(pixels(8))):
@@ -45,9 +47,9 @@ def test_phases_never_see_low_precision(tiny_model: Path, monkeypatch: pytest.Mo
     opened: list[str] = []
     initialise = OpenVINOGraph.__init__
 
-    def noted(self: OpenVINOGraph, path: Path, *arguments: object) -> None:
+    def noted(self: OpenVINOGraph, path: Path, precision: Precision) -> None:
         opened.append(path.name)
-        initialise(self, path, *arguments)  # type: ignore[arg-type]
+        initialise(self, path, precision)
 
     monkeypatch.setattr(OpenVINOGraph, "__init__", noted)
     phases, network = tiny_model / "location_phases.onnx", tiny_model / "location_encoder.onnx"
@@ -55,7 +57,8 @@ def test_phases_never_see_low_precision(tiny_model: Path, monkeypatch: pytest.Mo
     assert encoder.runtime == "openvino" and opened == ["location_encoder.onnx"]
     # Two places a metre apart are told apart by their phases, of which bfloat16 would leave nothing.
     here, there = np.array([[48.85837, 2.29448]]), np.array([[48.85838, 2.29448]])
-    features = [encoder._phases.run(place) for place in (here, there)]  # type: ignore[union-attr]
+    assert isinstance(encoder._phases, Graph)
+    features = [encoder._phases.run(place) for place in (here, there)]
     assert np.abs(features[0] - features[1]).max() > 0
     assert np.abs(features[0] - features[1]).max() < 1e-4
 
@@ -71,13 +74,13 @@ def test_kept_once_and_read_from_then_on(tiny_model: Path, tmp_path: Path, monke
 
 @pytest.mark.usefixtures("all_large")
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_another_model_in_the_same_place_is_converted_anew(tmp_path: Path, precision: str) -> None:
+def test_another_model_in_the_same_place_is_converted_anew(tmp_path: Path, precision: Precision) -> None:
     folder = write_tiny_model(tmp_path / "tiny")
     cache = tmp_path / "graphs"
     for seed in (0, 1):
         write_tiny_model(folder, seed=seed)
         exact = Encoder(graph_of(folder), WIDTH).encode(pixels(3))
-        fast = Encoder(graph_of(folder), WIDTH, runtime="openvino", precision=precision, cache=cache)  # type: ignore[arg-type]
+        fast = Encoder(graph_of(folder), WIDTH, runtime="openvino", precision=precision, cache=cache)
         assert (fast.encode(pixels(3)) * exact).sum(axis=1).min() > 0.999
         assert len(list(cache.iterdir())) == 1  # of what stood there before nothing is left
 

@@ -17,13 +17,6 @@ from earthclip.runtime.preprocess import Preprocessing
 FEW = 8  # pictures that are read before a worker process would have started
 
 
-def usable_cores() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def read_ahead(
     pictures: Iterable[Path | Failure],
     preprocessing: Preprocessing,
@@ -42,13 +35,20 @@ def read_ahead(
     """
     if workers < 0 or ahead < 1:
         raise InputError(f"workers is {workers} and ahead {ahead}; expected 0 or more, and at least 1")
-    items = iter(pictures)
+    return _read_all(iter(pictures), preprocessing, views, workers, ahead, draft)
+
+
+def _read_all(
+    items: Iterator[Path | Failure], preprocessing: Preprocessing, views: str, workers: int, ahead: int, draft: bool
+) -> Generator[Prepared | Failure, None, None]:
     # More than can be in flight are not asked for, not even to know whether they are few.
     first = list(itertools.islice(items, min(FEW + 1, ahead) if workers else 0))
     items = itertools.chain(first, items)
-    if len(first) <= min(FEW, ahead - 1):
-        return (_read(item, preprocessing, views, draft) for item in items)
-    return _read_in_workers(items, preprocessing, views, workers, ahead, draft)
+    if len(first) > min(FEW, ahead - 1):
+        yield from _read_in_workers(items, preprocessing, views, workers, ahead, draft)
+    else:
+        for item in items:
+            yield _read(item, preprocessing, views, draft)
 
 
 def _read(item: Path | Failure, preprocessing: Preprocessing, views: str, draft: bool) -> Prepared | Failure:

@@ -13,15 +13,11 @@ import io
 import itertools
 import json
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO
-
-try:
-    import fcntl
-except ImportError:  # Windows: two runs on one file are not found out there
-    fcntl = None  # type: ignore[assignment]
 
 from earthclip.configuration import to_mapping
 from earthclip.errors import OutputError
@@ -140,8 +136,8 @@ class Journal:
         """Unlock it, and remove it when nothing in it can be resumed."""
         empty = self._file.seek(0, os.SEEK_END) == 0 or (self._begun and not self.kept)
         if self._useless or empty:
-            if fcntl is None:
-                self._file.close()  # Windows removes no open file
+            if sys.platform == "win32":
+                self._file.close()  # it removes no open file
             self.path.unlink(missing_ok=True)
         self._file.close()
 
@@ -210,8 +206,10 @@ def _open_locked(path: Path, output: Path) -> IO[bytes]:
         except OSError as error:
             fault = f"{output}: cannot write there ({error.strerror}); choose a folder you may write to"
             raise OutputError(fault) from error
-        if fcntl is None:
+        if sys.platform == "win32":  # two runs on one file are not found out there
             return file
+        import fcntl
+
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -8,6 +8,7 @@ none outlives this process, however that ends.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import queue
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 
@@ -128,7 +129,7 @@ class _Worker:
         if "error" in head:
             return Failure(os.fspath(path), head["error"])
         pixels = np.empty(head["shape"], np.float32)
-        if answers.readinto(pixels.data.cast("B")) != pixels.nbytes:  # type: ignore[attr-defined]
+        if answers.readinto(pixels.data.cast("B")) != pixels.nbytes:
             raise EOFError
         return Prepared(pixels, os.fspath(path))
 
@@ -142,9 +143,9 @@ class _Worker:
         return signal.Signals(-code).name if -code in set(signal.Signals) else f"exit code {code}"
 
 
-def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
+def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], io.BufferedReader]:
     assert process.stdin is not None and process.stdout is not None
-    return process.stdin, process.stdout
+    return process.stdin, cast(io.BufferedReader, process.stdout)
 
 
 def _line(answers: IO[bytes]) -> dict[str, Any]:

@@ -136,14 +136,15 @@ def _load(ask: Ask, status: StatusLine, journal: Journal | None) -> Locator:
 def _read(
     locator: Locator, pictures: Iterator[Path | Failure], ask: Ask, batch_size: int, workers: int | None
 ) -> Generator[Prepared | Failure, None, None]:
-    from earthclip.batch.ahead import read_ahead, usable_cores
+    from earthclip.batch.ahead import read_ahead
     from earthclip.models.config import IMAGE_ENCODER
+    from earthclip.processors import usable_processors
 
     preprocessing = locator.config.preprocessing
     if preprocessing is None:
         locator.folder.file(IMAGE_ENCODER)  # raises ModelError, which says what to do
         raise AssertionError("open_folder wants a preprocessing beside an image encoder")
-    workers = usable_cores() if workers is None else workers
+    workers = usable_processors() if workers is None else workers
     # The next batch is read while this one is encoded.
     ahead = batch_size + 2 * workers
     return read_ahead(pictures, preprocessing, ask.views, workers=workers, ahead=ahead, draft=ask.draft)

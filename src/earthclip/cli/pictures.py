@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import fnmatch
+import io
 import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import cast
 
 from earthclip.errors import InputError
 from earthclip.prediction import Failure
@@ -55,7 +56,8 @@ def count_pictures(arguments: Iterable[Path], listed: Path | None = None) -> int
 def check_list(path: Path) -> None:
     """Raise InputError unless there is a list of paths at ``path``, or it is stdin."""
     if str(path) != STDIN and (path.is_dir() or not path.exists()):
-        raise InputError(f"{path}: expected a file of paths, found {'a folder' if path.is_dir() else 'nothing'}")
+        advice = "a folder; give it without --list" if path.is_dir() else "nothing; check the name, or - for stdin"
+        raise InputError(f"{path}: expected a file of paths, found {advice}")
 
 
 def _file_or_folder(path: Path) -> Iterator[Path | Failure]:
@@ -114,7 +116,7 @@ def _expand(folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
 
 def _names(folder: Path, *, hidden: bool = False) -> list[str]:
     try:
-        return sorted(name for name in os.listdir(folder) if hidden or not name.startswith("."))  # noqa: PTH208
+        return sorted(path.name for path in folder.iterdir() if hidden or not path.name.startswith("."))
     except OSError:
         return []
 
@@ -123,7 +125,7 @@ def _listed(path: Path) -> Iterator[Path | Failure]:
     if str(path) == STDIN:
         if sys.stdin is None:
             raise InputError("-: expected paths on stdin, which is closed")
-        yield from _paths(sys.stdin.buffer, "stdin")
+        yield from _paths(cast(io.BufferedReader, sys.stdin.buffer), "stdin")
         return
     try:
         with path.open("rb") as file:
@@ -132,9 +134,9 @@ def _listed(path: Path) -> Iterator[Path | Failure]:
         raise InputError(f"{path}: the list of paths cannot be read ({error.strerror})") from error
 
 
-def _paths(file: IO[bytes], where: str) -> Iterator[Path | Failure]:
+def _paths(file: io.BufferedReader, where: str) -> Iterator[Path | Failure]:
     rest, end = b"", b""
-    while block := file.read1(1 << 16):  # type: ignore[attr-defined]
+    while block := file.read1(1 << 16):
         rest += block
         if not end and rest.startswith((b"\xff\xfe", b"\xfe\xff")):  # as PowerShell's > writes
             raise InputError(f"{where}: a list of paths in UTF-16; save it as UTF-8")

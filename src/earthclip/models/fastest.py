@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-import importlib.util
 import json
 import logging
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ from earthclip.files import atomic_write
 from earthclip.models.cache import home
 from earthclip.models.config import IMAGE_ENCODER, IMAGE_ENCODER_INT8
 from earthclip.models.folder import ModelFolder
+from earthclip.runtime import openvino
 from earthclip.runtime.choice import Precision, Runtime
-from earthclip.runtime.encoders import HEAVY, Encoder
-from earthclip.runtime.openvino import multiplies_bfloat16
+from earthclip.runtime.encoders import Encoder
 from earthclip.runtime.prepared import prepare
 
 LOWEST_COSINE = 0.999  # of each picture's embedding with float32's, for a precision nobody asked for
@@ -57,26 +57,26 @@ def choose(folder: ModelFolder, runtime: Runtime = "auto", precision: Precision 
     lowest = folder.config.int8.get("lowest_cosine", 0.0)
     if precision == "int8" or (precision == "auto" and folder.has(IMAGE_ENCODER_INT8) and lowest >= LOWEST_COSINE):
         if not folder.has(IMAGE_ENCODER_INT8):
-            raise ModelError(
-                f"model '{folder.config.name}' has no int8; earthclip quantize {folder.config.name} --pictures DIR"
-            )
+            name = folder.config.name
+            raise ModelError(f"model '{name}' has no int8; make it: earthclip quantize {name} --pictures DIR")
         path = folder.file(IMAGE_ENCODER_INT8)
         if runtime == "auto":
-            runtime = "openvino" if _pays(path) else "onnxruntime"
+            runtime = "openvino" if openvino.pays(path) else "onnxruntime"
         return Choice(path, runtime, "int8")
     if precision == "bfloat16" and runtime == "onnxruntime":
         raise ModelError("ONNX Runtime has no bfloat16 on processors; leave out --runtime, or --precision float32")
-    wanted = runtime == "openvino" or precision == "bfloat16"
-    if wanted and not _openvino_here():
+    asked = runtime == "openvino" or precision == "bfloat16"
+    if asked and not openvino.here():
         raise MissingExtraError("running on OpenVINO", "openvino", "openvino")
-    if runtime == "onnxruntime" or not (wanted or _pays(path)):
+    if runtime == "onnxruntime" or not (asked or openvino.pays(path)):
         return Choice(path, "onnxruntime", "float32")
-    exact, fast = Choice(path, "openvino", "float32"), Choice(path, "openvino", "bfloat16")
-    if precision == "float32" or not multiplies_bfloat16():
-        if precision == "bfloat16":
-            raise ModelError("this processor has no products of bfloat16; leave --precision out")
-        return exact
-    return fast if precision == "bfloat16" or _cosine(folder, fast) >= LOWEST_COSINE else exact
+    if precision == "bfloat16" and not openvino.multiplies_bfloat16():
+        raise ModelError("this processor has no products of bfloat16; leave --precision out")
+    fast = Choice(path, "openvino", "bfloat16")
+    if precision == "auto":
+        faithful = openvino.multiplies_bfloat16() and _cosine(folder, fast) >= LOWEST_COSINE
+        precision = "bfloat16" if faithful else "float32"
+    return dataclasses.replace(fast, precision=precision)
 
 
 def _cosine(folder: ModelFolder, fast: Choice) -> float:
@@ -107,18 +107,3 @@ def _cosine(folder: ModelFolder, fast: Choice) -> float:
     except (OSError, OutputError) as error:
         _logger.warning("warning: %s; %s is measured anew each run", error, fast.precision)
     return float(cosines.min())
-
-
-def _pays(path: Path) -> bool:
-    """Whether OpenVINO is here and the graph large enough to make up for its start."""
-    return path.stat().st_size >= HEAVY and not _gpu_here() and _openvino_here()
-
-
-def _openvino_here() -> bool:
-    return importlib.util.find_spec("openvino") is not None
-
-
-def _gpu_here() -> bool:
-    import onnxruntime
-
-    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()

@@ -19,7 +19,7 @@ from jaxtyping import Float32
 from earthclip.errors import MissingExtraError, ModelError
 
 _EXPONENTS = (None, 0.5, 0.65, 0.8)  # None: columns as they are
-_ROWS = 512  # of activations kept from the calibration pictures to choose the exponent with
+_ROWS, _ROWS_A_PICTURE = 512, 64  # of activations, kept to choose the exponent with
 _LEVELS = 127
 
 
@@ -28,7 +28,7 @@ class _Input:
     """A tensor that enters matrix products with constant weights, and what calibration saw of it."""
 
     name: str
-    products: list[Any]  # the MatMul nodes
+    products: list[str]  # what the products are called
     weights: list[Float32[np.ndarray, "k n"]]
     largest: Float32[np.ndarray, " k"]
     rows: list[Float32[np.ndarray, "r k"]] = field(default_factory=list)
@@ -51,7 +51,7 @@ def calibrate(path: Path, pictures: Iterable[Float32[np.ndarray, "1 3 h w"]]) ->
     """
     import onnxruntime
 
-    onnx = _onnx()
+    onnx = import_onnx()
     model = onnx.load(path)
     inputs = _inputs(model, str(path))
     del model.graph.output[:]
@@ -68,9 +68,8 @@ def calibrate(path: Path, pictures: Iterable[Float32[np.ndarray, "1 3 h w"]]) ->
         for entry, values in zip(inputs.values(), session.run(list(inputs), {given: pixels}), strict=True):
             rows = np.asarray(values, np.float32).reshape(-1, len(entry.largest))
             np.maximum(entry.largest, np.abs(rows).max(axis=0), out=entry.largest)
-            kept = random.permutation(len(rows))[: max(1, _ROWS // 8)]
             if sum(map(len, entry.rows)) < _ROWS:
-                entry.rows.append(rows[kept])
+                entry.rows.append(rows[random.permutation(len(rows))[:_ROWS_A_PICTURE]])
     if not seen:
         raise ModelError(f"{path}: no pictures to calibrate on; give some")
     return [_best(entry) for entry in inputs.values()]
@@ -81,25 +80,25 @@ def write_int8(path: Path, out: Path, scales: Iterable[Calibrated]) -> int:
 
     Products of inputs that are not in ``scales`` stay as they are.
     """
-    onnx = _onnx()
+    onnx = import_onnx()
     model = onnx.load(path)
     graph = model.graph
     inputs = _inputs(model, str(path))
-    chosen = {scale.name: (scale, inputs[scale.name]) for scale in scales}
+    products = {
+        output: (scale, weights)
+        for scale in scales
+        for output, weights in zip(inputs[scale.name].products, inputs[scale.name].weights, strict=True)
+    }
     nodes: list[Any] = []
     quantised: set[str] = set()
-    count = 0
     for node in graph.node:
-        scale, entry = chosen.get(node.input[0] if node.input else "", (None, None))
-        place = next((i for i, known in enumerate(entry.products) if known is node), None) if entry else None
-        if scale is not None and entry is not None and place is not None:
+        if node.output[0] in products:
+            scale, weights = products[node.output[0]]
             if scale.name not in quantised:
                 nodes += _quantise_input(onnx, graph, scale)
                 quantised.add(scale.name)
-            weights = _quantise_weights(onnx, graph, entry.weights[place] * scale.factors[:, None], node.name)
-            nodes.append(weights)
-            node.input[0], node.input[1] = f"{scale.name}_int8_scaled", weights.output[0]
-            count += 1
+            nodes.append(_quantise_weights(onnx, graph, weights * scale.factors[:, None], node.output[0]))
+            node.input[0], node.input[1] = f"{scale.name}_int8_scaled", nodes[-1].output[0]
         nodes.append(node)
     del graph.node[:]
     graph.node.extend(_needed(nodes, {output.name for output in graph.output}))
@@ -109,12 +108,12 @@ def write_int8(path: Path, out: Path, scales: Iterable[Calibrated]) -> int:
     graph.initializer.extend(initializers)
     onnx.checker.check_model(model)
     out.write_bytes(model.SerializeToString())
-    return count
+    return len(products)
 
 
 def _inputs(model: Any, where: str) -> dict[str, _Input]:
     """The inputs of MatMul nodes whose other operand is a constant matrix, by name, in the order of the graph."""
-    onnx = _onnx()
+    onnx = import_onnx()
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     made = {output: node for node in model.graph.node for output in node.output}
 
@@ -137,7 +136,7 @@ def _inputs(model: Any, where: str) -> dict[str, _Input]:
         weights = np.ascontiguousarray(weights, np.float32)
         empty = np.zeros(len(weights), np.float32)
         entry = inputs.setdefault(node.input[0], _Input(node.input[0], [], [], empty))
-        entry.products.append(node)
+        entry.products.append(node.output[0])
         entry.weights.append(weights)
     if not inputs:
         raise ModelError(f"{where}: has no products with constant matrices, so nothing to quantise; use float32")
@@ -210,7 +209,8 @@ def _needed(nodes: list[Any], wanted: set[str]) -> list[Any]:
     return kept[::-1]
 
 
-def _onnx() -> Any:
+def import_onnx() -> Any:
+    """The library that graphs are changed with. Raises MissingExtraError without it."""
     try:
         import onnx
     except ModuleNotFoundError as error:

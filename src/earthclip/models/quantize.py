@@ -13,7 +13,7 @@ from jaxtyping import Float32
 from earthclip.errors import InputError, ModelError
 from earthclip.models.config import IMAGE_ENCODER, IMAGE_ENCODER_INT8, ModelConfig, write_config
 from earthclip.models.folder import ModelFolder
-from earthclip.models.int8 import Calibrated, calibrate, write_int8
+from earthclip.models.int8 import Calibrated, calibrate, import_onnx, write_int8
 from earthclip.runtime.encoders import Encoder
 
 LOWEST_COSINE = 0.999  # mean over the pictures, of int8 embeddings with those in float32
@@ -37,6 +37,7 @@ def quantize_image_encoder(
     int8 throughout would leave a mean cosine below 0.999. Raises ModelError when that does not help either, unless
     ``force``, and InputError without pictures.
     """
+    import_onnx()  # before anything else is done in vain
     if not pixels:
         raise InputError("int8 is calibrated and measured on pictures; give some")
     path, size = folder.file(IMAGE_ENCODER), folder.config.embedding_size

@@ -6,7 +6,6 @@ model is named.
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,9 +15,8 @@ from jaxtyping import Float, Float32
 from earthclip.errors import ModelError
 from earthclip.runtime.choice import Precision, Runtime
 from earthclip.runtime.graph import Graph
-from earthclip.runtime.openvino import OpenVINOGraph
+from earthclip.runtime.openvino import OpenVINOGraph, pays
 
-HEAVY = 16_000_000  # bytes of a graph from which another runtime is worth its start
 CHUNK = 1024  # rows of coordinates at a time: what the caches hold of the published encoder's activations
 
 Progress = Callable[[int, int], None]  # rows done, rows in all
@@ -95,14 +93,9 @@ class LocationEncoder:
         self._embedding_size = embedding_size
         self.runtime: Runtime = "onnxruntime"
         self.exact = True  # computed in float32 throughout
-        pays = runtime == "openvino" or (
-            runtime == "auto"
-            and precision != "float32"
-            and encoder.stat().st_size >= HEAVY
-            and importlib.util.find_spec("openvino") is not None
-        )
-        if phases and pays:
-            self._use_openvino(encoder, precision, insist=runtime == "openvino")
+        insisted = runtime == "openvino"
+        if phases and (insisted or (runtime == "auto" and precision != "float32" and pays(encoder))):
+            self._use_openvino(encoder, precision, insist=insisted)
         if self._encoder.width is not None:
             _check_width(self._encoder, self._encoder.width, embedding_size)
 

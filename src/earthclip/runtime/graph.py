@@ -28,7 +28,6 @@ class Graph:
         import onnxruntime
 
         providers = [name for name in _PROVIDERS[not gpu :] if name in onnxruntime.get_available_providers()]
-
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # faults come as exceptions; nothing is written to stderr
         if not spins:  # threads that wait by spinning would take the processor from the graph whose turn it is
@@ -62,6 +61,13 @@ class Graph:
         if not np.isfinite(rows).all():
             raise ModelError(f"{self.path}: the graph gave values that are not finite; export it again")
         return rows
+
+
+def has_gpu() -> bool:
+    """Whether this ONNX Runtime has an NVIDIA GPU to run graphs on."""
+    import onnxruntime
+
+    return _PROVIDERS[0] in onnxruntime.get_available_providers()
 
 
 def _named(name: str, found: list[str]) -> str | None:

@@ -89,9 +89,7 @@ def _unfold_casts(openvino: Any, model: Any) -> bool:
         elif node.get_type_name() == "Constant" and node.get_element_type() == openvino.Type.f32 and lossless:
             values = node.get_data()
             with np.errstate(over="ignore"):
-                lossless = values.size < LARGE // 1000 or bool(
-                    np.array_equal(values.astype(np.float16).astype(np.float32), values)
-                )
+                lossless = bool(np.array_equal(values.astype(np.float16).astype(np.float32), values))
     return lossless
 
 

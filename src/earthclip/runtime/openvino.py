@@ -6,6 +6,7 @@ Only for what stands low precision; Fourier phases never come here.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import threading
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,11 @@ from jaxtyping import Float32
 
 from earthclip.errors import MissingExtraError, ModelError
 from earthclip.runtime.choice import Precision
+from earthclip.runtime.graph import has_gpu
 from earthclip.runtime.intermediate import intermediate
 from earthclip.runtime.mapped import mapping_let_go
+
+HEAVY = 16_000_000  # bytes of a graph from which this runtime is worth its start
 
 
 class OpenVINOGraph:
@@ -63,6 +67,16 @@ class OpenVINOGraph:
         if not np.isfinite(rows).all():
             raise ModelError(f"{self.path}: the graph gave values that are not finite; use --runtime onnxruntime")
         return rows
+
+
+def here() -> bool:
+    """Whether OpenVINO is installed; it is not imported."""
+    return importlib.util.find_spec("openvino") is not None
+
+
+def pays(path: Path) -> bool:
+    """Whether OpenVINO is here, the graph at ``path`` large enough to make up for its start, and no GPU quicker."""
+    return path.stat().st_size >= HEAVY and here() and not has_gpu()
 
 
 def multiplies_bfloat16() -> bool:
