@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -70,6 +72,61 @@ def test_credible_region_is_the_smallest_that_holds_the_mass(logits: np.ndarray,
 def test_entropy_lies_between_certain_and_uniform(logits: np.ndarray) -> None:
     assert 0.0 <= posterior(logits).entropy() <= np.log(len(logits)) + 1e-9
     assert posterior(np.zeros_like(logits)).entropy() == pytest.approx(np.log(len(logits)))
+
+
+@dataclass
+class Half:
+    """Everything east, or west, of the prime meridian."""
+
+    sign: int
+    name: str = "half"
+
+    def contains(self, coordinates: np.ndarray) -> np.ndarray:
+        return self.sign * coordinates[:, 1] > 0
+
+
+@given(LOGITS)
+def test_within_is_the_conditional_distribution(logits: np.ndarray) -> None:
+    found = posterior(logits / 1e3)
+    east = Half(1).contains(found.coordinates)
+    if not east.any():
+        return
+    inside = found.within(Half(1))
+    assert inside.probabilities.sum() == pytest.approx(1.0)
+    assert (inside.probabilities[~east] == 0).all()
+    weight = found.probabilities[east].sum()
+    if weight > 1e-200:
+        assert inside.probabilities[east] == pytest.approx(found.probabilities[east] / weight, abs=1e-9)
+    places, probabilities = inside.top_k(len(logits))
+    assert len(places) == len(probabilities) == east.sum()
+    assert Half(1).contains(places).all()
+    assert 0.0 <= inside.entropy() <= np.log(east.sum()) + 1e-9
+    assert set(inside.credible_region(0.9).tolist()) <= set(np.flatnonzero(east).tolist())
+
+
+def test_a_region_without_places_is_named() -> None:
+    east = Posterior.from_logits(np.array([[0.0, 10.0], [5.0, 20.0]]), np.zeros(2))
+    with pytest.raises(InputError, match="region 'half' holds none of the 2 places the model knows; choose a larger"):
+        east.within(Half(-1))
+    assert np.array_equal(east.within(Half(1)).probabilities, east.probabilities)
+
+
+@given(LOGITS, st.integers(0, 100))
+def test_reweighting_is_a_product(logits: np.ndarray, seed: int) -> None:
+    found = posterior(logits / 1e4)
+    weights = np.random.default_rng(seed).uniform(0.1, 3.0, len(logits))
+    expected = found.probabilities * weights
+    assert found.reweighted(np.log(weights)).probabilities == pytest.approx(expected / expected.sum())
+
+
+def test_impossible_priors_are_refused() -> None:
+    found = posterior(np.zeros(3))
+    assert found.reweighted(np.array([0.0, -np.inf, 0.0])).probabilities == pytest.approx([0.5, 0.0, 0.5])
+    for wrong in (np.zeros(2), np.array([0.0, np.nan, 0.0]), np.array([0.0, np.inf, 0.0])):
+        with pytest.raises(InputError, match="one number below infinity for each of 3 places"):
+            found.reweighted(wrong)
+    with pytest.raises(InputError, match="rules out every place"):
+        found.reweighted(np.full(3, -np.inf))
 
 
 def test_impossible_values_are_refused() -> None:

@@ -10,6 +10,7 @@ import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from jaxtyping import Float16, Float32, Float64
 
 from earthclip.errors import InputError, OutputError
 from earthclip.files import atomic_write
+from earthclip.geo.place_cells import PlaceCells
 from earthclip.models.cache import home
 from earthclip.models.config import GALLERY, LOCATION_ENCODER, LOCATION_PHASES
 from earthclip.models.folder import ModelFolder
@@ -36,6 +38,11 @@ class Gallery:
 
     def __len__(self) -> int:
         return len(self.coordinates)
+
+    @cached_property
+    def place_cells(self) -> PlaceCells:
+        """The places arranged for questions about their probabilities, once for all pictures."""
+        return PlaceCells.of(self.coordinates)
 
     def logits(self, image_embeddings: Float32[np.ndarray, "b d"], logit_scale: float) -> Float32[np.ndarray, "b m"]:
         """``exp(logit_scale)`` * cosine of each picture with each place, computed in float32.

@@ -7,13 +7,14 @@ by making one.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias, overload
 
 import numpy as np
-from jaxtyping import Float32, Num
+from jaxtyping import Float32, Float64, Num
 
 from earthclip.errors import InputError
 from earthclip.gallery import Gallery, open_gallery
@@ -31,15 +32,18 @@ from earthclip.models.fastest import choose
 from earthclip.models.folder import ModelFolder
 from earthclip.models.sources import resolve
 from earthclip.pictures import batches, check_list, path_of, read
-from earthclip.posterior import Posterior, check_top_k
+from earthclip.posterior import Area, Posterior, check_top_k
 from earthclip.prediction import Failure, Prediction
+from earthclip.prior import adjustment
+from earthclip.refinement import refine
 from earthclip.runtime.choice import Precision, Runtime
 from earthclip.runtime.encoders import Encoder, LocationEncoder, Progress
 from earthclip.runtime.prepared import Picture, Prepared
 from earthclip.runtime.preprocess import Preprocessing
 from earthclip.runtime.tokens import Tokenizer
+from earthclip.verdict import check_confidence
 
-_Places: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]
+_Answer: TypeAlias = tuple[np.ndarray, np.ndarray, Callable[[], Posterior]]
 
 
 def load(
@@ -157,6 +161,10 @@ class Locator:
         views: str = ...,
         text: str | None = ...,
         text_weight: float = ...,
+        region: Area | None = ...,
+        prior: str = ...,
+        refine: bool = ...,
+        min_confidence: float = ...,
     ) -> Iterator[Prediction]: ...
 
     @overload
@@ -170,6 +178,10 @@ class Locator:
         views: str = ...,
         text: str | None = ...,
         text_weight: float = ...,
+        region: Area | None = ...,
+        prior: str = ...,
+        refine: bool = ...,
+        min_confidence: float = ...,
     ) -> Iterator[Prediction | Failure]: ...
 
     def locate(
@@ -182,11 +194,18 @@ class Locator:
         views: str = "none",
         text: str | None = None,
         text_weight: float = 0.5,
+        region: Area | None = None,
+        prior: str = "model",
+        refine: bool = False,
+        min_confidence: float = 0.0,
     ) -> Iterator[Prediction | Failure]:
         """Where each picture was taken, in order, read ``batch_size`` at a time as the answers are asked for.
 
         ``views`` averages the logits over a picture and its mirror image ("flip") or ten crops ("ten-crop"); with
-        ``text``, logits are the mean of the picture's and the words', the latter weighted by ``text_weight``. A
+        ``text``, logits are the mean of the picture's and the words', the latter weighted by ``text_weight``.
+        ``region`` keeps answers to an area, ``prior`` is "model" or "land" (see prior.py), ``refine`` moves the best
+        places to points between those of the gallery, and an answer whose confidence is below ``min_confidence`` is
+        marked as abstaining. A
         picture that cannot be read raises InputError when its turn comes, or with ``on_error="yield"`` stands as a
         Failure in its place. Raises InputError at once for a ``top_k`` outside 1..places or one bare picture, and
         ModelError when the model lacks an encoder or a gallery.
@@ -200,16 +219,31 @@ class Locator:
         self._check_views(views)
         encoder, preprocessing = self._open_image_encoder()
         words = None if text is None else text_weight * self.encode_text([text])
-        ask = _Question(top_k, views, text, words, 1 - text_weight if text is not None else 1.0)
+        adjusted = self._adjustment(prior, region)
+        check_confidence(min_confidence)
+        weight = 1 - text_weight if text is not None else 1.0
+        ask = _Question(top_k, views, text, words, weight, adjusted, region, refine, min_confidence)
         return self._answers(pictures, batch_size, on_error == "raise", ask, encoder, preprocessing)
 
-    def locate_text(self, texts: Sequence[str], top_k: int = 5) -> list[Prediction]:
+    def locate_text(
+        self,
+        texts: Sequence[str],
+        top_k: int = 5,
+        *,
+        region: Area | None = None,
+        prior: str = "model",
+        refine: bool = False,
+        min_confidence: float = 0.0,
+    ) -> list[Prediction]:
         """Where each text is true, such as "snow-capped volcano"; raises as ``encode_text`` and ``locate`` do."""
         self._open_text_encoder()
         check_top_k(top_k, len(self.folder.gallery_coordinates()))
+        adjusted = self._adjustment(prior, region)
+        check_confidence(min_confidence)
+        ask = _Question(top_k, "none", None, None, 1.0, adjusted, region, refine, min_confidence)
         embeddings = self.encode_text(texts)
-        places = self._places(embeddings, top_k)
-        return [self._prediction(None, *row, text) for row, text in zip(places, texts, strict=True)]
+        places = self._places(embeddings, ask)
+        return [self._prediction(None, *row, text, ask) for row, text in zip(places, texts, strict=True)]
 
     def _answers(
         self,
@@ -230,10 +264,10 @@ class Locator:
                     if raises:
                         break
             readable = [outcome.pixels for outcome in outcomes if not isinstance(outcome, InputError)]
-            rows = self._places(self._embeddings(np.stack(readable), ask, encoder), ask.top_k) if readable else iter(())
+            rows = self._places(self._embeddings(np.stack(readable), ask, encoder), ask) if readable else iter(())
             for (_, picture), outcome in zip(batch, outcomes, strict=False):
                 if not isinstance(outcome, InputError):
-                    yield self._prediction(outcome.path, *next(rows), ask.text)
+                    yield self._prediction(outcome.path, *next(rows), ask.text, ask)
                 elif raises:
                     raise outcome
                 else:
@@ -245,21 +279,57 @@ class Locator:
         embeddings = encoder.encode_views(pixels)
         return embeddings if ask.words is None else np.float32(ask.picture_weight) * embeddings + ask.words
 
-    def _places(self, embeddings: Float32[np.ndarray, "b d"], top_k: int) -> Iterator[_Places]:
-        """For each embedding itself, the indices of its best places, and their log probabilities."""
-        found = self.gallery.search(embeddings, top_k, self.config.logit_scale, self.config.temperature)
-        return zip(embeddings, found.indices, found.log_probabilities, strict=True)
+    def _adjustment(self, prior: str, region: Area | None) -> np.ndarray | None:
+        if prior == "model" and region is None:
+            return None
+        return adjustment(prior, self.config.prior, self.gallery.coordinates, region, self.gallery.place_cells)
+
+    def _places(self, embeddings: Float32[np.ndarray, "b d"], ask: _Question) -> Iterator[_Answer]:
+        """For each embedding its best places, their log probabilities, and what computes the whole posterior."""
+        gallery, config = self.gallery, self.config
+        if ask.adjusted is None and not ask.refine:  # the search never makes all logits
+            found = gallery.search(embeddings, ask.top_k, config.logit_scale, config.temperature)
+            for embedding, indices, logs in zip(embeddings, found.indices, found.log_probabilities, strict=True):
+                yield gallery.coordinates[indices], logs, partial(self._posterior, embedding, ask)
+            return
+        for embedding in embeddings:
+            posterior = self._posterior(embedding, ask)
+            if ask.refine:
+                coordinates, logs = refine(
+                    embedding,
+                    posterior,
+                    self.encode_location,
+                    logit_scale=config.logit_scale,
+                    temperature=config.temperature,
+                    top_k=ask.top_k,
+                    region=ask.region,
+                )
+            else:
+                best = posterior.best(ask.top_k)
+                coordinates, logs = gallery.coordinates[best], posterior.log_probabilities[best]
+            yield coordinates, logs, partial(_same, posterior)
+
+    def _posterior(self, embedding: np.ndarray, ask: _Question) -> Posterior:
+        gallery, config = self.gallery, self.config
+        (logits,) = gallery.logits(embedding[None], config.logit_scale)
+        found = Posterior.from_logits(
+            gallery.coordinates, logits, config.temperature, config.calibration, gallery.place_cells
+        )
+        return found if ask.adjusted is None else found.reweighted(ask.adjusted)
 
     def _prediction(
-        self, path: str | None, embedding: np.ndarray, places: np.ndarray, logs: np.ndarray, text: str | None
+        self,
+        path: str | None,
+        coordinates: np.ndarray,
+        logs: np.ndarray,
+        whole: Callable[[], Posterior],
+        text: str | None,
+        ask: _Question,
     ) -> Prediction:
-        gallery, config = self.gallery, self.config
-
-        def whole() -> Posterior:
-            (logits,) = gallery.logits(embedding[None], config.logit_scale)
-            return Posterior.from_logits(gallery.coordinates, logits, config.temperature)
-
-        return Prediction(path, self.name, gallery.coordinates[places], np.exp(logs), text, whole)
+        region = None if ask.region is None else ask.region.name
+        return Prediction(
+            path, self.name, coordinates, np.exp(logs), text, whole, region=region, min_confidence=ask.min_confidence
+        )
 
     def _check_views(self, views: str) -> None:
         if views not in self.config.views:
@@ -298,3 +368,11 @@ class _Question:
     text: str | None
     words: Float32[np.ndarray, "1 d"] | None  # the text's embedding times its weight
     picture_weight: float
+    adjusted: Float64[np.ndarray, " m"] | None  # prior and region, as Posterior.reweighted takes them
+    region: Area | None
+    refine: bool
+    min_confidence: float
+
+
+def _same(posterior: Posterior) -> Posterior:
+    return posterior

@@ -6,24 +6,51 @@ from it is already the posterior under that prior (the model's ``prior``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Float64, Int
 
 from earthclip.errors import InputError
+from earthclip.geo.place_cells import PlaceCells
+from earthclip.models.calibration import Calibration
+
+
+@runtime_checkable  # so that the checks of signatures in tests can see it
+class Area(Protocol):
+    """What is asked of a region; ``earthclip.geo.regions.Region`` is one."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages."""
+
+    def contains(self, coordinates: Float64[np.ndarray, "n 2"]) -> Any:
+        """Whether each of the coordinates, in degrees, lies inside: bool [n]."""
 
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """Places ``coordinates`` [m, 2] in degrees and their natural ``log_probabilities`` [m], which sum to 1."""
+    """Places ``coordinates`` [m, 2] in degrees and their natural ``log_probabilities`` [m], which sum to 1.
+
+    ``calibration`` is what was measured of the model's probabilities, None where nothing was; ``arranged`` are the
+    places' cells, where they were found already.
+    """
 
     coordinates: Float64[np.ndarray, "m 2"]
     log_probabilities: Float64[np.ndarray, " m"]
+    calibration: Calibration | None = None
+    arranged: PlaceCells | None = field(default=None, repr=False)
 
     @classmethod
     def from_logits(
-        cls, coordinates: Float64[np.ndarray, "m 2"], logits: Float[np.ndarray, " m"], temperature: float = 1.0
+        cls,
+        coordinates: Float64[np.ndarray, "m 2"],
+        logits: Float[np.ndarray, " m"],
+        temperature: float = 1.0,
+        calibration: Calibration | None = None,
+        arranged: PlaceCells | None = None,
     ) -> Posterior:
         """softmax(logits / temperature) over the places, in float64.
 
@@ -35,9 +62,41 @@ class Posterior:
             raise InputError(f"expected one finite score for each of at least 1 place, found {logits.size} scores")
         # Shifted before dividing: the largest becomes exactly 0 and no temperature can overflow it.
         shifted = (logits.astype(np.float64) - float(logits.max())) / temperature
-        return cls(coordinates, shifted - np.log(np.exp(shifted).sum()))
+        return cls(coordinates, _normalised(shifted), calibration, arranged)
 
-    @property
+    def reweighted(self, log_prior: Float64[np.ndarray, " m"]) -> Posterior:
+        """The posterior under another prior: each place's probability times exp(``log_prior``), normalised.
+
+        ``log_prior`` [m] is the logarithm of the new prior's ratio to the model's own, up to a constant; -inf rules a
+        place out. Raises InputError when it is not one number for each place, or rules out all.
+        """
+        if log_prior.shape != self.log_probabilities.shape or np.isnan(log_prior).any() or (log_prior == np.inf).any():
+            places = len(self.log_probabilities)
+            raise InputError(f"a log prior needs one number below infinity for each of {places:,} places")
+        logs = self.log_probabilities + log_prior
+        if not np.isfinite(logs).any():
+            raise InputError("the prior rules out every place; expected at least one that it allows")
+        return replace(self, log_probabilities=_normalised(logs))
+
+    def within(self, region: Area) -> Posterior:
+        """The posterior given that the truth lies in ``region``: the places outside get 0, the others sum to 1.
+
+        Raises InputError, naming the region, when it holds none of the places.
+        """
+        inside = np.asarray(region.contains(self.coordinates), dtype=bool)
+        logs = np.where(inside, self.log_probabilities, -np.inf)
+        if not np.isfinite(logs).any():
+            raise InputError(
+                f"region '{region.name}' holds none of the {len(inside):,} places the model knows; choose a larger one"
+            )
+        return replace(self, log_probabilities=_normalised(logs))
+
+    @cached_property
+    def place_cells(self) -> PlaceCells:
+        """The cells of the places, found when first asked for."""
+        return self.arranged or PlaceCells.of(self.coordinates)
+
+    @cached_property
     def probabilities(self) -> Float64[np.ndarray, " m"]:
         """exp of the log probabilities."""
         return np.asarray(np.exp(self.log_probabilities))
@@ -45,11 +104,16 @@ class Posterior:
     def top_k(self, k: int) -> tuple[Float64[np.ndarray, "k 2"], Float64[np.ndarray, " k"]]:
         """The ``k`` most probable places, best first, and their probabilities; equal ones in the gallery's order.
 
-        Raises InputError when ``k`` is below 1 or above the number of places.
+        They are fewer than ``k`` where a region or a prior leaves fewer. Raises InputError when ``k`` is below 1 or
+        above the number of places.
         """
-        check_top_k(k, len(self.log_probabilities))
-        best = self._best_first(k)
+        best = self.best(k)
         return self.coordinates[best], np.exp(self.log_probabilities[best])
+
+    def best(self, k: int) -> Int[np.ndarray, " k"]:
+        """Indices of what ``top_k`` gives; raises as it does."""
+        check_top_k(k, len(self.log_probabilities))
+        return self._best_first(min(k, int(np.isfinite(self.log_probabilities).sum())))
 
     def credible_region(self, mass: float) -> Int[np.ndarray, " r"]:
         """Indices of the fewest places that together hold at least ``mass`` (in (0, 1]), best first."""
@@ -71,6 +135,12 @@ class Posterior:
         kth = np.partition(scores, len(scores) - k)[len(scores) - k]
         candidates = np.flatnonzero(scores >= kth)
         return candidates[np.argsort(-scores[candidates], kind="stable")][:k]
+
+
+def _normalised(logs: Float64[np.ndarray, " m"]) -> Float64[np.ndarray, " m"]:
+    """``logs``, of which one is finite, less the logarithm of the sum of their exponentials."""
+    shifted = logs - logs.max()
+    return np.asarray(shifted - np.log(np.exp(shifted).sum()))
 
 
 def check_top_k(k: int, places: int) -> None:

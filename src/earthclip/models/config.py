@@ -15,6 +15,7 @@ from typing import Any
 from earthclip.configuration import from_mapping, to_mapping
 from earthclip.errors import ConfigError, ModelError
 from earthclip.files import atomic_write
+from earthclip.models.calibration import Calibration
 from earthclip.runtime.preprocess import Preprocessing
 
 __all__ = ["FORMAT", "RUNNING_FILES", "ModelConfig", "Preprocessing", "read_config", "write_config"]
@@ -66,6 +67,7 @@ class ModelConfig:
     phases_apart: bool = True  # False: an export of others, whose location encoder takes degrees
     views: tuple[str, ...] = ("none",)  # of a picture that all show the same place, see runtime/views.py
     temperature: float = 1.0  # calibration: probabilities = softmax(logits / temperature)
+    calibration: Calibration | None = None  # None: nobody has measured what its probabilities are worth
     caution: str | None = None  # what a user must know before trusting an answer, said once a run
     lacks: dict[str, str] = field(default_factory=dict)  # what it could have but has not -> how to get it
     files: dict[str, int] = field(default_factory=dict)  # name -> size in bytes

@@ -1,17 +1,28 @@
-"""Answers as table, JSON, JSON Lines, CSV or GeoJSON, written as they come; only here is longitude put first."""
+"""Answers as table, JSON, JSON Lines, CSV, GeoJSON, KML or GeoParquet, written as they come.
+
+Only here, and where other people's formats are read, is longitude put first. Maps and sidecars of single pictures are
+``map_png``, ``html_map`` and ``sidecar``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol, TextIO
+import contextlib
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Protocol, TextIO
 
+from earthclip.errors import OutputError
+from earthclip.files import atomic_write
 from earthclip.outputs.delimited import CSVWriter
 from earthclip.outputs.geojson import GeoJSONWriter
+from earthclip.outputs.geoparquet import GeoParquetWriter, import_pyarrow
+from earthclip.outputs.kml import KMLWriter
 from earthclip.outputs.structured import JSONLinesWriter, JSONWriter
 from earthclip.outputs.table import TableWriter
 from earthclip.prediction import Failure, Prediction
 
-__all__ = ["FORMATS", "Writer", "writer"]
+__all__ = ["FORMATS", "Writer", "check_format", "draws_regions", "open_writer", "writer"]
 
 
 class Writer(Protocol):
@@ -24,16 +35,58 @@ class Writer(Protocol):
         """Write what the document still needs to be valid, also when there was no answer."""
 
 
-_WRITERS: dict[str, Callable[[TextIO], Writer]] = {
+_TEXT: dict[str, Callable[[TextIO], Writer]] = {
     "table": TableWriter,
     "json": JSONWriter,
     "jsonl": JSONLinesWriter,
     "csv": CSVWriter,
     "geojson": GeoJSONWriter,
+    "kml": KMLWriter,
 }
-FORMATS = tuple(_WRITERS)
+_BINARY: dict[str, Callable[[IO[bytes]], Writer]] = {"geoparquet": GeoParquetWriter}
+FORMATS = (*_TEXT, *_BINARY)
 
 
 def writer(format: str, stream: TextIO) -> Writer:
-    """A writer of one of ``FORMATS`` onto a text stream (open it with ``newline=""``)."""
-    return _WRITERS[format](stream)
+    """A writer of a format that is text onto a text stream (open it with ``newline=""``).
+
+    Raises OutputError for a binary format, which needs a file: ``open_writer``.
+    """
+    check_format(format, None)
+    return _TEXT[format](stream)
+
+
+@contextlib.contextmanager
+def open_writer(format: str, path: Path, *, overwrite: bool = False) -> Iterator[Writer]:
+    """A writer of one of ``FORMATS`` into a file that appears, complete, when the block ends well.
+
+    Raises OutputError when ``path`` exists and not ``overwrite`` or cannot be written, MissingExtraError when the
+    format needs an extra.
+    """
+    check_format(format, path)
+    with atomic_write(path, overwrite=overwrite) as file:
+        if format in _BINARY:
+            out = _BINARY[format](file)
+            yield out
+            out.close()
+            return
+        text = io.TextIOWrapper(file, encoding="utf-8", errors="replace", newline="")
+        out = _TEXT[format](text)
+        yield out
+        out.close()
+        text.detach()
+
+
+def check_format(format: str, path: Path | None) -> None:
+    """Raise OutputError or MissingExtraError when ``format`` cannot be written to ``path`` (None: a text stream)."""
+    if format not in FORMATS:
+        raise OutputError(f"format {format!r} is not known; expected one of {', '.join(FORMATS)}")
+    if format in _BINARY:
+        if path is None:
+            raise OutputError(f"{format} is not text; name a file with -o FILE")
+        import_pyarrow()
+
+
+def draws_regions(format: str) -> bool:
+    """Whether the format holds outlines of credible regions, so that a journal must keep their cells."""
+    return format in ("geojson", "kml", "geoparquet")

@@ -1,14 +1,17 @@
-"""CSV: one row for each candidate place, and one with only path and error for a picture that failed."""
+"""CSV: one row for each candidate place, and one without a place for a picture that failed or has no answer."""
 
 from __future__ import annotations
 
 import csv
 from typing import TextIO
 
-from earthclip.outputs.structured import rounded
+from earthclip.outputs.structured import abstains, area90_km2, digits, places_of, rounded, verdict_of
 from earthclip.prediction import Failure, Prediction
 
-COLUMNS = ("path", "model", "rank", "latitude", "longitude", "probability", "error", "text")
+COLUMNS = (
+    *("path", "model", "rank", "latitude", "longitude", "probability", "error", "text"),
+    *("place", "country_code", "verdict", "radius_km", "area90_km2"),
+)
 
 
 class CSVWriter:
@@ -23,10 +26,16 @@ class CSVWriter:
         """Write the rows of one picture."""
         path = printable(answer.path)
         if isinstance(answer, Failure):
-            self._rows.writerow([path, "", "", "", "", "", printable(answer.error), ""])
+            self._rows.writerow([path, *[""] * 5, printable(answer.error), *[""] * 6])
         else:
-            for rank, values in enumerate(rounded(answer), start=1):
-                self._rows.writerow([path, answer.model, rank, *values, "", printable(answer.text)])
+            text, trust = printable(answer.text), _trust(answer)
+            rows = [] if abstains(answer) else zip(rounded(answer), places_of(answer), strict=True)
+            written = 0
+            for written, (values, place) in enumerate(rows, start=1):
+                named = [place, place.country_code or ""] if place is not None else ["", ""]
+                self._rows.writerow([path, answer.model, written, *values, "", text, *named, *trust])
+            if not written:
+                self._rows.writerow([path, answer.model, *[""] * 5, text, "", "", *trust])
         self._stream.flush()
 
     def close(self) -> None:
@@ -37,3 +46,17 @@ class CSVWriter:
 def printable(text: str | None) -> str:
     """The text with bytes that are no Unicode replaced, as file names may hold them."""
     return (text or "").encode("utf-8", "replace").decode("utf-8")
+
+
+def level_word(answer: Prediction) -> str:
+    """The verdict in one word: a level, ``nowhere``, or ``abstained``; empty where there is no verdict."""
+    if abstains(answer):
+        return "abstained"
+    verdict = verdict_of(answer)
+    return "" if verdict is None else verdict.level or "nowhere"
+
+
+def _trust(answer: Prediction) -> list[object]:
+    verdict, area = verdict_of(answer), area90_km2(answer)
+    radius = None if verdict is None or verdict.radius_km is None else digits(verdict.radius_km)
+    return [level_word(answer), "" if radius is None else radius, "" if area is None else area]

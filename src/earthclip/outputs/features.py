@@ -16,8 +16,9 @@ import numpy as np
 from jaxtyping import Float32
 
 from earthclip.datasets.coordinates import Chunk, CoordinateTable, feature_names
-from earthclip.errors import MissingExtraError, OutputError
+from earthclip.errors import OutputError
 from earthclip.files import atomic_write, refuse_existing
+from earthclip.outputs.geoparquet import import_pyarrow
 
 _ROWS_OF_TEXT = 1024  # formatted at a time: 6 MB where there are 512 features
 
@@ -89,7 +90,7 @@ class ParquetFeatureWriter:
 
     def __init__(self, file: IO[bytes], table: CoordinateTable, width: int) -> None:
         """Raises MissingExtraError without the extra ``parquet``, OutputError when columns share a name."""
-        pyarrow = _pyarrow()
+        pyarrow = import_pyarrow()
         if doubled := [name for name in table.columns if table.columns.count(name) > 1]:
             raise OutputError(f"{table.source}: column '{doubled[0]}' appears twice; Parquet needs names of their own")
         self._places = (table.latitude, table.longitude)
@@ -108,7 +109,7 @@ class ParquetFeatureWriter:
 
     def write(self, chunk: Chunk, features: Float32[np.ndarray, "n d"]) -> None:
         """Append the rows of a chunk."""
-        pyarrow = _pyarrow()
+        pyarrow = import_pyarrow()
         if isinstance(chunk.cells, list):
             columns: list[Any] = [list(column) for column in zip(*chunk.cells, strict=True)]
             for position in self._places:
@@ -144,7 +145,7 @@ def check_features_path(path: Path, overwrite: bool = False) -> None:
     if not path.parent.is_dir():
         raise OutputError(f"{path}: there is no folder {path.parent}; make it, or choose another")
     if path.suffix.lower() == ".parquet":
-        _pyarrow()
+        import_pyarrow()
 
 
 def keeps_columns(path: Path) -> bool:
@@ -185,7 +186,7 @@ def _rows_of_text(cells: Any) -> Iterator[Any]:
 
 def _texts(column: Any) -> list[str | None]:
     """A pyarrow column as text: bytes in hexadecimal, and what pyarrow has no text for, such as lists, as Python's."""
-    pyarrow = _pyarrow()
+    pyarrow = import_pyarrow()
     if any(str(column.type).startswith(kind) for kind in ("binary", "large_binary", "fixed_size_binary")):
         return [None if value is None else value.hex() for value in column.to_pylist()]
     try:
@@ -193,12 +194,3 @@ def _texts(column: Any) -> list[str | None]:
     except pyarrow.ArrowException:
         return [None if value is None else str(value) for value in column.to_pylist()]
     return texts
-
-
-def _pyarrow() -> Any:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise MissingExtraError("writing Parquet", "parquet", "pyarrow") from error
-    return pyarrow

@@ -1,10 +1,24 @@
-"""GeoJSON (RFC 7946): one Feature for each candidate place, longitude first; null geometry where a picture failed."""
+"""GeoJSON (RFC 7946): longitude first; null geometry where a picture failed or has no answer.
+
+One Feature for each candidate place, then one for each credible region of the picture, its outline cut at the
+antimeridian and wound by the right-hand rule.
+"""
 
 from __future__ import annotations
 
 from typing import Any, TextIO
 
-from earthclip.outputs.structured import dumps, rounded
+from earthclip.outputs.outlines import coordinates_of, outline
+from earthclip.outputs.structured import (
+    abstains,
+    credible_of,
+    digits,
+    dumps,
+    place_object,
+    places_of,
+    rounded,
+    trust,
+)
 from earthclip.prediction import Failure, Prediction
 
 
@@ -30,16 +44,40 @@ class GeoJSONWriter:
 
 
 def features(answer: Prediction | Failure) -> list[dict[str, Any]]:
-    """The candidate places of one answer as GeoJSON Features, best first."""
+    """The candidate places of one answer as GeoJSON Features, best first, then its credible regions.
+
+    The verdict, and the region the answer was kept to, are properties of the best place.
+    """
     if isinstance(answer, Failure):
         return [_feature(None, {"path": answer.path, "error": answer.error})]
-    return [
-        _feature(
-            {"type": "Point", "coordinates": [longitude, latitude]},
-            answer.asked | {"rank": rank, "probability": probability, "model": answer.model},
-        )
-        for rank, (latitude, longitude, probability) in enumerate(rounded(answer), start=1)
-    ]
+    whole = {name: value for name, value in trust(answer).items() if name != "credible"}
+    if abstains(answer) or not len(answer.coordinates):
+        return [_feature(None, answer.asked | {"model": answer.model} | whole)]
+    return [*_points(answer, whole), *_regions(answer)]
+
+
+def _points(answer: Prediction, whole: dict[str, Any]) -> list[dict[str, Any]]:
+    points = []
+    for rank, (row, place) in enumerate(zip(rounded(answer), places_of(answer), strict=True), start=1):
+        latitude, longitude, probability = row
+        properties = answer.asked | {"rank": rank, "probability": probability, "model": answer.model}
+        if place is not None:
+            properties["place"] = place_object(place)
+        if rank == 1:
+            properties |= whole
+        points.append(_feature({"type": "Point", "coordinates": [longitude, latitude]}, properties))
+    return points
+
+
+def _regions(answer: Prediction) -> list[dict[str, Any]]:
+    regions = []
+    for region in credible_of(answer):
+        shape = outline(region)
+        if shape is not None:
+            held = {"mass": float(region.mass), "area_km2": digits(region.area_km2), "model": answer.model}
+            geometry = {"type": "MultiPolygon", "coordinates": coordinates_of(shape)}
+            regions.append(_feature(geometry, answer.asked | held))
+    return regions
 
 
 def _feature(geometry: dict[str, Any] | None, properties: dict[str, Any]) -> dict[str, Any]:

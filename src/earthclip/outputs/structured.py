@@ -7,43 +7,128 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from earthclip.outputs.cellsets import cells_text, parse_cells
 from earthclip.prediction import Failure, Prediction
 
 
-def to_object(answer: Prediction | Failure) -> dict[str, Any]:
-    """The answer as plain JSON values; degrees to 6 decimals (0.1 m), probabilities to 6 digits."""
+def to_object(answer: Prediction | Failure, *, cells: bool = False) -> dict[str, Any]:
+    """The answer as plain JSON values; degrees to 6 decimals (0.1 m), probabilities to 6 digits.
+
+    What a Prediction does not have (places named, verdict, credible areas, region) is left out. With ``cells`` each
+    credible region also holds its cells, so that ``from_object`` can give it back with its outline.
+    """
     if isinstance(answer, Failure):
         return {"path": answer.path, "error": answer.error}
-    return answer.asked | {
-        "model": answer.model,
-        "predictions": [
-            {"latitude": latitude, "longitude": longitude, "probability": probability}
-            for latitude, longitude, probability in rounded(answer)
-        ],
-    }
+    predictions: list[dict[str, Any]] = [
+        {"latitude": latitude, "longitude": longitude, "probability": probability}
+        for latitude, longitude, probability in rounded(answer)
+    ]
+    for row, place in zip(predictions, places_of(answer), strict=True):
+        if place is not None:
+            row["place"] = place_object(place)
+    return answer.asked | {"model": answer.model, "predictions": predictions} | trust(answer, cells=cells)
+
+
+def trust(answer: Prediction, *, cells: bool = False) -> dict[str, Any]:
+    """How far to trust it: ``verdict``, ``credible``, ``region`` and ``abstained``, each where the answer has it."""
+    values: dict[str, Any] = {}
+    if (verdict := verdict_of(answer)) is not None:
+        values["verdict"] = {
+            "level": verdict.level,
+            "radius_km": verdict.radius_km,
+            "mass": digits(verdict.mass),
+            "sentence": verdict.sentence,
+        }
+    if credible := credible_of(answer):
+        values["credible"] = [
+            {"mass": float(region.mass), "area_km2": digits(region.area_km2)}
+            | ({"cells": cells_text(region.cells, region.level)} if cells else {})
+            for region in credible
+        ]
+    if (region := getattr(answer, "region", None)) is not None:
+        values["region"] = region
+    if abstains(answer):
+        values["abstained"] = True
+    return values
 
 
 def from_object(values: dict[str, Any]) -> Prediction | Failure:
-    """The answer that ``to_object`` made ``values`` of, without its posterior."""
+    """The answer that ``to_object`` made ``values`` of, without its posterior.
+
+    It has the names, verdict and areas of the first; outlines of credible regions only where ``cells`` were kept.
+    """
     if "error" in values:
         return Failure(values["path"], values["error"])
     rows = values["predictions"]
-    return Prediction(
+    prediction = Prediction(
         values["path"],
         values["model"],
         np.array([(row["latitude"], row["longitude"]) for row in rows], np.float64).reshape(-1, 2),
         np.array([row["probability"] for row in rows], np.float64),
         text=values.get("text"),
     )
+    known: dict[str, Any] = {name: values[name] for name in ("region", "abstained") if name in values}
+    if rows and all("place" in row for row in rows):
+        known["places"] = [_place(row["place"]) for row in rows]
+    if "verdict" in values:
+        known["verdict"] = _verdict(values["verdict"])
+    if "credible" in values:
+        known["credible"] = [_region(region) for region in values["credible"]]
+    # Under the names of the lazy attributes, which look here before they compute: an answer read back has no posterior
+    vars(prediction).update(known)
+    return prediction
+
+
+def places_of(answer: Prediction) -> list[Any]:
+    """The ``geo.places.Place`` of each candidate, or None for each where they were not named."""
+    places = getattr(answer, "places", None)
+    return list(places) if places else [None] * len(answer.coordinates)
+
+
+def verdict_of(answer: Prediction) -> Any:
+    """The answer's ``verdict.Verdict``, or None."""
+    return getattr(answer, "verdict", None)
+
+
+def credible_of(answer: Prediction) -> list[Any]:
+    """The answer's ``credible.CredibleRegion``s, smallest mass first; empty where it has none."""
+    return list(getattr(answer, "credible", None) or [])
+
+
+def abstains(answer: Prediction) -> bool:
+    """Whether the answer is that there is none to trust; its places, if any, are then not shown as answers."""
+    return bool(getattr(answer, "abstained", False))
+
+
+def area90_km2(answer: Prediction) -> float | None:
+    """Area of the region that holds 90 %, to 6 digits; None where it is not known."""
+    areas = [digits(region.area_km2) for region in credible_of(answer) if abs(region.mass - 0.9) < 1e-9]
+    return areas[0] if areas else None
+
+
+def place_object(place: Any) -> dict[str, Any]:
+    """A Place under its names in JSON, ``text`` as people read it."""
+    return {
+        "name": place.name,
+        "admin": place.admin,
+        "country": place.country,
+        "country_code": place.country_code,
+        "distance_km": None if place.distance_km is None else round(float(place.distance_km), 1),
+        "text": str(place),
+    }
 
 
 def rounded(prediction: Prediction) -> list[tuple[float, float, float]]:
     """Rows of (latitude, longitude, probability), best first, without digits that mean nothing."""
     rows = zip(prediction.coordinates.tolist(), prediction.probabilities.tolist(), strict=True)
     return [
-        (round(latitude, 6), round(longitude, 6), float(f"{probability:.6g}"))
-        for (latitude, longitude), probability in rows
+        (round(latitude, 6), round(longitude, 6), digits(probability)) for (latitude, longitude), probability in rows
     ]
+
+
+def digits(value: float) -> float:
+    """``value`` to 6 digits."""
+    return float(f"{value:.6g}")
 
 
 def dumps(value: object) -> str:
@@ -88,3 +173,23 @@ class JSONWriter:
         """Close the array."""
         self._stream.write("[]\n" if self._before == "[\n" else "\n]\n")
         self._stream.flush()
+
+
+def _place(values: dict[str, Any]) -> Any:
+    from earthclip.geo.places import Place
+
+    return Place(**values)
+
+
+def _verdict(values: dict[str, Any]) -> Any:
+    from earthclip.verdict import Verdict
+
+    return Verdict(values["level"], values["radius_km"], values["mass"])
+
+
+def _region(values: dict[str, Any]) -> Any:
+    from earthclip.credible import CredibleRegion
+
+    # Without cells it keeps mass and area, and has no outline.
+    cells, level = parse_cells(values["cells"]) if "cells" in values else (np.empty(0, np.int64), 0)
+    return CredibleRegion(values["mass"], level, cells, values["area_km2"])

@@ -1,6 +1,7 @@
 """The table for people: a line for each candidate place, aligned, with a bar for its probability.
 
-The picture's name stands last and once, so that no name, however long, moves the numbers.
+The picture's name stands last and once, so that no name, however long, moves the numbers. Under the places stands, in
+words, how far to trust them.
 """
 
 from __future__ import annotations
@@ -8,10 +9,11 @@ from __future__ import annotations
 from typing import TextIO
 
 from earthclip.outputs.delimited import printable
+from earthclip.outputs.structured import abstains, area90_km2, places_of, verdict_of
 from earthclip.prediction import Failure, Prediction
 
-_HEADER = "rank   latitude   longitude   probability              picture"
-_BAR_WIDTH = 10
+_NUMBERS = "rank   latitude   longitude   probability            "
+_BAR_WIDTH, _PLACE_WIDTH = 10, 36
 
 
 class TableWriter:
@@ -27,20 +29,49 @@ class TableWriter:
         """Write the lines of one picture; a Failure has no line here, the command line says it on stderr."""
         if isinstance(answer, Failure):
             return
-        several = len(answer.coordinates) > 1
-        lines = ([""] if several else []) if self._started else [_HEADER]
-        rows = zip(answer.coordinates.tolist(), answer.probabilities.tolist(), strict=True)
-        for rank, ((latitude, longitude), probability) in enumerate(rows, start=1):
-            bar = self._block * round(probability * _BAR_WIDTH)
-            numbers = f"{rank:4d}  {latitude:9.4f}  {longitude:10.4f}   {_percent(probability):>11}"
-            name = printable(answer.subject) if rank == 1 else ""
-            lines.append(f"{numbers}  {bar:<{_BAR_WIDTH}}  {name}".rstrip())
+        lines = self._places(answer)
+        name = printable(answer.subject)
+        lines = [f"{lines[0]}  {name}".rstrip(), *map(str.rstrip, lines[1:])] if lines else [f"   -  {name}"]
+        if sentence := _sentence(answer):
+            lines.append(f"      {sentence}")
+        if not self._started:
+            named = any(place is not None for place in places_of(answer))
+            lines.insert(0, _NUMBERS + f"  {'place':<{_PLACE_WIDTH}}" * named + "  picture")
+        elif len(lines) > 1:
+            lines.insert(0, "")
         self._stream.write("\n".join(lines) + "\n")
         self._stream.flush()
         self._started = True
 
     def close(self) -> None:
         """Nothing is left to write."""
+
+    def _places(self, answer: Prediction) -> list[str]:
+        lines = []
+        rows = zip(answer.coordinates.tolist(), answer.probabilities.tolist(), places_of(answer), strict=True)
+        for rank, ((latitude, longitude), probability, place) in enumerate(rows if not abstains(answer) else (), 1):
+            bar = self._block * round(probability * _BAR_WIDTH)
+            line = f"{rank:4d}  {latitude:9.4f}  {longitude:10.4f}   {_percent(probability):>11}  {bar:<{_BAR_WIDTH}}"
+            lines.append(line if place is None else f"{line}  {printable(str(place)):<{_PLACE_WIDTH}}")
+        return lines
+
+
+def _sentence(answer: Prediction) -> str:
+    verdict, area = verdict_of(answer), area90_km2(answer)
+    parts = ["no answer to trust"] if abstains(answer) else []
+    if verdict is not None:
+        parts.append(verdict.sentence.rstrip("."))
+    if area is not None:
+        parts.append(f"90 % of the probability is within {area_text(area)}")
+    return "; ".join(parts)
+
+
+def area_text(area_km2: float) -> str:
+    """An area for people, to 2 digits: "1.2 million km²", "350 km²", "0.4 km²"."""
+    area = float(f"{area_km2:.2g}")
+    if area >= 1e6:
+        return f"{area / 1e6:,.3g} million km²"
+    return f"{area:,.0f} km²" if area >= 10 else f"{area:.2g} km²"
 
 
 def _percent(probability: float) -> str:

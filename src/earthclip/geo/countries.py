@@ -1,0 +1,146 @@
+"""Countries: their names, ISO 3166 codes and outlines, and which one a coordinate lies in.
+
+Outlines are Natural Earth's (public domain) at 1:10 million, simplified by 0.7 km; names come from ISO 3166 and
+GeoNames. Both are embedded; data/README.md says how they were made.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+import io
+import json
+import re
+import threading
+import unicodedata
+from importlib import resources
+
+import numpy as np
+import shapely
+from jaxtyping import Float, Int64, Integer, UInt8
+from shapely.geometry import MultiPolygon
+
+from earthclip.errors import InputError
+from earthclip.geo.geodesy import wrap_longitude
+
+STEP_DEG = 0.001  # of stored coordinates
+
+_LOCK = threading.Lock()
+
+
+@dataclasses.dataclass(frozen=True)
+class Country:
+    """A country or territory of ISO 3166-1 (and Kosovo, XK)."""
+
+    code: str  # alpha-2
+    alpha3: str
+    name: str
+    also: tuple[str, ...]  # other names it goes by
+    parts: tuple[str, ...]  # codes of places that belong to it but have a code of their own
+
+
+@functools.cache
+def countries() -> dict[str, Country]:
+    """Every country by its alpha-2 code, in the order of the codes."""
+    rows = json.loads(resources.files("earthclip.geo").joinpath("data", "countries.json").read_bytes())
+    return {
+        row["code"]: Country(row["code"], row["alpha3"], row["name"], tuple(row["also"]), tuple(row.get("parts", ())))
+        for row in rows
+    }
+
+
+def find_country(text: str) -> Country:
+    """The country of this name or ISO 3166-1 code, whatever its case, accents and punctuation.
+
+    Raises InputError for an unknown one, naming those spelled most alike.
+    """
+    names = _names()
+    text = text.strip()[:100]
+    code = names.get(_plain(text))
+    if code is None:
+        close = difflib.get_close_matches(_plain(text), names, n=6, cutoff=0.6)
+        suggestions = list(dict.fromkeys(countries()[names[name]].name for name in close))[:3]
+        hint = f"did you mean {' or '.join(suggestions)}?" if suggestions else "give its English name or ISO code"
+        raise InputError(f"{text!r} is no country known here; {hint}")
+    return countries()[code]
+
+
+@functools.cache
+def country_outlines() -> dict[str, MultiPolygon]:
+    """Code -> outline in (longitude, latitude), cut at the antimeridian; parts (see Country) are on their own."""
+    polygons, owners = _polygons()
+    codes = np.unique(owners)
+    return {str(code): MultiPolygon(list(polygons[owners == code])) for code in codes}
+
+
+def country_codes(coordinates: Float[np.ndarray, "n 2"]) -> list[str | None]:
+    """Code of the country whose outline holds each coordinate in degrees; None at sea.
+
+    Vectorised: only the polygons whose bounding box holds a point are looked at, each prepared once.
+    """
+    polygons, owners = _polygons()
+    latitude, longitude = coordinates[:, 0], wrap_longitude(coordinates[:, 1])
+    points, boxes = _tree().query(shapely.points(longitude, latitude))
+    codes: list[str | None] = [None] * len(coordinates)
+    order = np.argsort(boxes, kind="stable")
+    for group in np.split(order, np.flatnonzero(np.diff(boxes[order])) + 1):
+        if not group.size:
+            continue
+        polygon, rows = int(boxes[group[0]]), points[group]
+        with _LOCK:  # the index of a prepared polygon is built at its first question, which may not be asked twice
+            shapely.prepare(polygons[polygon])
+            inside = shapely.intersects_xy(polygons[polygon], longitude[rows], latitude[rows])
+        for row in rows[inside].tolist():
+            codes[row] = codes[row] or str(owners[polygon])
+    return codes
+
+
+def read_arrays(name: str) -> dict[str, np.ndarray]:
+    """The arrays of one of the embedded .npz files."""
+    packed = resources.files("earthclip.geo").joinpath("data", name).read_bytes()
+    with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def from_planes(planes: UInt8[np.ndarray, "4 n"]) -> Int64[np.ndarray, " n"]:
+    """Whole numbers from the byte planes of their differences."""
+    steps = np.ascontiguousarray(planes.T).view("<i4").ravel()
+    return np.cumsum(steps, dtype=np.int64)
+
+
+@functools.cache
+def _names() -> dict[str, str]:
+    names: dict[str, str] = {}
+    for country in countries().values():
+        for name in (country.code, country.alpha3, country.name, *country.also):
+            names.setdefault(_plain(name), country.code)
+    return names
+
+
+def _plain(text: str) -> str:
+    letters = unicodedata.normalize("NFKD", text.casefold().replace("&", " and "))
+    letters = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    letters = re.sub(r"[.'\u2019]", "", letters.replace("\u0131", "i"))  # the Turkish i without a dot
+    words = re.sub(r"[^\w]+", " ", letters).split()
+    words = ["saint" if word == "st" else word for word in words]
+    return " ".join(words[1:] if words[:1] == ["the"] else words)
+
+
+@functools.cache
+def _polygons() -> tuple[np.ndarray, np.ndarray]:
+    arrays = read_arrays("outlines.npz")
+    points = np.stack([from_planes(arrays["longitude"]), from_planes(arrays["latitude"])], axis=1) * STEP_DEG
+    ring_of_point = _owners(arrays["length"])
+    rings = shapely.linearrings(np.round(points, 3), indices=ring_of_point)
+    polygons = shapely.polygons(rings, indices=_owners(arrays["rings"]))
+    return np.asarray(polygons), arrays["code"].astype(str)
+
+
+@functools.cache
+def _tree() -> shapely.STRtree:
+    return shapely.STRtree(_polygons()[0])
+
+
+def _owners(counts: Integer[np.ndarray, " g"]) -> Int64[np.ndarray, " n"]:
+    return np.repeat(np.arange(len(counts), dtype=np.int64), counts)

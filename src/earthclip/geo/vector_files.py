@@ -1,0 +1,202 @@
+"""Areas from files: GeoJSON by itself (RFC 7946); GeoPackage and shapefile through GDAL with the extra `geo`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from jaxtyping import Float
+from shapely.geometry import MultiPolygon
+from shapely.geometry.base import BaseGeometry
+
+from earthclip.errors import InputError, MissingExtraError
+from earthclip.geo.antimeridian import cut, polygonal
+
+SUFFIXES = (".geojson", ".json", ".gpkg", ".shp")
+
+_GEOMETRIES = {"Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon", "GeometryCollection"}
+_LARGEST_BYTES = 256_000_000  # of GeoJSON: about ten million points
+_DEPTH = 20  # of collections within collections
+_DENSE = 100  # pieces of the longest side, in which edges are projected to degrees
+
+
+def read_area(path: Path) -> MultiPolygon:
+    """The polygons of a file together, in longitude and latitude.
+
+    Raises InputError for a file that is missing, too large, damaged, without polygons, or whose coordinates are not
+    on the Earth; MissingExtraError for a .gpkg or .shp without the extra ``geo``.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; give the path of a .geojson, .json, .gpkg or .shp file")
+    if path.suffix.lower() in (".gpkg", ".shp"):
+        return _through_gdal(path)
+    if path.stat().st_size > _LARGEST_BYTES:
+        raise InputError(f"{path}: larger than {_LARGEST_BYTES // 1_000_000} MB; simplify its outlines first")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as UTF-8 ({error}); save it as GeoJSON again") from error
+    return area_of_geojson(text, str(path))
+
+
+def area_of_geojson(text: str, source: str) -> MultiPolygon:
+    """The polygons of a GeoJSON geometry, Feature or FeatureCollection together; heights are dropped.
+
+    ``source`` names the text in messages. Self-crossing rings are repaired: a bow tie becomes two triangles.
+    Raises InputError as read_area does.
+    """
+    try:
+        document = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{source}: not valid JSON ({error}); save it as GeoJSON again") from error
+    if isinstance(document, dict):
+        _check_crs(document.get("crs"), source)
+    found: list[str] = []
+    polygons = [_polygon(rings, source) for rings in _polygons(document, source, found)]
+    if not polygons:
+        kinds = f"only {', '.join(sorted(set(found)))}" if found else "nothing"
+        raise InputError(f"{source}: expected a Polygon or MultiPolygon, found {kinds}; draw an area")
+    return _united(polygons, source)
+
+
+def _polygons(node: Any, source: str, found: list[str], depth: int = 0) -> Iterator[Any]:
+    """The coordinates of every polygon below a GeoJSON object; the names of other geometries go into ``found``."""
+    kind = node.get("type") if isinstance(node, dict) else None
+    if depth > _DEPTH:
+        raise InputError(f"{source}: collections within collections {_DEPTH} deep; flatten it")
+    if kind in ("FeatureCollection", "GeometryCollection"):
+        members = node.get("features" if kind == "FeatureCollection" else "geometries")
+        if not isinstance(members, list):
+            raise InputError(f"{source}: a {kind} without its list of members; save it as GeoJSON again")
+        for member in members:
+            yield from _polygons(member, source, found, depth + 1)
+    elif kind == "Feature":
+        if node.get("geometry") is not None:
+            yield from _polygons(node["geometry"], source, found, depth + 1)
+    elif kind in ("Polygon", "MultiPolygon"):
+        coordinates = node.get("coordinates")
+        if not isinstance(coordinates, list):
+            raise InputError(f"{source}: a {kind} without coordinates; save it as GeoJSON again")
+        if coordinates:
+            yield from [coordinates] if kind == "Polygon" else coordinates
+    elif kind in _GEOMETRIES:
+        found.append(str(kind))
+    else:
+        raise InputError(f"{source}: expected a GeoJSON object (RFC 7946), found type {str(kind)[:40]!r}")
+
+
+def _polygon(rings: Any, source: str) -> BaseGeometry:
+    if not isinstance(rings, list) or not rings:
+        raise InputError(f"{source}: a polygon without rings; save it as GeoJSON again")
+    shell, *holes = (_ring(ring, source) for ring in rings)
+    return shapely.polygons(shell, holes) if holes else shapely.polygons(shell)
+
+
+def _ring(ring: Any, source: str) -> Float[np.ndarray, "n 2"]:
+    try:
+        try:
+            points = np.array(ring, dtype=np.float64)
+        except ValueError:  # some points with heights, some without
+            points = np.array([point[:2] for point in ring], dtype=np.float64)
+        if points.ndim != 2 or points.shape[1] < 2 or len(points) < 3:
+            raise ValueError(f"shape {list(points.shape)}")
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(
+            f"{source}: a ring must be a list of three or more [longitude, latitude] ({str(error)[:80]}); save it again"
+        ) from error
+    points = points[:, :2]
+    _check_degrees(points, source)
+    if (points[0] != points[-1]).any():
+        points = np.concatenate([points, points[:1]])
+    steps = np.abs(np.diff(points[:, 0]))
+    wide = steps[(steps > 180.0) & (steps < 360.0)]
+    if wide.size:
+        raise InputError(
+            f"{source}: an edge spans {wide[0]:g} degrees of longitude; to cross the antimeridian "
+            "write longitudes beyond 180 (190 for -170) or cut there, else add a point halfway"
+        )
+    return points
+
+
+def _check_degrees(points: Float[np.ndarray, "n 2"], source: str) -> None:
+    longitude, latitude = points.T
+    on_earth = (np.abs(latitude) <= 90.0) & (np.abs(longitude) <= 540.0)  # no NaN is
+    beyond = np.flatnonzero(~on_earth)
+    if not beyond.size:
+        return
+    x, y = points[beyond[0]].tolist()
+    if np.abs(longitude).max() <= 90.0 and np.abs(latitude).max() <= 360.0:
+        hint = "latitude and longitude look swapped: GeoJSON has longitude first"
+    elif np.abs(points).max() > 1000.0:
+        hint = "that looks projected: save it in WGS84 degrees (EPSG:4326)"
+    else:
+        hint = "give degrees, longitude first"
+    raise InputError(f"{source}: [{x:g}, {y:g}] is not on the Earth; {hint}")
+
+
+def _check_crs(crs: Any, source: str) -> None:
+    """GeoJSON of before 2016 may name another system."""
+    name = json.dumps(crs).upper() if crs is not None else "CRS84"
+    if "CRS84" not in name and not re.search(r"EPSG[:/\d.]*[:/]4326\b", name):
+        raise InputError(f"{source}: its coordinates are in {name[:80]}; save it in WGS84 degrees (EPSG:4326)")
+
+
+def _united(polygons: list[BaseGeometry], source: str) -> MultiPolygon:
+    try:
+        area = cut(polygonal(shapely.union_all([polygonal(polygon) for polygon in polygons])))
+    except shapely.errors.GEOSException as error:
+        raise InputError(f"{source}: its polygons cannot be joined ({error}); repair them first") from error
+    if area.is_empty or not area.area > 0.0:
+        raise InputError(f"{source}: its polygons cover no ground; draw an area")
+    return area
+
+
+def _through_gdal(path: Path) -> MultiPolygon:
+    try:
+        import pyogrio
+        import pyproj
+    except ImportError as error:
+        raise MissingExtraError(f"reading {path.name}", "geo", error.name or "pyogrio") from error
+    try:
+        layers = [str(name) for name in pyogrio.list_layers(path)[:, 0]]
+        read = [pyogrio.raw.read(path, layer=layer, columns=[], force_2d=True) for layer in layers]
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, RuntimeError) as error:
+        raise InputError(f"{path}: cannot be read ({str(error).splitlines()[0]}); save it again") from error
+    areas = []
+    for layer, (meta, _, encoded, _) in zip(layers, read, strict=True):
+        parts = shapely.get_parts(shapely.from_wkb([item for item in encoded if item is not None]))
+        geometries = polygonal(shapely.geometrycollections(parts))
+        if geometries.is_empty:
+            continue
+        if not meta["crs"]:
+            raise InputError(f"{path}: layer {layer} has no coordinate system (.prj); save it with one, or as GeoJSON")
+        try:
+            system = pyproj.CRS.from_user_input(meta["crs"])
+            to_degrees = pyproj.Transformer.from_crs(system, "OGC:CRS84", always_xy=True).transform
+        except pyproj.exceptions.ProjError as error:
+            raise InputError(f"{path}: unknown coordinate system ({error}); save it in WGS84 (EPSG:4326)") from error
+        areas.append(geometries if system.is_geographic else _dense(geometries))
+        areas[-1] = shapely.transform(areas[-1], _as_columns(to_degrees))
+        _check_degrees(shapely.get_coordinates(areas[-1]), str(path))
+    if not areas:
+        raise InputError(f"{path}: holds no polygons; draw an area")
+    return _united(areas, str(path))
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a number of JSON")
+
+
+def _dense(geometry: BaseGeometry) -> BaseGeometry:
+    """With points along long edges, since a straight line of one projection is bent in another."""
+    west, south, east, north = geometry.bounds
+    return shapely.segmentize(geometry, max(east - west, north - south) / _DENSE)
+
+
+def _as_columns(function: Callable[..., Any]) -> Callable[[Float[np.ndarray, "n 2"]], Float[np.ndarray, "n 2"]]:
+    return lambda points: np.stack(function(points[:, 0], points[:, 1]), axis=1)

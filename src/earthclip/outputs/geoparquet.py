@@ -1,0 +1,124 @@
+"""GeoParquet: a row for each candidate place and for each credible region, its geometry as WKB, longitude first.
+
+Source: GeoParquet specification 1.1.0 (geoparquet.org). Rows go to disk in groups, however many pictures there are.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import IO, Any
+
+from earthclip.errors import MissingExtraError
+from earthclip.outputs.delimited import level_word, printable
+from earthclip.outputs.outlines import outline
+from earthclip.outputs.structured import abstains, area90_km2, credible_of, digits, places_of, rounded, verdict_of
+from earthclip.prediction import Failure, Prediction
+
+_GROUP_ROWS = 4096
+_TEXT, _INTEGER, _NUMBER, _BINARY = "string", "int32", "double", "binary"
+COLUMNS = {
+    "path": _TEXT,
+    "text": _TEXT,
+    "model": _TEXT,
+    "kind": _TEXT,  # "place", "region", "none" (no answer to trust) or "failure"
+    "rank": _INTEGER,
+    "latitude": _NUMBER,
+    "longitude": _NUMBER,
+    "probability": _NUMBER,
+    "place": _TEXT,
+    "country_code": _TEXT,
+    "verdict": _TEXT,
+    "radius_km": _NUMBER,
+    "area90_km2": _NUMBER,
+    "mass": _NUMBER,
+    "area_km2": _NUMBER,
+    "error": _TEXT,
+    "geometry": _BINARY,
+}
+# Without "crs" the standard's default holds: OGC:CRS84, WGS 84 with longitude first.
+_GEO = {
+    "version": "1.1.0",
+    "primary_column": "geometry",
+    "columns": {
+        "geometry": {
+            "encoding": "WKB",
+            "geometry_types": ["MultiPolygon", "Point"],
+            "orientation": "counterclockwise",
+            "edges": "planar",
+        }
+    },
+}
+
+
+class GeoParquetWriter:
+    """One table over all pictures, onto a binary file; columns are ``COLUMNS``, null where a row has no such value."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        """Raises MissingExtraError without the extra ``parquet``."""
+        self._pyarrow = import_pyarrow()
+        fields = [
+            (name, getattr(self._pyarrow, {"double": "float64"}.get(kind, kind))()) for name, kind in COLUMNS.items()
+        ]
+        self._schema = self._pyarrow.schema(fields, metadata={"geo": json.dumps(_GEO)})
+        self._writer = self._pyarrow.parquet.ParquetWriter(file, self._schema, compression="zstd")
+        self._rows: list[dict[str, Any]] = []
+
+    def write(self, answer: Prediction | Failure) -> None:
+        """Take the rows of one picture; a group of rows is written when it is full."""
+        self._rows += rows(answer)
+        if len(self._rows) >= _GROUP_ROWS:
+            self._flush()
+
+    def close(self) -> None:
+        """Write what waits, and the footer."""
+        self._flush()
+        self._writer.close()
+
+    def _flush(self) -> None:
+        if self._rows:
+            self._writer.write_table(self._pyarrow.Table.from_pylist(self._rows, schema=self._schema))
+            self._rows.clear()
+
+
+def rows(answer: Prediction | Failure) -> list[dict[str, Any]]:
+    """The rows of one answer by the names of their columns, absent where null; best place first, then regions."""
+    path = None if answer.path is None else printable(answer.path)
+    if isinstance(answer, Failure):
+        return [{"path": path, "kind": "failure", "error": printable(answer.error)}]
+    import shapely
+
+    verdict = verdict_of(answer)
+    common: dict[str, Any] = {
+        "path": path,
+        "text": None if answer.text is None else printable(answer.text),
+        "model": answer.model,
+        "verdict": level_word(answer) or None,
+        "radius_km": None if verdict is None else verdict.radius_km,
+        "area90_km2": area90_km2(answer),
+    }
+    if abstains(answer) or not len(answer.coordinates):
+        return [common | {"kind": "none"}]
+    taken = [
+        common
+        | {"kind": "place", "rank": rank, "latitude": latitude, "longitude": longitude, "probability": probability}
+        | ({} if place is None else {"place": str(place), "country_code": place.country_code})
+        | {"geometry": shapely.to_wkb(shapely.Point(longitude, latitude))}
+        for rank, ((latitude, longitude, probability), place) in enumerate(
+            zip(rounded(answer), places_of(answer), strict=True), start=1
+        )
+    ]
+    for region in credible_of(answer):
+        if (shape := outline(region)) is not None:
+            held = {"kind": "region", "mass": float(region.mass), "area_km2": digits(region.area_km2)}
+            taken.append(common | held | {"geometry": shapely.to_wkb(shape)})
+    return taken
+
+
+def import_pyarrow() -> Any:
+    """The module, with its Parquet part. Raises MissingExtraError without the extra ``parquet``."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise MissingExtraError("writing Parquet", "parquet", "pyarrow") from error
+    return pyarrow

@@ -1,0 +1,156 @@
+"""Answers as one file that opens in any browser without a network: the server's page with the answers in it.
+
+earthclip locate photo.jpg --map out.html
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any, TextIO
+
+from PIL import Image
+
+from earthclip.errors import EarthCLIPError, OutputError
+from earthclip.outputs.drawable import to_answer
+from earthclip.outputs.structured import dumps
+from earthclip.prediction import Failure, Prediction
+from earthclip.runtime.decode import decode_reduced
+
+THUMBNAIL_PX = 480  # the longer side; 30 KB a picture
+# No address at all may be asked: what the page needs is in the file, as text or as data.
+_POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; font-src data:; "
+    "img-src data: blob:; connect-src data: blob:; worker-src data: blob:; base-uri 'none'; form-action 'none'"
+)
+
+
+def write_html_map(
+    stream: TextIO,
+    answers: Iterable[Prediction | Failure],
+    *,
+    thumbnails: bool = True,
+    caution: str | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Write the whole document onto a text stream of UTF-8, one answer after the other.
+
+    ``thumbnails`` puts small copies of the pictures in, of which only pixels are kept; a picture that cannot be read
+    again goes without. ``caution`` is what the model is for. ``progress`` hears how many answers are written.
+    Raises OutputError when the page was not built into this installation.
+    """
+    page = _page()
+    stream.write(page.head)
+    model, separator = "", ""
+    stream.write('{"answers": [\n')
+    for count, answer in enumerate(answers, start=1):
+        value = _embedded(answer, thumbnails)
+        model = model or value.get("model", "")
+        stream.write(separator + _safe(dumps(value)))
+        separator = ",\n"
+        if progress is not None:
+            progress(count)
+    stream.write(f'\n],\n"model": {_safe(dumps({"name": model, "caution": caution}))}}}')
+    stream.write(page.tail)
+    stream.flush()
+
+
+def _embedded(answer: Prediction | Failure, thumbnails: bool) -> dict[str, Any]:
+    value = to_answer(answer, surface=True)
+    if answer.path is not None:
+        # The file is made to be passed on, and folders tell names of people and projects.
+        name = Path(answer.path).name
+        value["path"] = name
+        if "error" in value:
+            value["error"] = value["error"].replace(answer.path, name)
+        if thumbnails and (picture := _thumbnail(Path(answer.path))):
+            value["thumbnail"] = picture
+    return value
+
+
+def _thumbnail(path: Path) -> str | None:
+    """The picture, small, as a JPEG without metadata in a data address; None where it cannot be read."""
+    try:
+        picture = decode_reduced(path, THUMBNAIL_PX).image
+    except EarthCLIPError:
+        return None
+    pixels = Image.new("RGB", picture.size)  # a new picture has no profile and no EXIF to be saved along
+    pixels.paste(picture)
+    pixels.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+    buffer = io.BytesIO()
+    pixels.save(buffer, "JPEG", quality=80)
+    return _data(buffer.getvalue(), "image/jpeg")
+
+
+@dataclass(frozen=True)
+class _Page:
+    """The document up to the list of answers, and from its end on."""
+
+    head: str
+    tail: str
+
+
+@cache
+def _page() -> _Page:
+    # By its path, as ``outputs`` is below ``server`` and may not import it.
+    static = files("earthclip").joinpath("server", "static")
+    if not static.joinpath("manifest.json").is_file():
+        raise OutputError(
+            "the map page is missing from this installation; install a wheel, or run 'npm ci && npm run build' in web/"
+        )
+    manifest = json.loads(_read(static, "manifest.json"))
+    entry = manifest["index.html"]
+    text = re.sub(r"\s*<(script|link)\b[^>]*(src|href)=[^>]*>(</script>)?", "", _read(static, "index.html"))
+    text = re.sub(r'(http-equiv="Content-Security-Policy"\s+content=)"[^"]*"', rf'\1"{html.escape(_POLICY)}"', text)
+    styles = "\n".join(_with_fonts(static, sheet) for sheet in entry["css"])
+    icon = _data(static.joinpath("icon.svg").read_bytes(), "image/svg+xml")
+    text = text.replace("</head>", f'<link rel="icon" href="{icon}">\n<style>{styles}</style>\n</head>')
+    before, after = text.split("</body>")
+    geography = _read(static, manifest["src/geography.json"]["file"])
+    worker = _script(_read(static, manifest["node_modules/maplibre-gl/dist/maplibre-gl-worker.mjs"]["file"]))
+    return _Page(
+        head=f'{before}<script type="application/json" id="earthclip-answers">',
+        tail=(
+            "</script>\n"
+            f'<script type="application/json" id="earthclip-geography">{_safe(geography)}</script>\n'
+            f'<script type="text/plain" id="earthclip-worker">{worker}</script>\n'
+            f'<script type="module">{_script(_read(static, entry["file"]))}</script>\n</body>{after}'
+        ),
+    )
+
+
+def _with_fonts(static: Traversable, sheet: str) -> str:
+    """A style sheet with the fonts it names in it, beside which they stand."""
+
+    def embedded(match: re.Match[str]) -> str:
+        font = static.joinpath("assets", match[1])
+        return f"url({_data(font.read_bytes(), 'font/woff2')})"
+
+    return re.sub(r"url\([\"']?\./([\w.-]+\.woff2)[\"']?\)", embedded, _read(static, sheet))
+
+
+def _read(static: Traversable, name: str) -> str:
+    return static.joinpath(*name.split("/")).read_text("utf-8")
+
+
+def _data(content: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _safe(text: str) -> str:
+    """JSON that cannot end, or open, an element of HTML."""
+    return text.replace("<", "\\u003c")
+
+
+def _script(text: str) -> str:
+    """JavaScript that cannot either: in its strings and patterns, the only places, a backslash changes nothing."""
+    return re.sub(r"<(?=/script|script|!--)", r"\\x3c", text, flags=re.IGNORECASE)

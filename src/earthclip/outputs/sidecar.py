@@ -1,0 +1,120 @@
+"""An answer as an XMP sidecar beside its photo, which is never touched: ``photo.jpg`` gets ``photo.jpg.xmp``.
+
+That is the name darktable, digiKam and Immich read, and the only one that keeps ``photo.jpg`` and ``photo.png`` apart.
+Adobe's programs read ``photo.xmp``, of raw files only. Sources: XMP Specification Part 2 (2016), section 3.2, for
+positions; CIPA DC-010-2020 for GPSHPositioningError; IPTC Photo Metadata Standard 2023.1 for place names.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from earthclip.errors import InputError, OutputError
+from earthclip.files import atomic_write, refuse_existing
+from earthclip.outputs.markup import xml_text
+from earthclip.outputs.structured import abstains, area90_km2, digits, places_of, verdict_of
+from earthclip.prediction import Prediction
+
+_NAMESPACES = {
+    "exif": "http://ns.adobe.com/exif/1.0/",
+    "photoshop": "http://ns.adobe.com/photoshop/1.0/",
+    "Iptc4xmpCore": "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/",
+    "earthclip": "https://github.com/earthclip/earthclip/ns/1.0/",
+}
+# A place's name is written only where the verdict reaches down to it: a city named for a guess at a continent misleads.
+_NAMED_AT = {
+    "photoshop:City": ("street", "city"),
+    "photoshop:State": ("street", "city", "region"),
+    "photoshop:Country": ("street", "city", "region", "country"),
+    "Iptc4xmpCore:CountryCode": ("street", "city", "region", "country"),
+}
+
+
+def sidecar_path(photo: Path) -> Path:
+    """Where the sidecar of a photo stands: beside it, ``.xmp`` after its whole name."""
+    return photo.with_name(photo.name + ".xmp")
+
+
+def check_sidecar(photo: Path, *, overwrite: bool = False) -> None:
+    """Raise OutputError when the photo has a sidecar already and not ``overwrite``, before any work is done."""
+    if not overwrite:
+        refuse_existing(sidecar_path(photo))
+
+
+def write_sidecar(answer: Prediction, *, overwrite: bool = False) -> Path:
+    """Write the best place of an answer as the sidecar of its photo; returns the sidecar's path.
+
+    Raises InputError for an answer without photo or without a place to trust, OutputError when there is a sidecar
+    already, whoever wrote it, and not ``overwrite``, or when it cannot be written.
+    """
+    if answer.path is None:
+        raise InputError(f"{answer.subject}: a sidecar stands beside a photo's file, and this answer has none")
+    photo = Path(answer.path)
+    if not photo.is_file():
+        raise OutputError(f"{photo}: no such photo any more; a sidecar is written beside a photo")
+    text = sidecar(answer)
+    path = sidecar_path(photo)
+    with atomic_write(path, overwrite=overwrite) as file:
+        file.write(text.encode())
+    return path
+
+
+def sidecar(answer: Prediction) -> str:
+    """The best place of an answer as an XMP packet. Raises InputError where there is no place to trust."""
+    if abstains(answer) or not len(answer.coordinates):
+        raise InputError(f"{answer.subject}: no place to trust, so no sidecar; lower --min-confidence to write one")
+    values = _position(answer) | _names(answer)
+    namespaces = "".join(f'\n    xmlns:{name}="{address}"' for name, address in _NAMESPACES.items())
+    attributes = "".join(f'\n   {name}="{xml_text(value)}"' for name, value in values.items())
+    return (
+        '<?xpacket begin="\N{ZERO WIDTH NO-BREAK SPACE}" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="EarthCLIP">\n'
+        ' <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">\n'
+        f'  <rdf:Description rdf:about=""{namespaces}{attributes}/>\n'
+        " </rdf:RDF>\n"
+        "</x:xmpmeta>\n"
+        '<?xpacket end="w"?>\n'
+    )
+
+
+def xmp_coordinate(degrees: float, positive: str, negative: str) -> str:
+    """XMP's GPSCoordinate ``DDD,MM.mmmmmmK``: whole degrees, minutes to 6 decimals (2 mm), then the direction."""
+    # In whole millionths of a minute, so that 59.9999999 minutes become the next degree and not 60.000000 minutes
+    whole, minutes = divmod(round(abs(degrees) * 60e6), 60_000_000)
+    direction = negative if degrees < 0 else positive
+    return f"{whole},{minutes // 1_000_000}.{minutes % 1_000_000:06d}{direction}"
+
+
+def _position(answer: Prediction) -> dict[str, Any]:
+    probability, verdict, area = digits(float(answer.probabilities[0])), verdict_of(answer), area90_km2(answer)
+    note = f"Estimate by EarthCLIP, model {answer.model}, probability {probability:.3g}; not measured"
+    values: dict[str, Any] = {
+        "exif:GPSVersionID": "2.3.0.0",
+        "exif:GPSLatitude": xmp_coordinate(answer.latitude, "N", "S"),
+        "exif:GPSLongitude": xmp_coordinate(answer.longitude, "E", "W"),
+        "exif:GPSMapDatum": "WGS-84",
+        "exif:GPSProcessingMethod": note,
+    }
+    if verdict is not None and verdict.radius_km is not None:
+        values["exif:GPSHPositioningError"] = f"{math.ceil(verdict.radius_km * 1000)}/1"  # metres
+    values |= {"earthclip:Model": answer.model, "earthclip:Probability": probability}
+    if verdict is not None:
+        values["earthclip:Verdict"] = verdict.sentence
+    if area is not None:
+        values["earthclip:Area90Km2"] = area
+    return values
+
+
+def _names(answer: Prediction) -> dict[str, Any]:
+    place, verdict = places_of(answer)[0], verdict_of(answer)
+    if place is None or verdict is None:
+        return {}
+    names = {
+        "photoshop:City": place.name,
+        "photoshop:State": place.admin,
+        "photoshop:Country": place.country,
+        "Iptc4xmpCore:CountryCode": place.country_code,
+    }
+    return {name: value for name, value in names.items() if value and verdict.level in _NAMED_AT[name]}

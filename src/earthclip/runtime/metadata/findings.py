@@ -1,0 +1,109 @@
+"""What a photo's metadata gives away, whatever kind of block it was read from."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from dataclasses import dataclass, field
+
+METRES_PER_DEGREE = 111_195.0  # of latitude, on the sphere of geo.geodesy
+_LONGEST = 200  # letters of a value that are kept
+
+# In the order in which they are shown. "hidden" is data that no picture needs: a video after its end, for instance.
+KINDS = (
+    "altitude",
+    "direction",
+    "place",
+    "time",
+    "person",
+    "serial",
+    "camera",
+    "text",
+    "maker note",
+    "thumbnail",
+    "hidden",
+)
+
+
+class DamagedError(ValueError):
+    """A block that ends early or contradicts itself; caught within the metadata room."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """A position in degrees as one block has it; ``precision_m`` is how finely it is written, ``error_m`` its claim."""
+
+    latitude: float
+    longitude: float
+    source: str  # "EXIF", "XMP", "thumbnail EXIF" and so on
+    precision_m: float | None = None
+    error_m: float | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something else: ``kind`` is one of ``KINDS``, ``value`` fit to be shown in a terminal."""
+
+    kind: str
+    value: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """All that was found in a file of the format ``container``; ``damaged`` where some of it could not be read."""
+
+    container: str
+    positions: tuple[Position, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    damaged: bool = False
+
+    @property
+    def position(self) -> Position | None:
+        """The first position, which is the camera's where it wrote one."""
+        return self.positions[0] if self.positions else None
+
+    def of_kind(self, kind: str) -> list[Finding]:
+        """The findings of a kind, in the order of the file."""
+        return [finding for finding in self.findings if finding.kind == kind]
+
+
+@dataclass
+class Collector:
+    """Takes what the parsers find, each thing once."""
+
+    positions: list[Position] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    damaged: bool = False
+
+    def add(self, kind: str, value: object, source: str) -> None:
+        """Keep a finding, unless it is empty or known already."""
+        finding = Finding(kind, shown(value), source)
+        if finding.value and finding not in self.findings:
+            self.findings.append(finding)
+
+    def add_position(self, position: Position) -> None:
+        """Keep a position, unless it is none on Earth or known already."""
+        valid = abs(position.latitude) <= 90.0 and abs(position.longitude) <= 180.0  # NaN is not
+        if valid and position not in self.positions:
+            self.positions.append(position)
+
+    def metadata(self, container: str) -> Metadata:
+        """All of it, by kind; positions of the camera's own block before those of others."""
+        positions = sorted(self.positions, key=lambda position: position.source != "EXIF")
+        ordered = sorted(self.findings, key=lambda finding: KINDS.index(finding.kind))
+        return Metadata(container, tuple(positions), tuple(ordered), self.damaged)
+
+
+def shown(value: object) -> str:
+    """A stranger's text in one line without what would steer a terminal: controls, format signs, odd line ends."""
+    text = " ".join(str(value)[: 4 * _LONGEST].replace("\0", " ").split())
+    clean = "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(sign)[0] == "C" else sign for sign in text)
+    return clean if len(clean) <= _LONGEST else clean[: _LONGEST - 1] + "…"
+
+
+def precision_m(latitude: float, latitude_step: float | None, longitude_step: float | None) -> float | None:
+    """Metres that the last digit stands for, from the steps in degrees in which the two angles are written."""
+    if latitude_step is None or longitude_step is None:
+        return None
+    return METRES_PER_DEGREE * max(latitude_step, longitude_step * math.cos(math.radians(latitude)))

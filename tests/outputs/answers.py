@@ -1,0 +1,69 @@
+"""Answers with all that an answer may have, made without a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import shapely
+
+from earthclip.geo.places import Place
+from earthclip.posterior import Posterior
+from earthclip.prediction import Failure, Prediction
+
+PLACES = np.array([[37.7510123456, 14.9934], [-38.1, -179.99999]])
+NAMED = [
+    Place("Catania", "Sicily", "Italy", "IT", 27.04, "near Catania, Italy"),
+    Place("Opotiki", None, None, None, 210.0, "in the Pacific Ocean, 210 km from Opotiki, New Zealand"),
+]
+HOSTILE = "</name><script>&\"'\x00\x1b[2J\udcff]]>.jpg"
+
+
+@dataclass
+class FakeVerdict:
+    level: str | None = "region"
+    radius_km: float | None = 200.0
+    mass: float = 0.61234567
+
+    @property
+    def sentence(self) -> str:
+        return "Within 200 km of <the best place>." if self.level else "Nowhere in particular."
+
+
+@dataclass
+class FakeRegion:
+    """A square with a hole, wound the wrong way, and one on the other side of the antimeridian."""
+
+    mass: float
+    area_km2: float
+    level: int = 2
+    cells: Any = None
+
+    def __post_init__(self) -> None:
+        self.cells = np.array([3, 1, 2, 9]) if self.cells is None else self.cells
+
+    def polygons(self) -> shapely.MultiPolygon:
+        square = shapely.box(176.0, -40.0, 180.0, -36.0, ccw=False)
+        hole = shapely.box(177.0, -39.0, 178.0, -38.0)
+        return shapely.MultiPolygon([square.difference(hole), shapely.box(-180.0, -40.0, -179.0, -36.0, ccw=False)])
+
+
+def full(path: str | None = "etna.jpg", **known: Any) -> Prediction:
+    """Etna, with a posterior; ``known`` replaces what the lazy attributes would give."""
+    logits = np.array([0.0, -1.0])
+    posterior = Posterior.from_logits(PLACES, logits)
+    answer = Prediction(path, "orbit", PLACES, np.array([0.41234567, 1e-9]), whole=lambda: posterior)
+    regions = [FakeRegion(0.5, 123456.7), FakeRegion(0.9, 2345678.9)]
+    known = {"places": NAMED, "verdict": FakeVerdict(), "credible": regions, "region": None, "abstained": False} | known
+    vars(answer).update(known)
+    return answer
+
+
+def bare(path: str | None = "bare.jpg") -> Prediction:
+    """As an answer was before anything but places could be known of it."""
+    return full(path, places=None, verdict=None, credible=None)
+
+
+FAILURE = Failure(HOSTILE, f"{HOSTILE}: no such file")
+__all__ = ["FAILURE", "HOSTILE", "NAMED", "PLACES", "FakeRegion", "FakeVerdict", "bare", "full"]

@@ -1,0 +1,87 @@
+"""XMP sidecars: where they stand, what they say, and that nothing else is touched. Read back by our own XMP parser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from earthclip.errors import InputError, OutputError
+from earthclip.outputs.sidecar import check_sidecar, sidecar, sidecar_path, write_sidecar, xmp_coordinate
+from earthclip.runtime.metadata.findings import Collector
+from earthclip.runtime.metadata.xmp import coordinate, read_xmp
+from tests.outputs.answers import HOSTILE, FakeVerdict, full
+from tests.tiny import write_picture
+
+_EXIF = "{http://ns.adobe.com/exif/1.0/}"
+_PHOTOSHOP = "{http://ns.adobe.com/photoshop/1.0/}"
+
+
+def description(text: str) -> dict[str, str]:
+    return ElementTree.fromstring(text.encode())[0][0].attrib
+
+
+def test_it_stands_beside_its_photo_and_touches_nothing(tmp_path: Path) -> None:
+    photo = write_picture(tmp_path / "photo.png")
+    before = photo.read_bytes(), photo.stat().st_mtime_ns
+    assert write_sidecar(full(str(photo))) == tmp_path / "photo.png.xmp" == sidecar_path(photo)
+    assert (photo.read_bytes(), photo.stat().st_mtime_ns) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["photo.png", "photo.png.xmp"]
+    written = (tmp_path / "photo.png.xmp").read_bytes()
+    with pytest.raises(OutputError, match="exists already"):
+        write_sidecar(full(str(photo)))
+    with pytest.raises(OutputError, match="exists already"):
+        check_sidecar(photo)
+    write_sidecar(full(str(photo), verdict=None), overwrite=True)
+    assert (tmp_path / "photo.png.xmp").read_bytes() != written
+
+
+def test_what_it_says() -> None:
+    values = description(sidecar(full()))
+    assert values[_EXIF + "GPSLatitude"] == "37,45.060741N"
+    assert values[_EXIF + "GPSLongitude"] == "14,59.604000E"
+    assert values[_EXIF + "GPSMapDatum"] == "WGS-84" and values[_EXIF + "GPSHPositioningError"] == "200000/1"
+    note = values[_EXIF + "GPSProcessingMethod"]
+    assert note == "Estimate by EarthCLIP, model orbit, probability 0.412; not measured"
+    assert values[_PHOTOSHOP + "State"] == "Sicily" and values[_PHOTOSHOP + "Country"] == "Italy"
+    found = Collector()
+    read_xmp(sidecar(full()).encode(), found)
+    assert found.positions[0].latitude == pytest.approx(37.7510123456, abs=1e-8)
+    assert not found.damaged
+
+
+@pytest.mark.parametrize(
+    ("level", "names"),
+    [("city", {"City", "State", "Country"}), ("region", {"State", "Country"}), ("country", {"Country"}), (None, set())],
+)
+def test_names_go_no_finer_than_the_verdict(level: str | None, names: set[str]) -> None:
+    values = description(sidecar(full(verdict=FakeVerdict(level, 25.0 if level else None))))
+    assert {key.removeprefix(_PHOTOSHOP) for key in values if key.startswith(_PHOTOSHOP)} == names
+    assert (_EXIF + "GPSHPositioningError" in values) == (level is not None)
+
+
+def test_no_place_no_sidecar(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no place to trust"):
+        sidecar(full(abstained=True))
+    with pytest.raises(InputError, match="this answer has none"):
+        write_sidecar(full(None))
+    with pytest.raises(OutputError, match="no such photo any more"):
+        write_sidecar(full(str(tmp_path / "gone.jpg")))
+
+
+def test_hostile_words_stay_words() -> None:
+    answer = full(verdict=FakeVerdict("city"))
+    vars(answer)["places"] = [type(answer.__dict__["places"][0])(HOSTILE, HOSTILE, HOSTILE, "IT", 1.0, HOSTILE)] * 2
+    assert description(sidecar(answer))[_PHOTOSHOP + "City"].startswith("</name><script>&\"'")
+
+
+@settings(deadline=None)
+@given(st.floats(-180, 180))
+def test_coordinates_come_back(degrees: float) -> None:
+    text = xmp_coordinate(degrees, "E", "W")
+    read = coordinate(text, 180.0)
+    assert read is not None and read[0] == pytest.approx(degrees, abs=1e-8)
+    assert float(text.split(",")[1][:-1]) < 60.0

@@ -1,0 +1,151 @@
+"""POST /v1/locate: the answers of the library, whatever order and company photos come in."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from earthclip.geo.cells import cell_of
+from earthclip.locator import load
+from tests.server.conftest import photo_of
+from tests.server.running import FORM, Running, form
+
+
+def test_a_photo_is_answered_as_the_library_answers_it(
+    server: Running, tiny_model: Path, photo: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(photo)
+    (expected,) = load(tiny_model).locate([path], top_k=3)
+    reply = server.locate(photo, top_k="3")
+    assert reply.status == 200 and reply.json["model"] == "tiny"
+    (answer,) = reply.json["answers"]
+    assert answer["path"] is None and answer["model"] == "tiny"
+    rows = [(row["latitude"], row["longitude"]) for row in answer["predictions"]]
+    np.testing.assert_allclose(rows, expected.coordinates, atol=1e-6)
+    probabilities = [row["probability"] for row in answer["predictions"]]
+    np.testing.assert_allclose(probabilities, expected.probabilities, rtol=1e-4)
+
+
+def test_many_at_a_time_do_not_mix(server: Running) -> None:
+    photos = [photo_of(seed) for seed in range(24)]
+    alone = [server.locate(photo, top_k="1").json["answers"][0] for photo in photos[:6]]
+    with ThreadPoolExecutor(8) as clients:
+        together = list(clients.map(lambda p: server.locate(p, top_k="1").json["answers"][0], photos))
+    for one, other in zip(alone, together, strict=False):
+        assert one["predictions"][0]["latitude"] == other["predictions"][0]["latitude"]
+        assert one["predictions"][0]["probability"] == pytest.approx(other["predictions"][0]["probability"], rel=1e-4)
+    sent_at_once = server.locate(*photos[:6], top_k="1").json["answers"]
+    assert [a["predictions"][0]["latitude"] for a in sent_at_once] == [
+        a["predictions"][0]["latitude"] for a in together[:6]
+    ]
+
+
+def test_a_bad_photo_among_good_ones_has_its_reason_in_its_place(server: Running, photo: bytes) -> None:
+    first, second, third = server.locate(photo, b"not a picture", photo).json["answers"]
+    assert first == third and len(first["predictions"]) == 5
+    assert second["path"] is None and second["error"].startswith("photo 2: not a picture")
+
+
+def test_surface_has_cells_where_their_outlines_are(server: Running, photo: bytes) -> None:
+    (answer,) = server.locate(photo, surface="1").json["answers"]
+    surface = answer["surface"]
+    assert len(surface["cells"]) == len(surface["probabilities"]) == len(surface["polygons"]) > 0
+    assert sum(surface["probabilities"]) == pytest.approx(1, abs=1e-2)
+    assert surface["probabilities"] == sorted(surface["probabilities"], reverse=True)
+    for cell, polygon in zip(surface["cells"], surface["polygons"], strict=True):
+        longitude, latitude = np.mean(polygon, axis=0)
+        if abs(latitude) < 60:  # near the poles the mean of the corners is not inside
+            assert cell_of(np.array([[latitude, longitude]]), surface["level"])[0] == cell
+    assert "surface" not in server.locate(photo).json["answers"][0]
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"top_k": "0"}, "top_k is '0'; expected a whole number from 1 to 100"),
+        ({"top_k": "51"}, "top_k is 51; expected 1 to 50"),
+        ({"top_k": "NaN"}, "top_k is 'NaN'"),
+        ({"top_k": "٣"}, "expected a whole number"),
+        ({"top_k": ["1", "2"]}, "more than once"),
+        ({"topk": "1"}, "unknown field 'topk'"),
+        ({"surface": "perhaps"}, "expected 1 or 0"),
+        ({"text": "x" * 3000}, "the limit is 2,000"),
+        ({"text": "snow"}, "has no words"),
+        ({"photos": "text"}, "expected a file"),
+    ],
+)
+def test_fields_that_cannot_be_used(server: Running, photo: bytes, fields: dict[str, str], says: str) -> None:
+    reply = server.locate(photo, **fields)
+    assert reply.status == 422 and says in reply.error
+
+
+def test_neither_photo_nor_words(server: Running) -> None:
+    assert "found neither" in server.locate(top_k="1").error
+    assert "found neither" in server.locate(text="  ").error
+
+
+def test_words_alone_are_refused_by_a_model_without(server: Running) -> None:
+    reply = server.locate(text="snow-capped volcano")
+    assert reply.status == 422 and "has no words" in reply.error
+
+
+def test_a_region_is_never_a_path(server: Running, photo: bytes, tmp_path: Path) -> None:
+    there = tmp_path / "there.geojson"
+    there.write_text('{"type": "Polygon", "coordinates": [[[0, 0], [90, 0], [90, 60], [0, 60], [0, 0]]]}')
+    for region in (str(there), "there.geojson", "../../etc/passwd", "~/x.gpkg", "a\\b"):
+        reply = server.locate(photo, region=region)
+        assert reply.status == 422 and reply.error.startswith("region: ") and "root:" not in reply.error
+
+
+def _takes_regions() -> bool:
+    import importlib.util
+    import inspect
+
+    from earthclip.locator import Locator
+
+    known = importlib.util.find_spec("earthclip.geo.regions") is not None
+    return known and "region" in inspect.signature(Locator.locate).parameters
+
+
+@pytest.mark.skipif(not _takes_regions(), reason="Locator.locate takes no region yet")
+@pytest.mark.parametrize(
+    "region",
+    [
+        "-60,-90,60,90",
+        json.dumps({"type": "Polygon", "coordinates": [[[-90, -60], [90, -60], [90, 60], [-90, 60], [-90, -60]]]}),
+    ],
+)
+def test_answers_lie_in_the_region(server: Running, photo: bytes, region: str) -> None:
+    (answer,) = server.locate(photo, region=region, top_k="10").json["answers"]
+    assert answer["region"]
+    for row in answer["predictions"]:
+        assert -60 <= row["latitude"] <= 60 and -90 <= row["longitude"] <= 90
+
+
+@pytest.mark.skipif(not _takes_regions(), reason="Locator.locate takes no region yet")
+@pytest.mark.parametrize(
+    "region",
+    [
+        *("Atlantis", "1,2", "nan,0,1", "{", "{}", "[" * 9999, "{" * 9999, '{"type": "Polygon"}'),
+        '{"type": "Point", "coordinates": [0, 0]}',
+        '{"type": "Polygon", "coordinates": [[[NaN, 0], [1, 0], [1, 1], [NaN, 0]]]}',
+    ],
+)
+def test_regions_that_are_none(server: Running, photo: bytes, region: str) -> None:
+    reply = server.locate(photo, region=region)
+    assert reply.status == 422 and reply.error.startswith("region: ")
+
+
+def test_nothing_of_the_photo_is_logged(server: Running, photo: bytes) -> None:
+    secret = "holiday-at-home.jpg"
+    assert server.ask("POST", f"/v1/locate?who={secret}", form(photo, name=secret), FORM).status == 200
+    log = server.log.read_text()
+    assert secret not in log and "who=" not in log
+    line = [line for line in server.lines() if line["event"] == "request"][-1]
+    assert set(line) == {"time", "level", "event", "id", "method", "path", "status", "ms", "pictures"}
+    assert (line["method"], line["path"], line["status"], line["pictures"]) == ("POST", "/v1/locate", 200, 1)

@@ -1,0 +1,12 @@
+// Parts that `earthclip locate --map out.html` puts into the file, where the page of the server fetches them.
+import type { Embedded } from "./types";
+
+export function embeddedText(id: string): string | null {
+  return document.getElementById(id)?.textContent ?? null;
+}
+
+/** Answers that came with the page, which then asks nothing; null on the page of a server. */
+export function embeddedAnswers(): Embedded | null {
+  const text = embeddedText("earthclip-answers");
+  return text ? (JSON.parse(text) as Embedded) : null;
+}

@@ -1,0 +1,99 @@
+// What the server answers (its contract is /docs), and what the page remembers.
+import type { Geometry, MultiPolygon } from "geojson";
+import type { Metadata } from "./pictures/metadata";
+
+export interface Place {
+  name: string | null;
+  admin: string | null;
+  country: string | null;
+  country_code: string | null;
+  distance_km: number | null;
+  text: string;
+}
+
+export interface Candidate {
+  latitude: number;
+  longitude: number;
+  probability: number;
+  place?: Place;
+}
+
+export type Level = "street" | "city" | "region" | "country" | "continent";
+
+export interface Verdict {
+  level: Level | null;
+  radius_km: number | null;
+  mass: number;
+  sentence: string;
+}
+
+export interface CredibleArea {
+  mass: number;
+  area_km2: number;
+  geometry?: MultiPolygon;
+}
+
+/** The most probable cells, best first; outlines are four corners as [longitude, latitude]. */
+export interface Surface {
+  level: number;
+  cells: number[];
+  probabilities: number[];
+  polygons: [number, number][][];
+}
+
+export interface Answer {
+  path: string | null;
+  text?: string;
+  model: string;
+  predictions: Candidate[];
+  verdict?: Verdict;
+  credible?: CredibleArea[];
+  region?: string;
+  abstained?: boolean;
+  surface?: Surface;
+  error?: string;
+}
+
+export interface Model {
+  name: string;
+  default: boolean;
+  pictures: boolean;
+  words: boolean;
+  caution: string | null;
+  places: number;
+  prior: string;
+}
+
+/** Where the answer is asked to lie: what is sent, what it is called, and its outline where the page knows it. */
+export interface Region {
+  text: string;
+  label: string;
+  outline?: Geometry;
+}
+
+export type Status = "waiting" | "asking" | "answered" | "failed";
+
+/** One picture or one text that somebody asks about. */
+export interface Subject {
+  id: number;
+  name: string;
+  kind: "picture" | "words";
+  status: Status;
+  preview?: string;
+  original?: Blob;
+  sent?: Blob;
+  metadata?: Metadata;
+  removed?: string[];
+  answer?: Answer;
+  error?: string;
+  /** HTTP status of the refusal, 0 where the server could not be reached. */
+  refused?: number;
+  /** The metadata could not be cut out here: nothing is sent until its owner says so. */
+  needsConsent?: boolean;
+}
+
+/** What `earthclip locate --map out.html` puts into the page. */
+export interface Embedded {
+  model: { name: string; caution: string | null };
+  answers: (Answer & { thumbnail?: string })[];
+}

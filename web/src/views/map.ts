@@ -1,0 +1,77 @@
+// The map's side of an answer: what is drawn, which place is chosen, the legend.
+import type { App } from "../app";
+import { byId, h } from "../dom";
+import { percent } from "../format";
+import type { Globe } from "../map/globe";
+import type { Answer, Region } from "../types";
+
+export class MapView {
+  private shown: Answer | undefined;
+  private regions: Region[] = [];
+
+  constructor(private readonly app: App) {}
+
+  start(globe: Globe): void {
+    const button = byId("projection");
+    button.addEventListener("click", () => {
+      globe.setFlat(!globe.flat);
+      button.setAttribute("aria-pressed", String(globe.flat));
+    });
+    globe.map
+      .getCanvas()
+      .setAttribute(
+        "aria-label",
+        "Map; arrow keys move it, plus and minus zoom. The list of places says what it shows.",
+      );
+  }
+
+  /** Draws what is new only: an answer that is in view already must not move the map again. */
+  render(): void {
+    const { globe, selected } = this.app;
+    if (!globe) return;
+    const answer = selected?.answer;
+    if (answer !== this.shown) {
+      this.shown = answer;
+      globe.show(answer, (rank) => this.choose(rank));
+      const { latitude, longitude } = selected?.metadata ?? {};
+      if (answer && latitude !== undefined && longitude !== undefined) globe.showOwnPosition(latitude, longitude);
+      this.renderLegend(answer);
+    }
+    if (this.regions !== this.app.regions) {
+      this.regions = this.app.regions;
+      globe.showRegions(this.regions);
+    }
+  }
+
+  choose(rank: number): void {
+    const candidate = this.shown?.predictions[rank];
+    if (!candidate) return;
+    this.app.globe?.select(rank, candidate.latitude, candidate.longitude);
+    for (const [i, item] of [...document.querySelectorAll(".places button")].entries())
+      item.setAttribute("aria-pressed", String(i === rank));
+  }
+
+  private renderLegend(answer: Answer | undefined): void {
+    const legend = byId("legend");
+    const masses = (answer?.credible ?? []).filter(({ geometry }) => geometry).map(({ mass }) => mass);
+    legend.hidden = !answer?.surface && masses.length === 0;
+    if (!answer) return;
+    const most = answer.surface?.probabilities[0];
+    legend.replaceChildren(
+      ...(most === undefined
+        ? []
+        : [
+            h("span", { class: "ramp", "aria-hidden": "true" }),
+            h("span", { class: "ends" }, h("span", {}, "unlikely"), h("span", {}, `up to ${percent(most)} a cell`)),
+          ]),
+      ...masses.map((mass) =>
+        h(
+          "span",
+          { class: "key" },
+          h("span", { class: mass > 0.7 ? "stroke dashed" : "stroke", "aria-hidden": "true" }),
+          `holds ${Math.round(mass * 100)} %`,
+        ),
+      ),
+    );
+  }
+}
