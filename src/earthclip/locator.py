@@ -1,20 +1,19 @@
 """The front door: ``load(source)`` gives a Locator, which tells where pictures were taken and words are true.
 
 A Locator may be shared between threads; its encoders are loaded when first needed, and nothing is ever downloaded
-by making one.
+by making one. Over 300 lines, since type checkers want the signature of ``locate`` three times.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Literal, TypeAlias, overload
+from typing import Literal, overload
 
 import numpy as np
-from jaxtyping import Float32, Float64, Num
+from jaxtyping import Float32, Num
 
 from earthclip.errors import InputError
 from earthclip.gallery import Gallery, open_gallery
@@ -32,18 +31,14 @@ from earthclip.models.fastest import choose
 from earthclip.models.folder import ModelFolder
 from earthclip.models.sources import resolve
 from earthclip.pictures import batches, check_list, path_of, read
-from earthclip.posterior import Area, Posterior, check_top_k
+from earthclip.posterior import Area
 from earthclip.prediction import Failure, Prediction
-from earthclip.prior import adjustment
-from earthclip.refinement import refine
+from earthclip.ranking import Ranking, Terms
 from earthclip.runtime.choice import Precision, Runtime
 from earthclip.runtime.encoders import Encoder, LocationEncoder, Progress
 from earthclip.runtime.prepared import Picture, Prepared
 from earthclip.runtime.preprocess import Preprocessing
 from earthclip.runtime.tokens import Tokenizer
-from earthclip.verdict import check_confidence
-
-_Answer: TypeAlias = tuple[np.ndarray, np.ndarray, Callable[[], Posterior]]
 
 
 def load(
@@ -203,15 +198,13 @@ class Locator:
 
         ``views`` averages the logits over a picture and its mirror image ("flip") or ten crops ("ten-crop"); with
         ``text``, logits are the mean of the picture's and the words', the latter weighted by ``text_weight``.
-        ``region`` keeps answers to an area, ``prior`` is "model" or "land" (see prior.py), ``refine`` moves the best
-        places to points between those of the gallery, and an answer whose confidence is below ``min_confidence`` is
-        marked as abstaining. A
-        picture that cannot be read raises InputError when its turn comes, or with ``on_error="yield"`` stands as a
-        Failure in its place. Raises InputError at once for a ``top_k`` outside 1..places or one bare picture, and
+        ``region``, ``prior``, ``refine`` and ``min_confidence`` are explained in ranking.Terms. A picture that cannot
+        be read raises InputError when its turn comes, or with ``on_error="yield"`` stands as a Failure in its place.
+        Raises InputError at once for a ``top_k`` outside 1..places, a region without places or one bare picture, and
         ModelError when the model lacks an encoder or a gallery.
         """
         check_list(pictures)
-        check_top_k(top_k, len(self.folder.gallery_coordinates()))
+        ranking = self._ranking(Terms(top_k, region, prior, refine, min_confidence))
         if batch_size < 1:
             raise InputError(f"batch_size is {batch_size}; expected at least 1")
         if not 0 <= text_weight <= 1:
@@ -219,10 +212,7 @@ class Locator:
         self._check_views(views)
         encoder, preprocessing = self._open_image_encoder()
         words = None if text is None else text_weight * self.encode_text([text])
-        adjusted = self._adjustment(prior, region)
-        check_confidence(min_confidence)
-        weight = 1 - text_weight if text is not None else 1.0
-        ask = _Question(top_k, views, text, words, weight, adjusted, region, refine, min_confidence)
+        ask = _Question(ranking, views, text, words, 1.0 if text is None else 1 - text_weight)
         return self._answers(pictures, batch_size, on_error == "raise", ask, encoder, preprocessing)
 
     def locate_text(
@@ -237,13 +227,8 @@ class Locator:
     ) -> list[Prediction]:
         """Where each text is true, such as "snow-capped volcano"; raises as ``encode_text`` and ``locate`` do."""
         self._open_text_encoder()
-        check_top_k(top_k, len(self.folder.gallery_coordinates()))
-        adjusted = self._adjustment(prior, region)
-        check_confidence(min_confidence)
-        ask = _Question(top_k, "none", None, None, 1.0, adjusted, region, refine, min_confidence)
-        embeddings = self.encode_text(texts)
-        places = self._places(embeddings, ask)
-        return [self._prediction(None, *row, text, ask) for row, text in zip(places, texts, strict=True)]
+        ranking = self._ranking(Terms(top_k, region, prior, refine, min_confidence))
+        return list(ranking.answers(self.encode_text(texts), [None] * len(texts), texts))
 
     def _answers(
         self,
@@ -263,73 +248,25 @@ class Locator:
                     outcomes.append(error)
                     if raises:
                         break
-            readable = [outcome.pixels for outcome in outcomes if not isinstance(outcome, InputError)]
-            rows = self._places(self._embeddings(np.stack(readable), ask, encoder), ask) if readable else iter(())
+            readable = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
+            answers = self._located(readable, ask, encoder) if readable else iter(())
             for (_, picture), outcome in zip(batch, outcomes, strict=False):
                 if not isinstance(outcome, InputError):
-                    yield self._prediction(outcome.path, *next(rows), ask.text, ask)
+                    yield next(answers)
                 elif raises:
                     raise outcome
                 else:
                     yield picture if isinstance(picture, Failure) else Failure(path_of(picture), str(outcome))
 
-    def _embeddings(
-        self, pixels: Float32[np.ndarray, "b v 3 h w"], ask: _Question, encoder: Encoder
-    ) -> Float32[np.ndarray, "b d"]:
-        embeddings = encoder.encode_views(pixels)
-        return embeddings if ask.words is None else np.float32(ask.picture_weight) * embeddings + ask.words
+    def _located(self, pictures: Sequence[Prepared], ask: _Question, encoder: Encoder) -> Iterator[Prediction]:
+        embeddings = encoder.encode_views(np.stack([picture.pixels for picture in pictures]))
+        if ask.words is not None:
+            embeddings = np.float32(ask.picture_weight) * embeddings + ask.words
+        return ask.ranking.answers(embeddings, [picture.path for picture in pictures], [ask.text] * len(pictures))
 
-    def _adjustment(self, prior: str, region: Area | None) -> np.ndarray | None:
-        if prior == "model" and region is None:
-            return None
-        return adjustment(prior, self.config.prior, self.gallery.coordinates, region, self.gallery.place_cells)
-
-    def _places(self, embeddings: Float32[np.ndarray, "b d"], ask: _Question) -> Iterator[_Answer]:
-        """For each embedding its best places, their log probabilities, and what computes the whole posterior."""
-        gallery, config = self.gallery, self.config
-        if ask.adjusted is None and not ask.refine:  # the search never makes all logits
-            found = gallery.search(embeddings, ask.top_k, config.logit_scale, config.temperature)
-            for embedding, indices, logs in zip(embeddings, found.indices, found.log_probabilities, strict=True):
-                yield gallery.coordinates[indices], logs, partial(self._posterior, embedding, ask)
-            return
-        for embedding in embeddings:
-            posterior = self._posterior(embedding, ask)
-            if ask.refine:
-                coordinates, logs = refine(
-                    embedding,
-                    posterior,
-                    self.encode_location,
-                    logit_scale=config.logit_scale,
-                    temperature=config.temperature,
-                    top_k=ask.top_k,
-                    region=ask.region,
-                )
-            else:
-                best = posterior.best(ask.top_k)
-                coordinates, logs = gallery.coordinates[best], posterior.log_probabilities[best]
-            yield coordinates, logs, partial(_same, posterior)
-
-    def _posterior(self, embedding: np.ndarray, ask: _Question) -> Posterior:
-        gallery, config = self.gallery, self.config
-        (logits,) = gallery.logits(embedding[None], config.logit_scale)
-        found = Posterior.from_logits(
-            gallery.coordinates, logits, config.temperature, config.calibration, gallery.place_cells
-        )
-        return found if ask.adjusted is None else found.reweighted(ask.adjusted)
-
-    def _prediction(
-        self,
-        path: str | None,
-        coordinates: np.ndarray,
-        logs: np.ndarray,
-        whole: Callable[[], Posterior],
-        text: str | None,
-        ask: _Question,
-    ) -> Prediction:
-        region = None if ask.region is None else ask.region.name
-        return Prediction(
-            path, self.name, coordinates, np.exp(logs), text, whole, region=region, min_confidence=ask.min_confidence
-        )
+    def _ranking(self, terms: Terms) -> Ranking:
+        coordinates = self.folder.gallery_coordinates()
+        return Ranking(terms, self.config, coordinates, lambda: self.gallery, self.encode_location)
 
     def _check_views(self, views: str) -> None:
         if views not in self.config.views:
@@ -363,16 +300,8 @@ class Locator:
 
 @dataclass(frozen=True, eq=False)
 class _Question:
-    top_k: int
+    ranking: Ranking
     views: str
     text: str | None
     words: Float32[np.ndarray, "1 d"] | None  # the text's embedding times its weight
     picture_weight: float
-    adjusted: Float64[np.ndarray, " m"] | None  # prior and region, as Posterior.reweighted takes them
-    region: Area | None
-    refine: bool
-    min_confidence: float
-
-
-def _same(posterior: Posterior) -> Posterior:
-    return posterior

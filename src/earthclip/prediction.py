@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float64
@@ -13,6 +13,9 @@ from jaxtyping import Float64
 from earthclip.credible import CredibleRegion, credible_regions
 from earthclip.posterior import Posterior
 from earthclip.verdict import Verdict, confidence, judge
+
+if TYPE_CHECKING:
+    from earthclip.geo.places import Place
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +38,13 @@ class Prediction:
     def posterior(self) -> Posterior | None:
         """Every place of the model with its probability, computed when first asked for; None for answers read back."""
         return self.whole() if self.whole else None
+
+    @cached_property
+    def places(self) -> list[Place]:
+        """Each of ``coordinates`` in words, such as "near Puno, Peru"."""
+        from earthclip.geo.places import describe  # with its gazetteer it takes longer to open than an answer may
+
+        return describe(self.coordinates)
 
     @cached_property
     def verdict(self) -> Verdict | None:

@@ -5,7 +5,7 @@ earthclip locate --privacy photo.jpg --strip-to clean/
 
 from __future__ import annotations
 
-import tempfile
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,10 @@ import numpy as np
 from earthclip.errors import InputError, OutputError
 from earthclip.files import atomic_write, refuse_existing
 from earthclip.geo.geodesy import great_circle_km
-from earthclip.outputs.structured import abstains, area90_km2, digits, places_of, to_object, verdict_of
+from earthclip.outputs.structured import area90_km2, digits, to_object
 from earthclip.outputs.table import area_text
 from earthclip.prediction import Failure, Prediction
-from earthclip.runtime.decode import decode
+from earthclip.runtime.decode import decode, decode_reduced
 from earthclip.runtime.metadata import Metadata, Position, metadata_of, read_bytes, read_metadata, without_metadata
 from earthclip.runtime.metadata.findings import shown
 
@@ -73,16 +73,14 @@ class PrivacyReport:
         if answer is None or isinstance(answer, Failure):
             return [_line("unknown", answer.error if answer else "not looked at")]
         lines = []
-        verdict, area = verdict_of(answer), area90_km2(answer)
+        verdict, area = answer.verdict, area90_km2(answer)
         if verdict is not None:
-            lines.append(_line("how far", ("no place to trust; " if abstains(answer) else "") + verdict.sentence))
+            lines.append(_line("how far", ("no place to trust; " if answer.abstained else "") + verdict.sentence))
         if area is not None:
             lines.append(_line("90 % region", area_text(area)))
         if len(answer.coordinates):
-            place = places_of(answer)[0]
-            named = f" ({place})" if place is not None else ""
-            best = f"{answer.latitude:.4f}, {answer.longitude:.4f}{named}, probability {answer.probabilities[0]:.3g}"
-            lines.append(_line("best guess", best))
+            best = f"{answer.latitude:.4f}, {answer.longitude:.4f} ({answer.places[0]})"
+            lines.append(_line("best guess", f"{best}, probability {answer.probabilities[0]:.3g}"))
         if self.distance_km is not None:
             lines.append(_line("which is", f"{_metres(1000 * self.distance_km)} from the position in the metadata"))
         return lines
@@ -120,12 +118,8 @@ def strip_to(photo: Path, folder: Path, *, overwrite: bool = False) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be made ({error.strerror}); choose a folder you may write to") from error
-    # Decoding wants a file of its own: formats are told from a file's start, not from its name.
-    with tempfile.TemporaryDirectory() as scratch:
-        trial = Path(scratch, "copy")
-        trial.write_bytes(stripped)
-        if decode(trial).tobytes() != decode(photo).tobytes():
-            raise InputError(f"{photo}: no copy, as its pixels would change; save it anew as PNG first")
+    if decode_reduced(io.BytesIO(stripped), None, where=f"{photo} without metadata").image != decode(photo):
+        raise InputError(f"{photo}: no copy, as its pixels would change; save it anew as PNG first")
     with atomic_write(copy, overwrite=overwrite) as file:
         file.write(stripped)
     return copy

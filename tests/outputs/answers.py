@@ -62,7 +62,7 @@ def full(path: str | None = "etna.jpg", **known: Any) -> Prediction:
 
 def bare(path: str | None = "bare.jpg") -> Prediction:
     """As an answer was before anything but places could be known of it."""
-    return full(path, places=None, verdict=None, credible=None)
+    return full(path, verdict=None, credible=[])
 
 
 FAILURE = Failure(HOSTILE, f"{HOSTILE}: no such file")

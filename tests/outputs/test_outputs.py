@@ -21,7 +21,7 @@ UNNAMED = Prediction(None, "orbit", PLACES[:1], np.array([1.0]))
 ODD_NAME = Failure("odd\udcff.jpg", "odd\udcff.jpg: no such file")
 ALL = (ETNA, BROKEN, UNNAMED, ODD_NAME)
 for unexplained in (ETNA, UNNAMED):  # as read back from where only places were kept; the rest is in test_trust.py
-    vars(unexplained).update(places=None, verdict=None, credible=None)
+    vars(unexplained).update(verdict=None, credible=[])
 
 
 def written(format: str, *answers: Prediction | Failure) -> str:

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earthclip.errors import InputError, OutputError
-from earthclip.outputs import check_format, draws_regions, open_writer, writer
+from earthclip.outputs import check_format, open_writer, writer
 from earthclip.outputs.cellsets import cells_text, parse_cells
 from earthclip.outputs.markup import xml_text
 from earthclip.outputs.outlines import oriented
@@ -75,7 +75,6 @@ def test_an_answer_read_back_is_written_the_same() -> None:
 def test_cells_of_regions_are_kept_for_a_journal_only() -> None:
     assert to_object(full(), cells=True)["credible"][0]["cells"] == "2/1-3,9"
     assert "cells" not in to_object(full())["credible"][0]
-    assert draws_regions("kml") and not draws_regions("csv")
 
 
 def test_read_back_without_what_was_not_known() -> None:

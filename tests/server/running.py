@@ -15,13 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-COMMAND = [
-    sys.executable,
-    "-c",
-    "import sys; from earthclip.cli import _COMMANDS, main; "
-    "_COMMANDS.setdefault('serve', ('earthclip.cli.serve:serve', '')); sys.exit(main())",
-    "serve",
-]
+COMMAND = [sys.executable, "-m", "earthclip", "serve"]
 BOUNDARY = "a-boundary"
 
 

@@ -102,17 +102,6 @@ def test_a_region_is_never_a_path(server: Running, photo: bytes, tmp_path: Path)
         assert reply.status == 422 and reply.error.startswith("region: ") and "root:" not in reply.error
 
 
-def _takes_regions() -> bool:
-    import importlib.util
-    import inspect
-
-    from earthclip.locator import Locator
-
-    known = importlib.util.find_spec("earthclip.geo.regions") is not None
-    return known and "region" in inspect.signature(Locator.locate).parameters
-
-
-@pytest.mark.skipif(not _takes_regions(), reason="Locator.locate takes no region yet")
 @pytest.mark.parametrize(
     "region",
     [
@@ -127,7 +116,6 @@ def test_answers_lie_in_the_region(server: Running, photo: bytes, region: str) -
         assert -60 <= row["latitude"] <= 60 and -90 <= row["longitude"] <= 90
 
 
-@pytest.mark.skipif(not _takes_regions(), reason="Locator.locate takes no region yet")
 @pytest.mark.parametrize(
     "region",
     [

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from earthclip.geo.geodesy import great_circle_km
-from earthclip.outputs.html_map import write_html_map
+from earthclip.outputs.html_map import open_html_map
 from tests.outputs.answers import FAILURE, PLACES, full
 from tests.web.conftest import jpeg, screenshot, serious_faults
 from tests.web.test_map import markers
@@ -21,8 +21,9 @@ def test_the_file_shows_the_answers_without_a_network(open_page: Callable[..., A
     photo = tmp_path / "etna.jpg"
     photo.write_bytes(jpeg((150, 80, 60)))
     path = tmp_path / "out.html"
-    with path.open("w", encoding="utf-8", errors="replace") as stream:
-        write_html_map(stream, [full(str(photo)), FAILURE])
+    with open_html_map(path) as out:
+        out.write(full(str(photo)))
+        out.write(FAILURE)
     page = open_page(webgl=True, url=path.as_uri(), offline=True)
     page.wait_for_selector(".marker")
     assert great_circle_km(markers(page), PLACES)[0] < 25  # the second is behind the globe
@@ -39,8 +40,8 @@ def test_the_file_shows_the_answers_without_a_network(open_page: Callable[..., A
 
 def test_the_list_is_read_without_a_map_too(open_page: Callable[..., Any], tmp_path: Path) -> None:
     path = tmp_path / "out.html"
-    with path.open("w", encoding="utf-8", errors="replace") as stream:
-        write_html_map(stream, [full(None, abstained=True)], caution="for views from above")
+    with open_html_map(path, caution="for views from above") as out:
+        out.write(full(None, abstained=True))
     page = open_page(url=path.as_uri(), offline=True)
     assert page.locator(".places li").count() == 2
     assert page.locator("#verdict-title").inner_text() == "Nowhere in particular"

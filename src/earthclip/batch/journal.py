@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import itertools
 import json
 import os
@@ -21,9 +20,9 @@ from typing import IO
 
 from earthclip.configuration import to_mapping
 from earthclip.errors import OutputError
-from earthclip.files import atomic_write, refuse_existing
+from earthclip.files import refuse_existing
 from earthclip.models.config import ModelConfig
-from earthclip.outputs import writer
+from earthclip.outputs import open_writer
 from earthclip.outputs.structured import dumps, from_object, to_object
 from earthclip.prediction import Failure, Prediction
 
@@ -117,13 +116,9 @@ class Journal:
         """Write the output in ``format``, whole or not at all, and remove the journal. Raises OutputError."""
         self._flush()
         try:
-            with atomic_write(self._output, overwrite=True) as file:
-                text = io.TextIOWrapper(file, encoding="utf-8", errors="replace", newline="")
-                out = writer(format, text)
+            with open_writer(format, self._output, overwrite=True) as out:
                 for answer in self._answers():
                     out.write(answer)
-                out.close()
-                text.detach()
         except OutputError as error:
             raise OutputError(f"{error}; the answers are kept in {self.path}, --resume goes on") from error
         self._useless = True

@@ -23,11 +23,13 @@ INTERRUPTED = 130
 # Name -> where the command is, and its line in --help, which is printed without importing any of them.
 _COMMANDS = {
     "locate": ("earthclip.cli.locate:locate", "Tell where pictures were taken."),
+    "serve": ("earthclip.cli.serve:serve", "Answer over HTTP, with a map page."),
     "pull": ("earthclip.cli.pull:pull", "Get the published GeoCLIP, ready to run."),
     "quantize": ("earthclip.cli.quantize:quantize", "Make a model's image encoder faster, in int8."),
     "embed": ("earthclip.cli.embed:embed", "Turn coordinates into features."),
     "models": ("earthclip.cli.models:models", "List the models and what each is for."),
     "evaluate": ("earthclip.cli.evaluate:evaluate", "Measure a model, or predictions, against known places."),
+    "calibrate": ("earthclip.cli.calibrate:calibrate", "Make a model's probabilities mean what they say."),
     "probe": ("earthclip.cli.probe:probe", "What location features are worth to others' models."),
     "train": ("earthclip.cli.train:train", "Train a model from a config file."),
     "export": ("earthclip.cli.export:export", "Make a model folder of a training run."),

@@ -10,7 +10,8 @@ from earthclip.cli.status import libraries_muted
 from earthclip.runtime.choice import PRECISIONS, RUNTIMES, VIEWS, Precision, Runtime
 
 # Spelled out, since importing outputs.FORMATS would make --help load numpy; a test holds the two together.
-FORMATS = ("table", "json", "jsonl", "csv", "geojson")
+FORMATS = ("table", "json", "jsonl", "csv", "geojson", "kml", "geoparquet")
+PRIORS = ("model", "land")  # likewise
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -27,10 +28,22 @@ FORMATS = ("table", "json", "jsonl", "csv", "geojson")
     "--views", type=click.Choice(VIEWS), default="none", show_default=True, help="Average over a photo's views."
 )
 @click.option("--top-k", default=5, show_default=True, metavar="K", help="How many places to name for each picture.")
+@click.option("--region", multiple=True, metavar="WHERE", help="Answers lie there; repeatable: then in any of them.")
+@click.option(
+    "--prior", type=click.Choice(PRIORS), default="model", show_default=True, help="Before the picture is seen."
+)
+@click.option("--refine", is_flag=True, help="Also places between those of the model.")
+@click.option("--min-confidence", default=0.0, metavar="P", help="Within 200 km, 0 to 1; below it, no answer.")
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True)
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not on the screen.")
 @click.option("--resume", is_flag=True, help="Go on with the run to FILE that was ended.")
-@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@click.option("--force", is_flag=True, help="Replace files that exist.")
+@click.option(
+    "--map", "maps", type=click.Path(path_type=Path), multiple=True, metavar="FILE", help=".html, or .png of one."
+)
+@click.option("--write-sidecar", is_flag=True, help="The place as XMP beside each photo.")
+@click.option("--privacy", is_flag=True, help="Tell what each photo gives away instead.")
+@click.option("--strip-to", type=click.Path(path_type=Path), metavar="DIR", help="Copies without metadata, there.")
 @click.option("--runtime", type=click.Choice(RUNTIMES), default="auto", show_default=True, help="What runs the model.")
 @click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True, help="Of its numbers.")
 @click.option("--workers", type=click.IntRange(0), metavar="N", help="Processes that read pictures; one for each core.")
@@ -43,10 +56,18 @@ def locate(
     text_weight: float,
     views: str,
     top_k: int,
+    region: tuple[str, ...],
+    prior: str,
+    refine: bool,
+    min_confidence: float,
     format_: str,
     output: Path | None,
     resume: bool,
     force: bool,
+    maps: tuple[Path, ...],
+    write_sidecar: bool,
+    privacy: bool,
+    strip_to: Path | None,
     runtime: Runtime,
     precision: Precision,
     workers: int | None,
@@ -59,10 +80,16 @@ def locate(
     it is on this machine, else orbit. Words need a model that has a text encoder; beside pictures, their logits and
     the picture's are averaged.
 
+    WHERE is a country by name or ISO code, "lat,lon,km", "south,west,north,east", or a file of areas (.geojson,
+    .json; .gpkg and .shp with the extra geo). --prior land makes every part of the land as probable as any other of
+    its size; the model's own prior is where its training pictures were taken.
+
     With -o, answers are kept in FILE.partial as they come; --resume goes on from there after a kill.
 
     \b
     earthclip locate photo.jpg
+    earthclip locate photo.jpg --region Norway --map where.html
+    earthclip locate --privacy photo.jpg --strip-to clean/
     earthclip locate --text "snow-capped volcano over a rice paddy"
     earthclip locate photo.jpg --text "in the Andes"
     earthclip locate photos/ --format geojson -o photos.geojson
@@ -74,11 +101,49 @@ def locate(
         raise click.UsageError("--resume needs -o FILE, the output of the run to go on with, and its pictures.")
     if (pictures or listed) and len(text) > 1:
         raise click.UsageError("beside pictures, give one --text.")
-    from earthclip.cli.locate_run import Ask, Destination, locate_pictures, locate_texts
+    _check_beside(bool(pictures or listed), output, format_, resume, maps, write_sidecar, privacy, strip_to)
+    from earthclip.cli.locate_beside import Beside
+    from earthclip.cli.locate_run import Ask, Destination, locate_pictures, locate_texts, read_regions
 
-    ask = Ask(source, runtime, precision, top_k, views, text, text_weight, draft=not no_draft)
+    ask = Ask(
+        source=source,
+        runtime=runtime,
+        precision=precision,
+        top_k=top_k,
+        views=views,
+        texts=text,
+        text_weight=text_weight,
+        draft=not no_draft,
+        region=read_regions(region),
+        prior=prior,
+        refine=refine,
+        min_confidence=min_confidence,
+    )
+    beside = Beside(maps, write_sidecar, format_ if privacy else None, strip_to, force)
     with libraries_muted():
-        destination = Destination(output, format_, resume, force)
+        destination = Destination(output, format_, resume, force, beside)
         if pictures or listed:
             return locate_pictures(ask, pictures, listed, destination, workers)
         return locate_texts(ask, destination)
+
+
+def _check_beside(
+    of_pictures: bool,
+    output: Path | None,
+    format_: str,
+    resume: bool,
+    maps: tuple[Path, ...],
+    write_sidecar: bool,
+    privacy: bool,
+    strip_to: Path | None,
+) -> None:
+    """Raise UsageError for what cannot be made together."""
+    if not of_pictures and (write_sidecar or privacy or strip_to):
+        raise click.UsageError("--write-sidecar, --privacy and --strip-to are about pictures; give a PICTURE.")
+    if privacy and (output or format_ not in ("table", "jsonl")):
+        raise click.UsageError("--privacy prints its reports, as text or with --format jsonl; leave -o out.")
+    if maps and resume:
+        raise click.UsageError("--map shows the answers of one run; leave --resume or --map out.")
+    for path in maps:
+        if path.suffix.lower() not in (".html", ".png"):
+            raise click.UsageError(f"--map {path}: expected a name that ends in .html or .png.")

@@ -8,11 +8,12 @@ import time
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from earthclip.cli import INTERRUPTED
+from earthclip.cli.locate_beside import Beside
 from earthclip.cli.pictures import check_list, count_pictures, each_picture
 from earthclip.cli.status import Pace, StatusLine, duration, say
 from earthclip.errors import OutputError
@@ -21,6 +22,7 @@ from earthclip.runtime.choice import Precision, Runtime
 
 if TYPE_CHECKING:
     from earthclip.batch.journal import Journal
+    from earthclip.geo.regions import Region
     from earthclip.locator import Locator
     from earthclip.models.config import ModelConfig
     from earthclip.prediction import Prediction
@@ -42,13 +44,33 @@ class Ask:
     texts: tuple[str, ...]
     text_weight: float
     draft: bool
+    region: Region | None
+    prior: str
+    refine: bool
+    min_confidence: float
 
     @property
     def options(self) -> dict[str, object]:
         """What decides the answers, beside the model and the pictures."""
         words = {"text": self.texts[0], "text_weight": self.text_weight} if self.texts else {}
         how = {"runtime": self.runtime, "precision": self.precision, "draft": self.draft}
-        return {"top_k": self.top_k, "views": self.views, **words, **how}
+        where = {"region": f"{self.region.name} ({self.region.fingerprint})"} if self.region else {}
+        return {**self.terms, **where, "views": self.views, **words, **how}
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """What ``Locator.locate`` and ``locate_text`` take, by its name there."""
+        names = ("top_k", "region", "prior", "refine", "min_confidence")
+        return {name: getattr(self, name) for name in names}
+
+
+def read_regions(texts: tuple[str, ...]) -> Region | None:
+    """The union of what ``--region`` was given; None where it was not. Raises InputError, MissingExtraError."""
+    if not texts:
+        return None
+    from earthclip.geo.regions import parse_regions
+
+    return parse_regions(texts)
 
 
 @dataclass(frozen=True)
@@ -59,10 +81,14 @@ class Destination:
     format: str
     resume: bool
     force: bool
+    beside: Beside
 
     @contextlib.contextmanager
     def journal(self, batch_size: int) -> Iterator[Journal | None]:
         """The output's journal; None for stdout. Raises OutputError before there is work for nothing."""
+        from earthclip.outputs import check_format
+
+        check_format(self.format, self.output)
         if self.output is None:
             yield None
             return
@@ -88,6 +114,8 @@ def locate_pictures(
     if listed:
         check_list(listed)
     batch_size = _BATCH[ask.views]
+    beside = destination.beside
+    beside.check(count_pictures(arguments, listed) if beside.wants_one_picture else None)
     with destination.journal(batch_size) as journal:
         status = StatusLine()
         locator = _load(ask, status, journal)
@@ -98,22 +126,23 @@ def locate_pictures(
         with contextlib.closing(_read(locator, pictures, ask, batch_size, workers)) as prepared:
             answers = locator.locate(
                 prepared,
-                ask.top_k,
-                batch_size,
+                batch_size=batch_size,
                 on_error="yield",
                 views=ask.views,
                 text=ask.texts[0] if ask.texts else None,
                 text_weight=ask.text_weight,
+                **ask.terms,
             )
             return _write(answers, locator.config, total, destination, journal, status)
 
 
 def locate_texts(ask: Ask, destination: Destination) -> int:
     """Locate words and write the answers; returns the exit code."""
+    destination.beside.check(len(ask.texts))
     with destination.journal(1) as journal:
         status = StatusLine()
         locator = _load(ask, status, journal)
-        answers = locator.locate_text(ask.texts, ask.top_k)
+        answers = locator.locate_text(ask.texts, **ask.terms)
         return _write(answers, locator.config, None, destination, journal, status)
 
 
@@ -165,31 +194,36 @@ def _write(
     _introduce(config)
     before = journal.kept if journal else 0
     answered, failed = (journal.answered, journal.failed) if journal else (0, 0)
-    out = journal or writer(destination.format, sys.stdout)
+    beside = destination.beside
+    out = journal or (None if beside.reports else writer(destination.format, sys.stdout))
     on_terminal = journal is None and sys.stdout.isatty()
     began, pace = time.monotonic(), Pace(total, before)
-    for answer in answers:
-        if on_terminal:
-            status.clear()
-        out.write(answer)
-        if isinstance(answer, Failure):
-            failed += 1
-            status.clear()
-            say(f"error: {answer.error}")
-        else:
-            answered += 1
-        if status.active and not on_terminal:
-            status.show(pace.text(answered + failed))
+    with beside.open(config) as making:
+        for answer in answers:
+            if on_terminal:
+                status.clear()
+            if out:
+                out.write(answer)
+            if isinstance(answer, Failure):
+                failed += 1
+                status.clear()
+                say(f"error: {answer.error}")
+            else:
+                answered += 1
+            making.take(answer)
+            if status.active and not on_terminal:
+                status.show(pace.text(answered + failed))
     status.clear()
     if journal is None:
-        out.close()
+        if out:
+            out.close()
     elif answered:
         journal.finish(destination.format)
     else:
         journal.discard()
     if answered + failed > FEW:
         _sum_up(answered, failed, before, time.monotonic() - began)
-    return 2 if not answered else 1 if failed else 0
+    return 2 if not answered else 1 if failed or making.spoiled else 0
 
 
 def _introduce(config: ModelConfig) -> None:

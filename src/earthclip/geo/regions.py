@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import math
 import threading
 from collections.abc import Sequence
@@ -47,6 +48,11 @@ class Region:
             raise InputError(f"region {self.name} is empty; give an area that covers some ground")
         object.__setattr__(self, "geometry", geometry)
         _prepare(geometry)
+
+    @property
+    def fingerprint(self) -> str:
+        """8 characters that differ where the geometry does."""
+        return hashlib.sha256(self.geometry.wkb).hexdigest()[:8]
 
     def contains(self, coordinates: Num[np.ndarray, "n 2"]) -> Bool[np.ndarray, " n"]:
         """Which coordinates, in degrees with longitudes of any turn, lie in the region or on its edge.
@@ -172,4 +178,5 @@ def widened(geometry: MultiPolygon, distance_km: float) -> MultiPolygon:
 def _prepare(geometry: MultiPolygon) -> None:
     with _LOCK:  # the index is built at the first question, which threads must not ask at the same time
         shapely.prepare(geometry)
-        shapely.intersects_xy(geometry, *geometry.bounds[:2])
+        inside = geometry.representative_point()  # a point outside the bounds would not need the index; one makes none
+        shapely.intersects_xy(geometry, [inside.x] * 4, [inside.y] * 4)

@@ -22,7 +22,7 @@ from earthclip.outputs.structured import JSONLinesWriter, JSONWriter
 from earthclip.outputs.table import TableWriter
 from earthclip.prediction import Failure, Prediction
 
-__all__ = ["FORMATS", "Writer", "check_format", "draws_regions", "open_writer", "writer"]
+__all__ = ["FORMATS", "Writer", "check_format", "open_writer", "writer"]
 
 
 class Writer(Protocol):
@@ -85,8 +85,3 @@ def check_format(format: str, path: Path | None) -> None:
         if path is None:
             raise OutputError(f"{format} is not text; name a file with -o FILE")
         import_pyarrow()
-
-
-def draws_regions(format: str) -> bool:
-    """Whether the format holds outlines of credible regions, so that a journal must keep their cells."""
-    return format in ("geojson", "kml", "geoparquet")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from typing import TextIO
 
-from earthclip.outputs.structured import abstains, area90_km2, digits, places_of, rounded, verdict_of
+from earthclip.outputs.structured import area90_km2, digits, rounded
 from earthclip.prediction import Failure, Prediction
 
 COLUMNS = (
@@ -29,10 +29,10 @@ class CSVWriter:
             self._rows.writerow([path, *[""] * 5, printable(answer.error), *[""] * 6])
         else:
             text, trust = printable(answer.text), _trust(answer)
-            rows = [] if abstains(answer) else zip(rounded(answer), places_of(answer), strict=True)
+            rows = [] if answer.abstained else zip(rounded(answer), answer.places, strict=True)
             written = 0
             for written, (values, place) in enumerate(rows, start=1):
-                named = [place, place.country_code or ""] if place is not None else ["", ""]
+                named = place.text, place.country_code or ""
                 self._rows.writerow([path, answer.model, written, *values, "", text, *named, *trust])
             if not written:
                 self._rows.writerow([path, answer.model, *[""] * 5, text, "", "", *trust])
@@ -50,13 +50,13 @@ def printable(text: str | None) -> str:
 
 def level_word(answer: Prediction) -> str:
     """The verdict in one word: a level, ``nowhere``, or ``abstained``; empty where there is no verdict."""
-    if abstains(answer):
+    if answer.abstained:
         return "abstained"
-    verdict = verdict_of(answer)
+    verdict = answer.verdict
     return "" if verdict is None else verdict.level or "nowhere"
 
 
 def _trust(answer: Prediction) -> list[object]:
-    verdict, area = verdict_of(answer), area90_km2(answer)
+    verdict, area = answer.verdict, area90_km2(answer)
     radius = None if verdict is None or verdict.radius_km is None else digits(verdict.radius_km)
     return [level_word(answer), "" if radius is None else radius, "" if area is None else area]

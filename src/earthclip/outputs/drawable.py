@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from earthclip.outputs.outlines import coordinates_of, outline
-from earthclip.outputs.structured import credible_of, to_object
+from earthclip.outputs.structured import to_object
 from earthclip.outputs.surface import surface_of
 from earthclip.prediction import Failure, Prediction
 
@@ -19,7 +19,7 @@ def to_answer(answer: Prediction | Failure, *, outlines: bool = True, surface: b
     if isinstance(answer, Failure):
         return written
     if outlines:
-        for row, region in zip(written.get("credible", ()), credible_of(answer), strict=True):
+        for row, region in zip(written.get("credible", ()), answer.credible, strict=True):
             if (polygons := outline(region)) is not None:
                 row["geometry"] = {"type": "MultiPolygon", "coordinates": coordinates_of(polygons)}
     if surface and answer.posterior is not None:

@@ -10,12 +10,9 @@ from typing import Any, TextIO
 
 from earthclip.outputs.outlines import coordinates_of, outline
 from earthclip.outputs.structured import (
-    abstains,
-    credible_of,
     digits,
     dumps,
     place_object,
-    places_of,
     rounded,
     trust,
 )
@@ -51,18 +48,17 @@ def features(answer: Prediction | Failure) -> list[dict[str, Any]]:
     if isinstance(answer, Failure):
         return [_feature(None, {"path": answer.path, "error": answer.error})]
     whole = {name: value for name, value in trust(answer).items() if name != "credible"}
-    if abstains(answer) or not len(answer.coordinates):
+    if answer.abstained or not len(answer.coordinates):
         return [_feature(None, answer.asked | {"model": answer.model} | whole)]
     return [*_points(answer, whole), *_regions(answer)]
 
 
 def _points(answer: Prediction, whole: dict[str, Any]) -> list[dict[str, Any]]:
     points = []
-    for rank, (row, place) in enumerate(zip(rounded(answer), places_of(answer), strict=True), start=1):
+    for rank, (row, place) in enumerate(zip(rounded(answer), answer.places, strict=True), start=1):
         latitude, longitude, probability = row
         properties = answer.asked | {"rank": rank, "probability": probability, "model": answer.model}
-        if place is not None:
-            properties["place"] = place_object(place)
+        properties["place"] = place_object(place)
         if rank == 1:
             properties |= whole
         points.append(_feature({"type": "Point", "coordinates": [longitude, latitude]}, properties))
@@ -71,7 +67,7 @@ def _points(answer: Prediction, whole: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _regions(answer: Prediction) -> list[dict[str, Any]]:
     regions = []
-    for region in credible_of(answer):
+    for region in answer.credible:
         shape = outline(region)
         if shape is not None:
             held = {"mass": float(region.mass), "area_km2": digits(region.area_km2), "model": answer.model}

@@ -11,7 +11,7 @@ from typing import IO, Any
 from earthclip.errors import MissingExtraError
 from earthclip.outputs.delimited import level_word, printable
 from earthclip.outputs.outlines import outline
-from earthclip.outputs.structured import abstains, area90_km2, credible_of, digits, places_of, rounded, verdict_of
+from earthclip.outputs.structured import area90_km2, digits, rounded
 from earthclip.prediction import Failure, Prediction
 
 _GROUP_ROWS = 4096
@@ -87,7 +87,7 @@ def rows(answer: Prediction | Failure) -> list[dict[str, Any]]:
         return [{"path": path, "kind": "failure", "error": printable(answer.error)}]
     import shapely
 
-    verdict = verdict_of(answer)
+    verdict = answer.verdict
     common: dict[str, Any] = {
         "path": path,
         "text": None if answer.text is None else printable(answer.text),
@@ -96,18 +96,18 @@ def rows(answer: Prediction | Failure) -> list[dict[str, Any]]:
         "radius_km": None if verdict is None else verdict.radius_km,
         "area90_km2": area90_km2(answer),
     }
-    if abstains(answer) or not len(answer.coordinates):
+    if answer.abstained or not len(answer.coordinates):
         return [common | {"kind": "none"}]
     taken = [
         common
         | {"kind": "place", "rank": rank, "latitude": latitude, "longitude": longitude, "probability": probability}
-        | ({} if place is None else {"place": str(place), "country_code": place.country_code})
+        | {"place": place.text, "country_code": place.country_code}
         | {"geometry": shapely.to_wkb(shapely.Point(longitude, latitude))}
         for rank, ((latitude, longitude, probability), place) in enumerate(
-            zip(rounded(answer), places_of(answer), strict=True), start=1
+            zip(rounded(answer), answer.places, strict=True), start=1
         )
     ]
-    for region in credible_of(answer):
+    for region in answer.credible:
         if (shape := outline(region)) is not None:
             held = {"kind": "region", "mass": float(region.mass), "area_km2": digits(region.area_km2)}
             taken.append(common | held | {"geometry": shapely.to_wkb(shape)})

@@ -6,11 +6,12 @@ earthclip locate photo.jpg --map out.html
 from __future__ import annotations
 
 import base64
+import contextlib
 import html
 import io
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -21,6 +22,7 @@ from typing import Any, TextIO
 from PIL import Image
 
 from earthclip.errors import EarthCLIPError, OutputError
+from earthclip.files import atomic_write, refuse_existing
 from earthclip.outputs.drawable import to_answer
 from earthclip.outputs.structured import dumps
 from earthclip.prediction import Failure, Prediction
@@ -34,34 +36,51 @@ _POLICY = (
 )
 
 
-def write_html_map(
-    stream: TextIO,
-    answers: Iterable[Prediction | Failure],
-    *,
-    thumbnails: bool = True,
-    caution: str | None = None,
-    progress: Callable[[int], None] | None = None,
-) -> None:
-    """Write the whole document onto a text stream of UTF-8, one answer after the other.
+class HTMLMapWriter:
+    """The whole document onto a text stream of UTF-8, one answer after the other; answers need their posterior.
 
     ``thumbnails`` puts small copies of the pictures in, of which only pixels are kept; a picture that cannot be read
-    again goes without. ``caution`` is what the model is for. ``progress`` hears how many answers are written.
-    Raises OutputError when the page was not built into this installation.
+    again goes without. ``caution`` is what the model is for. Raises OutputError as ``check_html_map`` does.
     """
-    page = _page()
-    stream.write(page.head)
-    model, separator = "", ""
-    stream.write('{"answers": [\n')
-    for count, answer in enumerate(answers, start=1):
-        value = _embedded(answer, thumbnails)
-        model = model or value.get("model", "")
-        stream.write(separator + _safe(dumps(value)))
-        separator = ",\n"
-        if progress is not None:
-            progress(count)
-    stream.write(f'\n],\n"model": {_safe(dumps({"name": model, "caution": caution}))}}}')
-    stream.write(page.tail)
-    stream.flush()
+
+    def __init__(self, stream: TextIO, *, thumbnails: bool = True, caution: str | None = None) -> None:
+        self._stream, self._thumbnails, self._caution = stream, thumbnails, caution
+        self._model, self._separator = "", ""
+        stream.write(_page().head + '{"answers": [\n')
+
+    def write(self, answer: Prediction | Failure) -> None:
+        """Write one answer."""
+        value = _embedded(answer, self._thumbnails)
+        self._model = self._model or value.get("model", "")
+        self._stream.write(self._separator + _safe(dumps(value)))
+        self._separator = ",\n"
+
+    def close(self) -> None:
+        """Write what follows the answers: the model, the geography, the page's own scripts."""
+        model = {"name": self._model, "caution": self._caution}
+        self._stream.write(f'\n],\n"model": {_safe(dumps(model))}}}{_page().tail}')
+        self._stream.flush()
+
+
+@contextlib.contextmanager
+def open_html_map(
+    path: Path, *, thumbnails: bool = True, caution: str | None = None, overwrite: bool = False
+) -> Iterator[HTMLMapWriter]:
+    """A writer into a file that appears, complete, when the block ends well. Raises as ``check_html_map`` does."""
+    check_html_map(path, overwrite=overwrite)
+    with atomic_write(path, overwrite=overwrite) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", errors="replace", newline="")
+        out = HTMLMapWriter(text, thumbnails=thumbnails, caution=caution)
+        yield out
+        out.close()
+        text.detach()
+
+
+def check_html_map(path: Path, *, overwrite: bool = False) -> None:
+    """Raise OutputError when ``path`` exists and not ``overwrite``, or the page was not built into this package."""
+    _page()
+    if not overwrite:
+        refuse_existing(path)
 
 
 def _embedded(answer: Prediction | Failure, thumbnails: bool) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 from earthclip.outputs.delimited import level_word
 from earthclip.outputs.markup import xml_text
 from earthclip.outputs.outlines import outline, ring_of
-from earthclip.outputs.structured import abstains, area90_km2, credible_of, places_of, rounded, verdict_of
+from earthclip.outputs.structured import area90_km2, rounded
 from earthclip.outputs.table import area_text
 from earthclip.prediction import Failure, Prediction
 
@@ -53,17 +53,17 @@ def folder(answer: Prediction | Failure) -> str:
     if isinstance(answer, Failure):
         return _element("Folder", _named(answer.path or "(image)", answer.error))
     parts = [_named(answer.subject, _description(answer)), _data(_facts(answer))]
-    if not abstains(answer):
-        rows = enumerate(zip(rounded(answer), places_of(answer), strict=True), start=1)
+    if not answer.abstained:
+        rows = enumerate(zip(rounded(answer), answer.places, strict=True), start=1)
         parts += [_place(rank, *row, place) for rank, (row, place) in rows]
-        parts += [_region(region) for region in credible_of(answer)]
+        parts += [_region(region) for region in answer.credible]
     return _element("Folder", "".join(parts))
 
 
 def _place(rank: int, latitude: float, longitude: float, probability: float, place: Any) -> str:
-    name = f"{rank}. {place if place is not None else f'{latitude:.4f}, {longitude:.4f}'}"
+    name = f"{rank}. {place}"
     facts = {"rank": rank, "probability": probability, "latitude": latitude, "longitude": longitude}
-    if place is not None and place.country_code:
+    if place.country_code:
         facts |= {"country_code": place.country_code}
     style = f"<styleUrl>#{'best' if rank == 1 else 'other'}</styleUrl>"
     point = f"<Point><coordinates>{longitude},{latitude}</coordinates></Point>"
@@ -93,7 +93,7 @@ def _boundary(side: str, ring: Any) -> str:
 
 
 def _description(answer: Prediction) -> str:
-    verdict, area = verdict_of(answer), area90_km2(answer)
+    verdict, area = answer.verdict, area90_km2(answer)
     lines = [f"Estimated by the model {answer.model}, not measured."]
     if verdict is not None:
         lines.append(verdict.sentence)

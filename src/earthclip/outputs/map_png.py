@@ -20,7 +20,7 @@ from earthclip.geo.equal_earth import equal_earth
 from earthclip.geo.places import ATTRIBUTION
 from earthclip.outputs import cartography
 from earthclip.outputs.outlines import outline
-from earthclip.outputs.structured import abstains, area90_km2, credible_of, places_of, verdict_of
+from earthclip.outputs.structured import area90_km2
 from earthclip.outputs.table import area_text
 from earthclip.posterior import Posterior
 from earthclip.prediction import Prediction
@@ -73,8 +73,8 @@ def draw(answer: Prediction, photo: Image.Image | None = None) -> Any:
 
 def _draw_heading(figure: Any, answer: Prediction) -> None:
     _write(figure, 0.02, 0.955, answer.subject, size=15, weight="bold", longest=90)
-    parts = ["no answer to trust"] if abstains(answer) else []
-    if (verdict := verdict_of(answer)) is not None:
+    parts = ["no answer to trust"] if answer.abstained else []
+    if (verdict := answer.verdict) is not None:
         parts.append(verdict.sentence.rstrip("."))
     if (area := area90_km2(answer)) is not None:
         parts.append(f"90 % of the probability is within {area_text(area)}")
@@ -114,7 +114,7 @@ def _draw_world(axes: Any, answer: Prediction, posterior: Posterior) -> None:
 
 def _draw_neighbourhood(axes: Any, answer: Prediction, posterior: Posterior) -> None:
     centre = answer.coordinates[0]
-    credible = credible_of(answer)
+    credible = answer.credible
     level = credible[0].level if credible else _WORLD_LEVEL
     radius_km = cartography.neighbourhood_km(posterior, centre, level)
     project = cartography.azimuthal_km(centre)
@@ -144,18 +144,17 @@ def _draw_neighbourhood(axes: Any, answer: Prediction, posterior: Posterior) -> 
 
 
 def _draw_list(figure: Any, answer: Prediction, top: float) -> None:
-    rows = zip(answer.coordinates[:_NAMED], answer.probabilities[:_NAMED], places_of(answer), strict=False)
+    rows = zip(answer.coordinates[:_NAMED], answer.probabilities[:_NAMED], answer.places, strict=False)
     for rank, ((latitude, longitude), probability, place) in enumerate(rows, start=1):
         at = top - 0.047 * (rank - 1)
         colour = _BEST if rank == 1 else _OTHER
         _write(figure, 0.345, at, str(rank), size=11, weight="bold", color=colour, ha="right")
-        name = str(place) if place is not None else f"{latitude:.4f}, {longitude:.4f}"
-        _write(figure, 0.36, at, name, size=11, longest=62)
+        _write(figure, 0.36, at, place.text, size=11, longest=62)
         _write(figure, 0.795, at, f"{latitude:.3f}, {longitude:.3f}", size=9, color=_PALE, ha="right")
         bar = _matplotlib().patches.Rectangle((0.81, at - 0.003), 0.11 * float(probability), 0.016, color=colour, lw=0)
         figure.add_artist(bar)
         _write(figure, 0.98, at, f"{100 * probability:.1f} %", size=10, ha="right")
-    legend = "red line: half of the probability; blue line: 90 %" if credible_of(answer) else ""
+    legend = "red line: half of the probability; blue line: 90 %" if answer.credible else ""
     _write(figure, 0.36, 0.04, legend, size=9, color=_PALE)
 
 

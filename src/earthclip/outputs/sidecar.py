@@ -14,7 +14,7 @@ from typing import Any
 from earthclip.errors import InputError, OutputError
 from earthclip.files import atomic_write, refuse_existing
 from earthclip.outputs.markup import xml_text
-from earthclip.outputs.structured import abstains, area90_km2, digits, places_of, verdict_of
+from earthclip.outputs.structured import area90_km2, digits
 from earthclip.prediction import Prediction
 
 _NAMESPACES = {
@@ -63,7 +63,7 @@ def write_sidecar(answer: Prediction, *, overwrite: bool = False) -> Path:
 
 def sidecar(answer: Prediction) -> str:
     """The best place of an answer as an XMP packet. Raises InputError where there is no place to trust."""
-    if abstains(answer) or not len(answer.coordinates):
+    if answer.abstained or not len(answer.coordinates):
         raise InputError(f"{answer.subject}: no place to trust, so no sidecar; lower --min-confidence to write one")
     values = _position(answer) | _names(answer)
     namespaces = "".join(f'\n    xmlns:{name}="{address}"' for name, address in _NAMESPACES.items())
@@ -88,7 +88,7 @@ def xmp_coordinate(degrees: float, positive: str, negative: str) -> str:
 
 
 def _position(answer: Prediction) -> dict[str, Any]:
-    probability, verdict, area = digits(float(answer.probabilities[0])), verdict_of(answer), area90_km2(answer)
+    probability, verdict, area = digits(float(answer.probabilities[0])), answer.verdict, area90_km2(answer)
     note = f"Estimate by EarthCLIP, model {answer.model}, probability {probability:.3g}; not measured"
     values: dict[str, Any] = {
         "exif:GPSVersionID": "2.3.0.0",
@@ -108,8 +108,8 @@ def _position(answer: Prediction) -> dict[str, Any]:
 
 
 def _names(answer: Prediction) -> dict[str, Any]:
-    place, verdict = places_of(answer)[0], verdict_of(answer)
-    if place is None or verdict is None:
+    place, verdict = answer.places[0], answer.verdict
+    if verdict is None:
         return {}
     names = {
         "photoshop:City": place.name,

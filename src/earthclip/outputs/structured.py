@@ -14,7 +14,7 @@ from earthclip.prediction import Failure, Prediction
 def to_object(answer: Prediction | Failure, *, cells: bool = False) -> dict[str, Any]:
     """The answer as plain JSON values; degrees to 6 decimals (0.1 m), probabilities to 6 digits.
 
-    What a Prediction does not have (places named, verdict, credible areas, region) is left out. With ``cells`` each
+    What a Prediction does not have (verdict, credible areas, region) is left out. With ``cells`` each
     credible region also holds its cells, so that ``from_object`` can give it back with its outline.
     """
     if isinstance(answer, Failure):
@@ -23,31 +23,30 @@ def to_object(answer: Prediction | Failure, *, cells: bool = False) -> dict[str,
         {"latitude": latitude, "longitude": longitude, "probability": probability}
         for latitude, longitude, probability in rounded(answer)
     ]
-    for row, place in zip(predictions, places_of(answer), strict=True):
-        if place is not None:
-            row["place"] = place_object(place)
+    for row, place in zip(predictions, answer.places, strict=True):
+        row["place"] = place_object(place)
     return answer.asked | {"model": answer.model, "predictions": predictions} | trust(answer, cells=cells)
 
 
 def trust(answer: Prediction, *, cells: bool = False) -> dict[str, Any]:
     """How far to trust it: ``verdict``, ``credible``, ``region`` and ``abstained``, each where the answer has it."""
     values: dict[str, Any] = {}
-    if (verdict := verdict_of(answer)) is not None:
+    if (verdict := answer.verdict) is not None:
         values["verdict"] = {
             "level": verdict.level,
             "radius_km": verdict.radius_km,
             "mass": digits(verdict.mass),
             "sentence": verdict.sentence,
         }
-    if credible := credible_of(answer):
+    if answer.credible:
         values["credible"] = [
             {"mass": float(region.mass), "area_km2": digits(region.area_km2)}
             | ({"cells": cells_text(region.cells, region.level)} if cells else {})
-            for region in credible
+            for region in answer.credible
         ]
-    if (region := getattr(answer, "region", None)) is not None:
-        values["region"] = region
-    if abstains(answer):
+    if answer.region is not None:
+        values["region"] = answer.region
+    if answer.abstained:
         values["abstained"] = True
     return values
 
@@ -68,7 +67,7 @@ def from_object(values: dict[str, Any]) -> Prediction | Failure:
         text=values.get("text"),
     )
     known: dict[str, Any] = {name: values[name] for name in ("region", "abstained") if name in values}
-    if rows and all("place" in row for row in rows):
+    if all("place" in row for row in rows):
         known["places"] = [_place(row["place"]) for row in rows]
     if "verdict" in values:
         known["verdict"] = _verdict(values["verdict"])
@@ -79,30 +78,9 @@ def from_object(values: dict[str, Any]) -> Prediction | Failure:
     return prediction
 
 
-def places_of(answer: Prediction) -> list[Any]:
-    """The ``geo.places.Place`` of each candidate, or None for each where they were not named."""
-    places = getattr(answer, "places", None)
-    return list(places) if places else [None] * len(answer.coordinates)
-
-
-def verdict_of(answer: Prediction) -> Any:
-    """The answer's ``verdict.Verdict``, or None."""
-    return getattr(answer, "verdict", None)
-
-
-def credible_of(answer: Prediction) -> list[Any]:
-    """The answer's ``credible.CredibleRegion``s, smallest mass first; empty where it has none."""
-    return list(getattr(answer, "credible", None) or [])
-
-
-def abstains(answer: Prediction) -> bool:
-    """Whether the answer is that there is none to trust; its places, if any, are then not shown as answers."""
-    return bool(getattr(answer, "abstained", False))
-
-
 def area90_km2(answer: Prediction) -> float | None:
     """Area of the region that holds 90 %, to 6 digits; None where it is not known."""
-    areas = [digits(region.area_km2) for region in credible_of(answer) if abs(region.mass - 0.9) < 1e-9]
+    areas = [digits(region.area_km2) for region in answer.credible if abs(region.mass - 0.9) < 1e-9]
     return areas[0] if areas else None
 
 

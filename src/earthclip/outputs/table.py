@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TextIO
 
 from earthclip.outputs.delimited import printable
-from earthclip.outputs.structured import abstains, area90_km2, places_of, verdict_of
+from earthclip.outputs.structured import area90_km2
 from earthclip.prediction import Failure, Prediction
 
 _NUMBERS = "rank   latitude   longitude   probability            "
@@ -35,8 +35,7 @@ class TableWriter:
         if sentence := _sentence(answer):
             lines.append(f"      {sentence}")
         if not self._started:
-            named = any(place is not None for place in places_of(answer))
-            lines.insert(0, _NUMBERS + f"  {'place':<{_PLACE_WIDTH}}" * named + "  picture")
+            lines.insert(0, f"{_NUMBERS}  {'place':<{_PLACE_WIDTH}}  picture")
         elif len(lines) > 1:
             lines.insert(0, "")
         self._stream.write("\n".join(lines) + "\n")
@@ -48,17 +47,17 @@ class TableWriter:
 
     def _places(self, answer: Prediction) -> list[str]:
         lines = []
-        rows = zip(answer.coordinates.tolist(), answer.probabilities.tolist(), places_of(answer), strict=True)
-        for rank, ((latitude, longitude), probability, place) in enumerate(rows if not abstains(answer) else (), 1):
+        rows = zip(answer.coordinates.tolist(), answer.probabilities.tolist(), answer.places, strict=True)
+        for rank, ((latitude, longitude), probability, place) in enumerate(rows if not answer.abstained else (), 1):
             bar = self._block * round(probability * _BAR_WIDTH)
             line = f"{rank:4d}  {latitude:9.4f}  {longitude:10.4f}   {_percent(probability):>11}  {bar:<{_BAR_WIDTH}}"
-            lines.append(line if place is None else f"{line}  {printable(str(place)):<{_PLACE_WIDTH}}")
+            lines.append(f"{line}  {printable(place.text):<{_PLACE_WIDTH}}")
         return lines
 
 
 def _sentence(answer: Prediction) -> str:
-    verdict, area = verdict_of(answer), area90_km2(answer)
-    parts = ["no answer to trust"] if abstains(answer) else []
+    verdict, area = answer.verdict, area90_km2(answer)
+    parts = ["no answer to trust"] if answer.abstained else []
     if verdict is not None:
         parts.append(verdict.sentence.rstrip("."))
     if area is not None:

@@ -12,6 +12,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError, features
@@ -61,6 +62,10 @@ _ORIENTATION_TAG = 0x0112
 _BITS_TAG, _PHOTOMETRIC_TAG, _WHITE_IS_ZERO = 258, 262, 0  # of TIFF
 
 
+class TooManyPixelsError(InputError):
+    """A picture with more pixels than may be decoded."""
+
+
 @dataclass(frozen=True, eq=False)
 class Reduced:
     """A picture decoded at 1, 1/2, 1/4 or 1/8 of its ``size`` (width, height in pixels), which may not divide it.
@@ -83,33 +88,47 @@ def decode(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Image.
     return decode_reduced(path, None, max_pixels).image
 
 
-def decode_reduced(path: str | os.PathLike[str], smallest: int | None, max_pixels: int = MAX_PIXELS) -> Reduced:
+def decode_reduced(
+    source: str | os.PathLike[str] | BinaryIO,
+    smallest: int | None,
+    max_pixels: int = MAX_PIXELS,
+    where: str = "picture",
+) -> Reduced:
     """As ``decode``, but a JPEG is scaled while it is decoded, while its shorter side keeps ``smallest`` pixels.
 
     A block of 8 x 8 is then made of its lowest frequencies alone, in a third of the time and 1/64 of the memory.
+    ``source`` may also be a file opened in binary, which stays open, and which ``where`` names in messages.
     """
-    path = Path(path)
+    if not isinstance(source, str | os.PathLike):
+        return _decode(source, smallest, max_pixels, where)
+    path = Path(source)
     _check_file(path)
+    with path.open("rb") as file:
+        return _decode(file, smallest, max_pixels, str(path))
+
+
+def _decode(file: BinaryIO, smallest: int | None, max_pixels: int, where: str) -> Reduced:
+    container = _container(file)
     try:
         Image.preinit()
-        if _container(path) == "HEIC":
+        if container == "HEIC":
             _register_heif()
         formats = [name for name in _FORMATS if name in Image.OPEN or name != "HEIF"]
-        with without_pillow_warnings(), Image.open(path, formats=formats) as image:
-            _check_size(image, str(path), max_pixels)
+        with without_pillow_warnings(), Image.open(file, formats=formats) as image:
+            _check_size(image, where, max_pixels)
             size = image.size
             drafted = image.draft(None, (smallest, smallest)) if smallest else None
-            rgb = as_rgb(image, str(path), max_pixels)
+            rgb = as_rgb(image, where, max_pixels)
             if drafted is None:
                 return Reduced(rgb, rgb.size, (0.0, 0.0, float(rgb.width), float(rgb.height)))
             return _turned(rgb, size, drafted[1][2:], _orientation(image))
     except Image.DecompressionBombError as error:
         found = re.search(r"\d+", str(error))
-        raise _too_large(str(path), int(found[0]) if found else None, max_pixels) from error
+        raise _too_large(where, int(found[0]) if found else None, max_pixels) from error
     except UnidentifiedImageError as error:
-        raise InputError(f"{path}: {_not_a_picture(path)}") from error
+        raise InputError(f"{where}: {_not_a_picture(container)}") from error
     except _FAULTS as error:
-        raise _damaged(str(path), error) from error
+        raise _damaged(where, error) from error
 
 
 def as_rgb(image: Image.Image, where: str, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -205,9 +224,9 @@ def _check_file(path: Path) -> None:
         raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
 
 
-def _container(path: Path) -> str | None:
-    with path.open("rb") as file:
-        start = file.read(64)
+def _container(file: BinaryIO) -> str | None:
+    start = file.read(64)
+    file.seek(0)
     if start[4:8] != b"ftyp":
         return None
     major, box = start[8:12], start[16 : int.from_bytes(start[:4], "big")]
@@ -227,8 +246,7 @@ def _register_heif() -> None:
             return  # _not_a_picture says what to install
 
 
-def _not_a_picture(path: Path) -> str:
-    kind = _container(path)
+def _not_a_picture(kind: str | None) -> str:
     if kind == "HEIC" and "HEIF" not in Image.OPEN:
         return "HEIC pictures need pillow-heif, which is not installed; pip install 'earthclip[heif]'"
     if kind == "AVIF" and not features.check("avif"):
@@ -238,9 +256,9 @@ def _not_a_picture(path: Path) -> str:
     return "not a picture this program can read; expected JPEG, PNG, TIFF, WebP, GIF, BMP, JPEG 2000, AVIF or HEIC"
 
 
-def _too_large(where: str, pixels: int | None, limit: int) -> InputError:
+def _too_large(where: str, pixels: int | None, limit: int) -> TooManyPixelsError:
     found = f"{pixels:,} pixels" if pixels else "too many pixels"
-    return InputError(f"{where}: {found}, the limit is {limit:,}; make it smaller first")
+    return TooManyPixelsError(f"{where}: {found}, the limit is {limit:,}; make it smaller first")
 
 
 def _damaged(where: str, error: BaseException) -> InputError:

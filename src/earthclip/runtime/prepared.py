@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
 from jaxtyping import Float32
 from PIL import Image
 
 from earthclip.errors import InputError
-from earthclip.runtime.decode import as_rgb, decode_reduced
+from earthclip.runtime.decode import MAX_PIXELS, as_rgb, decode_reduced
 from earthclip.runtime.preprocess import Preprocessing
 from earthclip.runtime.views import shortest_side, view_pixels
 
@@ -39,7 +39,20 @@ def prepare(
     if isinstance(picture, Image.Image):
         return Prepared(view_pixels(as_rgb(picture, where), preprocessing, views), None)
     if isinstance(picture, str | os.PathLike):
-        smallest = _MARGIN * shortest_side(preprocessing, views) if draft else None
-        return Prepared(view_pixels(decode_reduced(picture, smallest), preprocessing, views), os.fspath(picture))
+        reduced = decode_reduced(picture, _smallest(preprocessing, views) if draft else None)
+        return Prepared(view_pixels(reduced, preprocessing, views), os.fspath(picture))
     found = type(picture).__name__
     raise InputError(f"{where}: expected a path or a PIL image, found {found}; see PIL.Image.fromarray")
+
+
+def prepare_file(file: BinaryIO, preprocessing: Preprocessing, where: str, max_pixels: int = MAX_PIXELS) -> Prepared:
+    """The picture in a file opened in binary, as ``prepare`` reads it from a path; ``where`` names it in messages.
+
+    Raises InputError, of which TooManyPixelsError says that it has more than ``max_pixels``.
+    """
+    reduced = decode_reduced(file, _smallest(preprocessing, "none"), max_pixels, where)
+    return Prepared(view_pixels(reduced, preprocessing, "none"), None)
+
+
+def _smallest(preprocessing: Preprocessing, views: str) -> int:
+    return _MARGIN * shortest_side(preprocessing, views)

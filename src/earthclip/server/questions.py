@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import shapely
-import shapely.geometry
 from jaxtyping import Float64
 
 from earthclip.errors import EarthCLIPError, InputError
 from earthclip.geo.geodesy import check_coordinates
-from earthclip.locator import Locator
 from earthclip.server.refusal import Refusal
 from earthclip.server.settings import Settings
 
@@ -28,7 +23,6 @@ MAX_REGION = 200_000  # characters of a region, which is about 10,000 corners
 MAX_REGIONS = 16
 _FIELDS = ("photos", "text", "top_k", "region", "surface", "outlines", "strip")
 _YES, _NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
-_VECTOR_FILES = frozenset({".geojson", ".json", ".gpkg", ".shp", ".kml", ".fgb"})
 
 
 @dataclass(frozen=True)
@@ -72,10 +66,10 @@ def read_question(fields: Sequence[tuple[str, str]], settings: Settings) -> Ques
     top_k = _whole("top_k", values.get("top_k", "5"), settings.max_top_k)
     surface, outlines = _switch("surface", values, False), _switch("outlines", values, True)
     _switch("strip", values, True)  # metadata is never read here, whatever it says
-    return Question(top_k, text, tuple(regions), surface, outlines, parse_regions(regions))
+    return Question(top_k, text, tuple(regions), surface, outlines, read_regions(regions))
 
 
-def parse_regions(texts: Sequence[str]) -> Region | None:
+def read_regions(texts: Sequence[str]) -> Region | None:
     """The union of what clients wrote: names of countries, circles, boxes, GeoJSON geometries; never a path.
 
     Raises Refusal (422).
@@ -84,13 +78,15 @@ def parse_regions(texts: Sequence[str]) -> Region | None:
         return None
     if len(texts) > MAX_REGIONS:
         raise Refusal(422, f"region: {len(texts)} of them, the limit is {MAX_REGIONS}; draw them as one MultiPolygon")
-    if "region" not in inspect.signature(Locator.locate).parameters:
-        raise Refusal(422, "region: this version of earthclip does not restrict answers to regions; leave it out")
-    regions = [_region(text) for text in texts]
-    union = regions[0]
-    for region in regions[1:]:
-        union = union | region
-    return union
+    if longest := max(texts, key=len)[MAX_REGION:]:
+        size = MAX_REGION + len(longest)
+        raise Refusal(422, f"region: {size:,} characters, the limit is {MAX_REGION:,}; simplify its outline")
+    from earthclip.geo.regions import parse_regions
+
+    try:
+        return parse_regions(texts, files=False)
+    except EarthCLIPError as error:
+        raise Refusal(422, f"region: {_short(str(error).removeprefix('region '), 300)}") from None
 
 
 def read_coordinates(body: bytes, limit: int) -> Float64[np.ndarray, "n 2"]:
@@ -117,47 +113,6 @@ def read_coordinates(body: bytes, limit: int) -> Float64[np.ndarray, "n 2"]:
         return check_coordinates(np.array(rows, np.float64).reshape(-1, 2), "coordinates")
     except (InputError, OverflowError) as error:
         raise Refusal(422, _short(str(error), 300)) from None
-
-
-def _region(text: str) -> Region:
-    from earthclip.geo.regions import Region, parse_region
-
-    if len(text) > MAX_REGION:
-        raise Refusal(422, f"region: {len(text):,} characters, the limit is {MAX_REGION:,}; simplify its outline")
-    if text.startswith("{"):
-        return Region("drawn", _geometry(text))
-    if any(sign in text for sign in "/\\\0~") or PurePath(text).suffix.lower() in _VECTOR_FILES:
-        raise Refusal(422, "region: files are not read here; send a country, a circle, a box or a GeoJSON geometry")
-    try:
-        return parse_region(text)
-    except EarthCLIPError as error:
-        raise Refusal(422, f"region: {_short(str(error), 300)}") from None
-
-
-def _geometry(text: str) -> Any:
-    """A valid polygon or multipolygon in longitude and latitude of GeoJSON (RFC 7946)."""
-    try:
-        value = json.loads(text, parse_constant=_refuse_constant)
-        geometry = shapely.geometry.shape(value.get("geometry") or value)
-        if geometry.geom_type not in ("Polygon", "MultiPolygon") or geometry.is_empty:
-            raise ValueError("it is not a Polygon or MultiPolygon")
-        bounds = np.array(geometry.bounds)
-        if not (np.isfinite(bounds).all() and (np.abs(bounds) <= [540, 90, 540, 90]).all()):
-            raise ValueError("its positions are not longitude and latitude in degrees")
-        geometry = shapely.make_valid(shapely.force_2d(geometry), method="structure")
-        if geometry.area == 0:
-            raise ValueError("it has no area")
-    except (
-        ValueError,
-        TypeError,
-        KeyError,
-        AttributeError,
-        IndexError,
-        RecursionError,
-        shapely.GEOSException,
-    ) as error:
-        raise Refusal(422, f"region: not a GeoJSON geometry this server can use ({_short(str(error))})") from None
-    return geometry
 
 
 def _whole(name: str, text: str, largest: int) -> int:

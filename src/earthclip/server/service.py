@@ -13,9 +13,9 @@ from jaxtyping import Float32, Float64
 
 from earthclip.locator import Locator
 from earthclip.models.config import IMAGE_ENCODER, TEXT_ENCODER
+from earthclip.outputs.drawable import to_answer
 from earthclip.prediction import Failure, Prediction
 from earthclip.runtime.prepared import Prepared
-from earthclip.server.answers import to_answer
 from earthclip.server.batching import Batcher
 from earthclip.server.meters import Meters
 from earthclip.server.questions import Question
@@ -145,12 +145,11 @@ class Service:
         try:
             if kind == "places":
                 return [self.locator.encode_location(item) for item in items if isinstance(item, np.ndarray)]
-            within: dict[str, Any] = {"region": question.region} if question.region is not None else {}
             if kind == "words":
                 assert question.text is not None  # app.py asks for photos or words
-                return self.locator.locate_text([question.text], question.top_k, **within) * len(items)
+                return self.locator.locate_text([question.text], question.top_k, region=question.region) * len(items)
             pictures = [item for item in items if isinstance(item, Prepared)]
             size = len(pictures)
-            return list(self.locator.locate(pictures, question.top_k, size, text=question.text, **within))
+            return list(self.locator.locate(pictures, question.top_k, size, text=question.text, region=question.region))
         finally:
             self.meters.encoding.inc(time.perf_counter() - began)

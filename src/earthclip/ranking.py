@@ -1,0 +1,122 @@
+"""From embeddings to answers: a model's places ranked under a prior, within a region, refined between the places."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+from jaxtyping import Float32, Float64
+
+from earthclip.gallery import Gallery
+from earthclip.models.config import ModelConfig
+from earthclip.posterior import Area, Posterior, check_top_k
+from earthclip.prediction import Prediction
+from earthclip.prior import adjustment, check_prior
+from earthclip.refinement import EncodeLocation, refine
+from earthclip.verdict import check_confidence
+
+
+@dataclass(frozen=True)
+class Terms:
+    """On what terms places are ranked, the same for all pictures of a question.
+
+    ``region`` keeps answers to an area, ``prior`` is "model" or "land" (prior.py), ``refine`` moves the best places
+    to points between those of the gallery (refinement.py), and an answer whose confidence (verdict.py) is below
+    ``min_confidence`` is marked as abstaining. Raises InputError for an unknown prior and a confidence outside [0, 1].
+    """
+
+    top_k: int = 5
+    region: Area | None = None
+    prior: str = "model"
+    refine: bool = False
+    min_confidence: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_prior(self.prior)
+        check_confidence(self.min_confidence)
+
+
+class Ranking:
+    """The places of one model for one question. Raises InputError for a region that holds none of them."""
+
+    def __init__(
+        self,
+        terms: Terms,
+        config: ModelConfig,
+        coordinates: Float64[np.ndarray, "m 2"],
+        gallery: Callable[[], Gallery],
+        encode_location: EncodeLocation,
+    ) -> None:
+        check_top_k(terms.top_k, len(coordinates))
+        self._terms, self._config = terms, config
+        self._open_gallery, self._encode_location = gallery, encode_location
+        self._weights: Float64[np.ndarray, " m"] | None = None  # prior and region, as Posterior.reweighted takes them
+        if terms.prior != "model" or terms.region is not None:
+            arranged = gallery().place_cells if terms.prior != "model" else None
+            self._weights = adjustment(terms.prior, config.prior, coordinates, terms.region, arranged)
+
+    @cached_property
+    def _gallery(self) -> Gallery:
+        return self._open_gallery()  # at the first answer: a gallery may have to be encoded first
+
+    def answers(
+        self, embeddings: Float32[np.ndarray, "b d"], paths: Sequence[str | None], texts: Sequence[str | None]
+    ) -> Iterator[Prediction]:
+        """The Prediction of each embedding, with the path and the words it was made of."""
+        rank = self._search if self._weights is None and not self._terms.refine else self._whole
+        region = None if self._terms.region is None else self._terms.region.name
+        for row, path, text in zip(rank(embeddings), paths, texts, strict=True):
+            coordinates, logs, whole = row
+            yield Prediction(
+                path,
+                self._config.name,
+                coordinates,
+                np.exp(logs),
+                text,
+                whole,
+                region=region,
+                min_confidence=self._terms.min_confidence,
+            )
+
+    def _search(self, embeddings: Float32[np.ndarray, "b d"]) -> Iterator[_Ranked]:
+        """By the search that never holds all logits; the posterior is for those who ask."""
+        config, gallery = self._config, self._gallery
+        found = gallery.search(embeddings, self._terms.top_k, config.logit_scale, config.temperature)
+        for embedding, best, logs in zip(embeddings, found.indices, found.log_probabilities, strict=True):
+            yield gallery.coordinates[best], logs, partial(self._posterior, embedding)
+
+    def _whole(self, embeddings: Float32[np.ndarray, "b d"]) -> Iterator[_Ranked]:
+        """By the whole posterior, which a prior, a region and refinement need anyway."""
+        terms, config = self._terms, self._config
+        for embedding in embeddings:
+            posterior = self._posterior(embedding)
+            best = posterior.best(terms.top_k)
+            coordinates, logs = self._gallery.coordinates[best], posterior.log_probabilities[best]
+            if terms.refine:
+                coordinates, logs = refine(
+                    embedding,
+                    posterior,
+                    self._encode_location,
+                    logit_scale=config.logit_scale,
+                    temperature=config.temperature,
+                    top_k=terms.top_k,
+                    region=terms.region,
+                )
+            yield coordinates, logs, partial(_same, posterior)
+
+    def _posterior(self, embedding: Float32[np.ndarray, " d"]) -> Posterior:
+        config, gallery = self._config, self._gallery
+        (logits,) = gallery.logits(embedding[None], config.logit_scale)
+        found = Posterior.from_logits(
+            gallery.coordinates, logits, config.temperature, config.calibration, gallery.place_cells
+        )
+        return found if self._weights is None else found.reweighted(self._weights)
+
+
+def _same(posterior: Posterior) -> Posterior:
+    return posterior
+
+
+_Ranked = tuple[Float64[np.ndarray, "k 2"], Float64[np.ndarray, " k"], Callable[[], Posterior]]
