@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -93,6 +94,17 @@ class Prediction:
     def asked(self) -> dict[str, str | None]:
         """What was asked about, under its names in JSON: ``path``, and ``text`` where there were words."""
         return {"path": self.path} | ({"text": self.text} if self.text is not None else {})
+
+
+def name_places(answers: Iterable[Prediction | Failure]) -> None:
+    """Find the ``places`` of all answers that have none yet, together: in half the time of one after the other."""
+    unnamed = [answer for answer in answers if isinstance(answer, Prediction) and "places" not in vars(answer)]
+    if unnamed:
+        from earthclip.geo.places import describe
+
+        found = iter(describe(np.concatenate([answer.coordinates for answer in unnamed])))
+        for answer in unnamed:
+            vars(answer)["places"] = list(itertools.islice(found, len(answer.coordinates)))
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,8 @@ def strip_to(photo: Path, folder: Path, *, overwrite: bool = False) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be made ({error.strerror}); choose a folder you may write to") from error
-    if decode_reduced(io.BytesIO(stripped), None, where=f"{photo} without metadata").image != decode(photo):
+    copied = decode_reduced(io.BytesIO(stripped), None, where=f"{photo} without metadata").image
+    if copied.tobytes() != decode(photo).tobytes():
         raise InputError(f"{photo}: no copy, as its pixels would change; save it anew as PNG first")
     with atomic_write(copy, overwrite=overwrite) as file:
         file.write(stripped)

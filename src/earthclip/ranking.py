@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -50,6 +51,7 @@ class Ranking:
         encode_location: EncodeLocation,
     ) -> None:
         check_top_k(terms.top_k, len(coordinates))
+        self.places = len(coordinates)
         self._terms, self._config = terms, config
         self._open_gallery, self._encode_location = gallery, encode_location
         self._weights: Float64[np.ndarray, " m"] | None = None  # prior and region, as Posterior.reweighted takes them
@@ -81,17 +83,19 @@ class Ranking:
             )
 
     def _search(self, embeddings: Float32[np.ndarray, "b d"]) -> Iterator[_Ranked]:
-        """By the search that never holds all logits; the posterior is for those who ask."""
+        """By the search that never holds all logits; the posteriors are for those who ask."""
         config, gallery = self._config, self._gallery
         found = gallery.search(embeddings, self._terms.top_k, config.logit_scale, config.temperature)
-        for embedding, best, logs in zip(embeddings, found.indices, found.log_probabilities, strict=True):
-            yield gallery.coordinates[best], logs, partial(self._posterior, embedding)
+        posteriors = _Posteriors(self, embeddings)
+        for row, (best, logs) in enumerate(zip(found.indices, found.log_probabilities, strict=True)):
+            yield gallery.coordinates[best], logs, partial(posteriors, row)
 
     def _whole(self, embeddings: Float32[np.ndarray, "b d"]) -> Iterator[_Ranked]:
         """By the whole posterior, which a prior, a region and refinement need anyway."""
         terms, config = self._terms, self._config
-        for embedding in embeddings:
-            posterior = self._posterior(embedding)
+        posteriors = _Posteriors(self, embeddings)
+        for row, embedding in enumerate(embeddings):
+            posterior = posteriors(row)
             best = posterior.best(terms.top_k)
             coordinates, logs = self._gallery.coordinates[best], posterior.log_probabilities[best]
             if terms.refine:
@@ -106,17 +110,42 @@ class Ranking:
                 )
             yield coordinates, logs, partial(_same, posterior)
 
-    def _posterior(self, embedding: Float32[np.ndarray, " d"]) -> Posterior:
+    def logits(self, embeddings: Float32[np.ndarray, "b d"]) -> Float32[np.ndarray, "b m"]:
+        """Of every place."""
+        return self._gallery.logits(embeddings, self._config.logit_scale)
+
+    def posterior(self, logits: Float32[np.ndarray, " m"]) -> Posterior:
+        """Under the prior and within the region."""
         config, gallery = self._config, self._gallery
-        (logits,) = gallery.logits(embedding[None], config.logit_scale)
         found = Posterior.from_logits(
             gallery.coordinates, logits, config.temperature, config.calibration, gallery.place_cells
         )
         return found if self._weights is None else found.reweighted(self._weights)
 
 
+class _Posteriors:
+    """Those of a batch's pictures: when one is asked for, the logits of several are computed together.
+
+    Nearly all of that time goes into reading the gallery, once for all of them.
+    """
+
+    def __init__(self, ranking: Ranking, embeddings: Float32[np.ndarray, "b d"]) -> None:
+        self._ranking, self._embeddings = ranking, embeddings
+        self._lock = threading.Lock()
+        self._first, self._logits = 0, np.empty((0, 0), np.float32)
+
+    def __call__(self, row: int) -> Posterior:
+        with self._lock:
+            if not self._first <= row < self._first + len(self._logits):
+                at_once = max(1, _LOGITS // self._ranking.places)
+                self._first, self._logits = row, self._ranking.logits(self._embeddings[row : row + at_once])
+            logits = self._logits[row - self._first]
+        return self._ranking.posterior(logits)
+
+
 def _same(posterior: Posterior) -> Posterior:
     return posterior
 
 
+_LOGITS = 2_000_000  # that are held at once, 8 MB
 _Ranked = tuple[Float64[np.ndarray, "k 2"], Float64[np.ndarray, " k"], Callable[[], Posterior]]

@@ -36,8 +36,9 @@ def test_one_picture(tiny_model: Path, picture: Path, capsys: pytest.CaptureFixt
     captured = capsys.readouterr()
     assert captured.err == "model: tiny\n"
     lines = captured.out.splitlines()
-    assert len(lines) == 6 and lines[0].split() == ["rank", "latitude", "longitude", "probability", "picture"]
-    assert lines[1].endswith(str(picture)) and [line.split()[0] for line in lines[1:]] == list("12345")
+    assert lines[0].split() == ["rank", "latitude", "longitude", "probability", "place", "picture"]
+    assert lines[1].endswith(str(picture)) and [line.split()[0] for line in lines[1:6]] == list("12345")
+    assert len(lines) == 7 and "% of the probability" in lines[6]
 
 
 def test_a_folder_is_searched_in_order(tiny_model: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:

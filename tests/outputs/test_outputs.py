@@ -12,7 +12,9 @@ from shapely.geometry import shape
 
 from earthclip.cli.locate import FORMATS as COMMAND_FORMATS
 from earthclip.outputs import FORMATS, writer
+from earthclip.outputs.structured import place_object
 from earthclip.prediction import Failure, Prediction
+from tests.outputs.answers import NAMED
 
 PLACES = np.array([[37.7510123456, 14.9934], [-38.1, -179.99999]])
 ETNA = Prediction('dir/"etna", ä.jpg', "orbit", PLACES, np.array([0.41234567, 1e-9]))
@@ -21,7 +23,7 @@ UNNAMED = Prediction(None, "orbit", PLACES[:1], np.array([1.0]))
 ODD_NAME = Failure("odd\udcff.jpg", "odd\udcff.jpg: no such file")
 ALL = (ETNA, BROKEN, UNNAMED, ODD_NAME)
 for unexplained in (ETNA, UNNAMED):  # as read back from where only places were kept; the rest is in test_trust.py
-    vars(unexplained).update(verdict=None, credible=[])
+    vars(unexplained).update(places=NAMED[: len(unexplained.coordinates)], verdict=None, credible=[])
 
 
 def written(format: str, *answers: Prediction | Failure) -> str:
@@ -45,8 +47,8 @@ def test_json_lines_names_are_fixed() -> None:
         "path": 'dir/"etna", ä.jpg',
         "model": "orbit",
         "predictions": [
-            {"latitude": 37.751012, "longitude": 14.9934, "probability": 0.412346},
-            {"latitude": -38.1, "longitude": -179.99999, "probability": 1e-9},
+            {"latitude": 37.751012, "longitude": 14.9934, "probability": 0.412346, "place": place_object(NAMED[0])},
+            {"latitude": -38.1, "longitude": -179.99999, "probability": 1e-9, "place": place_object(NAMED[1])},
         ],
     }
     assert lines[1] == {"path": "broken.jpg", "error": "broken.jpg: the picture is damaged"}
@@ -85,6 +87,7 @@ def test_geojson_has_a_feature_for_each_place_longitude_first() -> None:
         "rank": 2,
         "probability": 1e-9,
         "model": "orbit",
+        "place": place_object(NAMED[1]),
     }
     assert features[2] == {
         "type": "Feature",
@@ -96,10 +99,11 @@ def test_geojson_has_a_feature_for_each_place_longitude_first() -> None:
 
 def test_table_is_aligned_and_names_each_picture_once() -> None:
     assert written("table", ETNA, BROKEN, UNNAMED).splitlines() == [
-        "rank   latitude   longitude   probability              picture",
-        '   1    37.7510     14.9934        41.2 %  ████        dir/"etna", ä.jpg',
-        "   2   -38.1000   -180.0000       < 0.1 %",
-        "   1    37.7510     14.9934       100.0 %  ██████████  (image)",
+        "rank   latitude   longitude   probability              place                                 picture",
+        '   1    37.7510     14.9934        41.2 %  ████        near Catania, Italy                   dir/"etna", ä.jpg',
+        "   2   -38.1000   -180.0000       < 0.1 %              "
+        "in the Pacific Ocean, 210 km from Opotiki, New Zealand",
+        "   1    37.7510     14.9934       100.0 %  ██████████  near Catania, Italy                   (image)",
     ]
     assert written("table", ETNA, ETNA).splitlines()[3] == ""
     assert written("table") == ""
@@ -114,6 +118,6 @@ def test_table_without_unicode() -> None:
 
 @pytest.mark.parametrize("format", ["json", "jsonl", "geojson"])
 def test_no_json_holds_what_json_cannot(format: str) -> None:
-    impossible = Prediction("a", "m", np.array([[np.nan, 0.0]]), np.array([1.0]))
+    impossible = Prediction("a", "m", np.array([[37.75, 15.0]]), np.array([np.nan]))
     with pytest.raises(ValueError, match="not JSON compliant"):
         written(format, impossible)

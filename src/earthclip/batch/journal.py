@@ -24,7 +24,7 @@ from earthclip.files import refuse_existing
 from earthclip.models.config import ModelConfig
 from earthclip.outputs import open_writer
 from earthclip.outputs.structured import dumps, from_object, to_object
-from earthclip.prediction import Failure, Prediction
+from earthclip.prediction import Failure, Prediction, name_places
 
 FORMAT = 1
 
@@ -174,6 +174,7 @@ class Journal:
                 yield from_object(json.loads(line))
 
     def _flush(self) -> None:
+        name_places(self._waiting)
         self._append(b"".join(dumps(to_object(answer, cells=True)).encode() + b"\n" for answer in self._waiting))
         failed = sum(isinstance(answer, Failure) for answer in self._waiting)
         self.failed += failed

@@ -11,8 +11,9 @@ import re
 import struct
 import zlib
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, cast
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError, features
@@ -89,7 +90,7 @@ def decode(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Image.
 
 
 def decode_reduced(
-    source: str | os.PathLike[str] | BinaryIO,
+    source: str | os.PathLike[str] | BufferedIOBase,
     smallest: int | None,
     max_pixels: int = MAX_PIXELS,
     where: str = "picture",
@@ -107,14 +108,14 @@ def decode_reduced(
         return _decode(file, smallest, max_pixels, str(path))
 
 
-def _decode(file: BinaryIO, smallest: int | None, max_pixels: int, where: str) -> Reduced:
+def _decode(file: BufferedIOBase, smallest: int | None, max_pixels: int, where: str) -> Reduced:
     container = _container(file)
     try:
         Image.preinit()
         if container == "HEIC":
             _register_heif()
         formats = [name for name in _FORMATS if name in Image.OPEN or name != "HEIF"]
-        with without_pillow_warnings(), Image.open(file, formats=formats) as image:
+        with without_pillow_warnings(), Image.open(cast("IO[bytes]", file), formats=formats) as image:
             _check_size(image, where, max_pixels)
             size = image.size
             drafted = image.draft(None, (smallest, smallest)) if smallest else None
@@ -224,7 +225,7 @@ def _check_file(path: Path) -> None:
         raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
 
 
-def _container(file: BinaryIO) -> str | None:
+def _container(file: BufferedIOBase) -> str | None:
     start = file.read(64)
     file.seek(0)
     if start[4:8] != b"ftyp":

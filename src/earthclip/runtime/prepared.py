@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import BinaryIO, TypeAlias
+from io import BufferedIOBase
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Float32
@@ -45,7 +46,9 @@ def prepare(
     raise InputError(f"{where}: expected a path or a PIL image, found {found}; see PIL.Image.fromarray")
 
 
-def prepare_file(file: BinaryIO, preprocessing: Preprocessing, where: str, max_pixels: int = MAX_PIXELS) -> Prepared:
+def prepare_file(
+    file: BufferedIOBase, preprocessing: Preprocessing, where: str, max_pixels: int = MAX_PIXELS
+) -> Prepared:
     """The picture in a file opened in binary, as ``prepare`` reads it from a path; ``where`` names it in messages.
 
     Raises InputError, of which TooManyPixelsError says that it has more than ``max_pixels``.
