@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Bool, Float, Float64, Int
 
 from earthclip.errors import InputError
 from earthclip.geo.place_cells import PlaceCells
@@ -35,13 +35,15 @@ class Posterior:
     """Places ``coordinates`` [m, 2] in degrees and their natural ``log_probabilities`` [m], which sum to 1.
 
     ``calibration`` is what was measured of the model's probabilities, None where nothing was; ``arranged`` are the
-    places' cells, where they were found already.
+    places' cells, where they were found already. ``share`` is the probability that the places now left had before a
+    region or a prior ruled others out.
     """
 
     coordinates: Float64[np.ndarray, "m 2"]
     log_probabilities: Float64[np.ndarray, " m"]
     calibration: Calibration | None = None
     arranged: PlaceCells | None = field(default=None, repr=False)
+    share: float = 1.0
 
     @classmethod
     def from_logits(
@@ -76,7 +78,7 @@ class Posterior:
         logs = self.log_probabilities + log_prior
         if not np.isfinite(logs).any():
             raise InputError("the prior rules out every place; expected at least one that it allows")
-        return replace(self, log_probabilities=_normalised(logs))
+        return replace(self, log_probabilities=_normalised(logs), share=self._share_of(np.isfinite(logs)))
 
     def within(self, region: Area) -> Posterior:
         """The posterior given that the truth lies in ``region``: the places outside get 0, the others sum to 1.
@@ -89,7 +91,10 @@ class Posterior:
             raise InputError(
                 f"region '{region.name}' holds none of the {len(inside):,} places the model knows; choose a larger one"
             )
-        return replace(self, log_probabilities=_normalised(logs))
+        return replace(self, log_probabilities=_normalised(logs), share=self._share_of(inside))
+
+    def _share_of(self, left: Bool[np.ndarray, " m"]) -> float:
+        return self.share if left.all() else self.share * float(self.probabilities[left].sum())
 
     @cached_property
     def place_cells(self) -> PlaceCells:

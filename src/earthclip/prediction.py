@@ -58,6 +58,11 @@ class Prediction:
         return credible_regions(self.posterior) if self.posterior else []
 
     @cached_property
+    def region_share(self) -> float | None:
+        """The probability that ``region`` holds without being asked for: next to none, and the answer is elsewhere."""
+        return self.posterior.share if self.posterior and self.region is not None else None
+
+    @cached_property
     def abstained(self) -> bool:
         """Whether the probability within 200 km of the first place is below ``min_confidence``."""
         if self.min_confidence <= 0 or not self.posterior:

@@ -100,9 +100,9 @@ def test_geojson_has_a_feature_for_each_place_longitude_first() -> None:
 def test_table_is_aligned_and_names_each_picture_once() -> None:
     assert written("table", ETNA, BROKEN, UNNAMED).splitlines() == [
         "rank   latitude   longitude   probability              place                                 picture",
-        '   1    37.7510     14.9934        41.2 %  ████        near Catania, Italy                   dir/"etna", ä.jpg',
-        "   2   -38.1000   -180.0000       < 0.1 %              "
-        "in the Pacific Ocean, 210 km from Opotiki, New Zealand",
+        "   1    37.7510     14.9934        41.2 %  ████        near Catania, Italy                 "
+        '  dir/"etna", ä.jpg',
+        "   2   -38.1000   -180.0000       < 0.1 %              in the Pacific Ocean, 210 km from Opotiki, New Zealand",
         "   1    37.7510     14.9934       100.0 %  ██████████  near Catania, Italy                   (image)",
     ]
     assert written("table", ETNA, ETNA).splitlines()[3] == ""

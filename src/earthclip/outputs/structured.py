@@ -29,7 +29,7 @@ def to_object(answer: Prediction | Failure, *, cells: bool = False) -> dict[str,
 
 
 def trust(answer: Prediction, *, cells: bool = False) -> dict[str, Any]:
-    """How far to trust it: ``verdict``, ``credible``, ``region`` and ``abstained``, each where the answer has it."""
+    """How far to trust it: ``verdict``, ``credible``, ``region``, ``abstained``, each where the answer has it."""
     values: dict[str, Any] = {}
     if (verdict := answer.verdict) is not None:
         values["verdict"] = {
@@ -46,6 +46,8 @@ def trust(answer: Prediction, *, cells: bool = False) -> dict[str, Any]:
         ]
     if answer.region is not None:
         values["region"] = answer.region
+        if answer.region_share is not None:
+            values["region_share"] = digits(answer.region_share)
     if answer.abstained:
         values["abstained"] = True
     return values
@@ -66,7 +68,7 @@ def from_object(values: dict[str, Any]) -> Prediction | Failure:
         np.array([row["probability"] for row in rows], np.float64),
         text=values.get("text"),
     )
-    known: dict[str, Any] = {name: values[name] for name in ("region", "abstained") if name in values}
+    known: dict[str, Any] = {name: values[name] for name in ("region", "region_share", "abstained") if name in values}
     if all("place" in row for row in rows):
         known["places"] = [_place(row["place"]) for row in rows]
     if "verdict" in values:

@@ -14,6 +14,7 @@ from earthclip.prediction import Failure, Prediction
 
 _NUMBERS = "rank   latitude   longitude   probability            "
 _BAR_WIDTH, _PLACE_WIDTH = 10, 36
+_DOUBTFUL = 0.05  # of the probability in the region that was asked for
 
 
 class TableWriter:
@@ -34,6 +35,10 @@ class TableWriter:
         lines = [f"{lines[0]}  {name}".rstrip(), *map(str.rstrip, lines[1:])] if lines else [f"   -  {name}"]
         if sentence := _sentence(answer):
             lines.append(f"      {sentence}")
+        if answer.region_share is not None:
+            share = f"{_percent(answer.region_share)} of the probability when nothing is ruled out"
+            doubt = "; probably taken elsewhere" if answer.region_share < _DOUBTFUL else ""
+            lines.append(f"      only {printable(answer.region)}: {share}{doubt}")
         if not self._started:
             lines.insert(0, f"{_NUMBERS}  {'place':<{_PLACE_WIDTH}}  picture")
         elif len(lines) > 1:

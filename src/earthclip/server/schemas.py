@@ -65,6 +65,7 @@ _ANSWER = _object(
         level=_WHOLE, cells=_list(_WHOLE), probabilities=_list(_NUMBER), polygons=_list(_list(_list(_NUMBER))),
     ),
     region=_TEXT,
+    region_share=_NUMBER | {"description": "The probability that the region holds when nothing is ruled out."},
     abstained={"type": "boolean"},
     error={"type": "string", "description": "Instead of predictions: why this photo, of several, has no answer."},
 )  # fmt: skip

@@ -1,0 +1,146 @@
+"""What ``earthclip locate`` makes beside its answers, and what decides them: regions, priors, confidence."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from earthclip.cli import main
+from earthclip.cli.locate import PRIORS
+from earthclip.errors import OutputError
+from earthclip.prior import Prior
+from tests.runtime.photos import jpeg
+from tests.tiny import write_picture
+
+
+def locate(*arguments: str | Path) -> int:
+    return main(["locate", *map(str, arguments)])
+
+
+def test_the_command_line_offers_every_prior() -> None:
+    assert get_args(Prior) == PRIORS
+
+
+def test_regions_join(tiny_model: Path, picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    how = ["--model", tiny_model, "--format", "jsonl", "--top-k", "50"]
+    assert locate(picture, *how, "--region", "-90,-180,90,-90", "--region", "-90,90,90,180") == 0
+    answer = json.loads(capsys.readouterr().out)
+    longitudes = np.array([row["longitude"] for row in answer["predictions"]])
+    assert len(longitudes) and (np.abs(longitudes) >= 90).all()
+    assert answer["region"] == "box -90,-180,90,-90 or box -90,90,90,180" and 0 < answer["region_share"] < 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--region", "Atlantis"], "Atlantis"),
+        (["--region", "0,0,0.001"], "holds none of the 50 places"),
+        (["--region", "nope.geojson"], "no such file"),
+        (["--min-confidence", "2"], "min_confidence is 2.0"),
+        (["--map", "out.pdf"], "ends in .html or .png"),
+        (["--map", "out.html", "--resume", "-o", "x"], "--map shows the answers of one run"),
+        (["--privacy", "-o", "x"], "--privacy prints its reports"),
+        (["--privacy", "--format", "csv"], "--privacy prints its reports"),
+        (["--format", "geoparquet"], "name a file with -o FILE"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(
+    tiny_model: Path,
+    picture: Path,
+    arguments: list[str],
+    says: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert locate(picture, "--model", tiny_model, *arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("error: ") and captured.err.count("\n") == 1 and says in captured.err
+    assert captured.out == "" and sorted(path.name for path in tmp_path.iterdir()) == [picture.name]
+
+
+def test_words_have_no_metadata(capsys: pytest.CaptureFixture[str]) -> None:
+    assert locate("--text", "snow", "--privacy") == 2
+    assert "are about pictures" in capsys.readouterr().err
+
+
+def test_maps_of_one_and_of_many(
+    tiny_model: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page, drawing = tmp_path / "out.html", tmp_path / "out.png"
+    assert locate(picture, tmp_path / "nope.jpg", "--model", tiny_model, "--map", page) == 1
+    (embedded,) = re.findall(r'id="earthclip-answers">(.*?)</script>', page.read_text(), re.S)
+    first, second = json.loads(embedded)["answers"]
+    assert first["surface"]["cells"] and second["error"]
+    capsys.readouterr()
+    assert locate(picture, "--model", tiny_model, "--map", page, "--map", drawing) == 2
+    assert "out.html" in capsys.readouterr().err and not drawing.exists()
+    assert locate(picture, "--model", tiny_model, "--map", page, "--map", drawing, "--force") == 0
+    with Image.open(drawing) as image:
+        assert image.size == (1820, 1118)
+    capsys.readouterr()
+    assert locate(picture, picture, "--model", tiny_model, "--map", tmp_path / "two.png") == 2
+    assert "shows one picture" in capsys.readouterr().err
+
+
+def test_sidecars_stand_beside_photos_and_replace_none(
+    tiny_model: Path, picture: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = picture.read_bytes()
+    assert locate(picture, "--model", tiny_model, "--write-sidecar") == 0
+    sidecar = picture.with_name(f"{picture.name}.xmp")
+    written = sidecar.read_bytes()
+    assert b"exif:GPSLatitude" in written and picture.read_bytes() == before
+    capsys.readouterr()
+    assert locate(picture, "--model", tiny_model, "--write-sidecar") == 1
+    captured = capsys.readouterr()
+    assert "rank" in captured.out and f"error: {sidecar}" in captured.err and sidecar.read_bytes() == written
+
+
+def test_privacy_reports_and_copies(tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(jpeg())
+    before = photo.read_bytes()
+    assert locate(photo, "--model", tiny_model, "--privacy", "--strip-to", tmp_path / "clean") == 0
+    captured = capsys.readouterr()
+    assert "-15.84" in captured.out and "its pixels, to the model tiny, give away" in captured.out
+    assert "rank" not in captured.out and "without metadata: " in captured.err
+    assert photo.read_bytes() == before
+    assert locate(tmp_path / "clean" / "photo.jpg", "--model", tiny_model, "--privacy", "--format", "jsonl") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["metadata"]["positions"] == [] and report["pixels"]["predictions"]
+
+
+def test_a_journal_keeps_what_regions_and_maps_need(
+    tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for seed in range(3):
+        write_picture(folder / f"{seed}.png", seed=seed)
+    how: list[str | Path] = [folder, "--model", tiny_model, "--format", "kml", "-o", tmp_path / "out.kml"]
+    assert locate(*how, "--region", "-90,-180,90,0") == 0
+    text = (tmp_path / "out.kml").read_text()
+    assert text.count("<Folder>") == 3 and "<Polygon>" in text
+    area = tmp_path / "area.geojson"
+    for west in (-180, -90):  # another area under the same name is another question
+        ring = [[west, -90], [0, -90], [0, 90], [west, 90], [west, -90]]
+        area.write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
+        if west == -180:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("earthclip.batch.journal.open_writer", _full_disk)
+                assert locate(*how, "--force", "--region", area) == 2
+    capsys.readouterr()
+    assert locate(*how, "--force", "--resume", "--region", area) == 2
+    assert "of a run with region area.geojson" in capsys.readouterr().err
+
+
+def _full_disk(*_: object, **__: object) -> None:
+    raise OutputError("no room")
