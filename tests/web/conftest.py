@@ -44,7 +44,7 @@ def server() -> Iterator[MockServer]:
 @pytest.fixture
 def open_page(browser: Any, server: MockServer) -> Iterator[Callable[..., Any]]:
     """Opens the page; in the end no error was logged and nothing was asked of anybody else, or the test fails."""
-    contexts, errors, addresses = [], [], []
+    contexts, errors, addresses, allowed = [], [], [], [server.url, "blob:", "data:", "file:"]
 
     def open_(*, webgl: bool = False, width: int = 1280, height: int = 800, url: str = "", **options: Any) -> Any:
         context = browser.new_context(
@@ -58,6 +58,7 @@ def open_page(browser: Any, server: MockServer) -> Iterator[Callable[..., Any]]:
         page.on("pageerror", lambda error: errors.append(str(error)))
         if not webgl:
             page.add_init_script(_WITHOUT_WEBGL)
+        allowed.append(url or server.url)
         page.goto(url or server.url)
         page.wait_for_function("() => document.getElementById('model').textContent !== ''")
         if webgl:
@@ -69,7 +70,7 @@ def open_page(browser: Any, server: MockServer) -> Iterator[Callable[..., Any]]:
         context.close()
     refused = "Failed to load resource: the server responded with a status of"  # Chromium's own word on any 4xx
     assert [error for error in errors if not error.startswith(refused)] == []
-    assert [url for url in addresses if not url.startswith((server.url, "blob:", "data:", "file:"))] == []
+    assert [url for url in addresses if not url.startswith(tuple(allowed))] == []
 
 
 def jpeg(colour: tuple[int, int, int], orientation: int = 1, *, position: bool = False) -> bytes:

@@ -49,6 +49,7 @@ export interface Answer {
   verdict?: Verdict;
   credible?: CredibleArea[];
   region?: string;
+  region_share?: number; // what it holds when nothing is ruled out
   abstained?: boolean;
   surface?: Surface;
   error?: string;

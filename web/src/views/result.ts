@@ -90,6 +90,7 @@ function verdict(answer: Answer): HTMLElement {
     "section",
     { class: "verdict", "aria-labelledby": "verdict-title" },
     h("div", {}, h("h2", { id: "verdict-title" }, headline(answer)), h("p", { class: "sentence" }, sentence(answer))),
+    regionShare(answer),
     answer.verdict &&
       h(
         "ol",
@@ -97,6 +98,17 @@ function verdict(answer: Answer): HTMLElement {
         ...steps,
       ),
     areas.length > 0 && h("dl", { class: "areas" }, ...areas),
+  );
+}
+
+/** Within a region something is always best: what the region holds when nothing is ruled out tells whether to believe. */
+function regionShare({ region_share: share }: Answer): HTMLElement | undefined {
+  if (share === undefined) return undefined;
+  const doubt = share < 0.05 ? " The picture was probably taken elsewhere." : "";
+  return h(
+    "p",
+    { class: "hint" },
+    `Where you said lies ${percent(share)} of the probability, if all the Earth counts.${doubt}`,
   );
 }
 
