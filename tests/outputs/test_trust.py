@@ -40,7 +40,8 @@ def written(format: str, *answers: Prediction | Failure) -> str:
 
 def test_json_names_are_fixed() -> None:
     values = to_object(full(region="Italy"))
-    assert list(values) == ["path", "model", "predictions", "verdict", "credible", "region"]
+    assert list(values) == ["path", "model", "predictions", "verdict", "credible", "region", "region_share"]
+    assert values["region_share"] == 1.0
     assert values["predictions"][0]["place"] == {
         "name": "Catania",
         "admin": "Sicily",
