@@ -18,6 +18,7 @@ def models() -> None:
 
     Any other model folder is used by giving its path as --model.
     """
+    from earthclip.geo.places import ATTRIBUTION
     from earthclip.models.sources import default_source, list_models
 
     default = default_source()
@@ -31,6 +32,7 @@ def models() -> None:
     for row in rows:
         click.echo("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]))
     click.echo("\n* answers unless --model SOURCE says otherwise; SOURCE may also be the path of a model folder")
+    click.echo(ATTRIBUTION)
 
 
 def _state(model: KnownModel) -> str:
