@@ -34,6 +34,17 @@ class EqualEarth(nn.Module):
         return torch.stack([x, y], dim=1) * _SCALE / 180
 
 
+class UnitVector(nn.Module):
+    """Degrees to the unit vector over pi: a sigma spans as many km as on the Equal Earth plane, without its seam."""
+
+    def forward(self, coordinates: Float[Tensor, "n 2"]) -> Float[Tensor, "n 3"]:
+        """``coordinates``: latitude, longitude in degrees."""
+        latitude, longitude = torch.deg2rad(coordinates).unbind(dim=1)
+        across = torch.cos(latitude)
+        vector = [across * torch.cos(longitude), across * torch.sin(longitude), torch.sin(latitude)]
+        return torch.stack(vector, dim=1) / math.pi
+
+
 class FourierFeatures(nn.Module):
     """Gaussian random Fourier features at several scales, concatenated: [n, 2 * frequencies * len(sigmas)].
 
@@ -43,13 +54,14 @@ class FourierFeatures(nn.Module):
 
     frequencies: Tensor
 
-    def __init__(self, sigmas: tuple[float, ...], frequencies: int, seed: int = 0) -> None:
+    def __init__(self, sigmas: tuple[float, ...], frequencies: int, seed: int = 0, *, sphere: bool = False) -> None:
         super().__init__()
-        self.projection = EqualEarth()
+        self.projection: EqualEarth | UnitVector = UnitVector() if sphere else EqualEarth()
         self.per_sigma = 2 * frequencies
         generator = torch.Generator().manual_seed(seed)
-        drawn = [sigma * torch.randn(frequencies, 2, generator=generator) for sigma in sigmas]
-        self.register_buffer("frequencies", torch.stack(drawn))  # [s, f, 2]
+        axes = 3 if sphere else 2
+        drawn = [sigma * torch.randn(frequencies, axes, generator=generator) for sigma in sigmas]
+        self.register_buffer("frequencies", torch.stack(drawn))  # [s, f, axes]
 
     def forward(self, coordinates: Float[Tensor, "n 2"]) -> Float[Tensor, "n f"]:
         """``coordinates``: latitude, longitude in degrees, float32 or float64; the features are float32."""

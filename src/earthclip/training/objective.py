@@ -35,7 +35,9 @@ def batch_loss(
     )
     pixels = to_tensor(batch.pixels)
     if not config.loss.cells:
-        return _picture_loss(model(pixels, places.float()), truths, places, step, config)
+        images = model.encode_image(pixels)
+        logits = model.logits(images, model.encode_location(places.float()))
+        return _picture_loss(logits, truths, places, step, config) + _level_loss(model, images, truths)
     encoder = model.image_encoder
     if not isinstance(encoder, CompactEncoder):
         raise ConfigError("loss.cells needs an image encoder that keeps a grid of cells; set it to 0")
@@ -44,11 +46,19 @@ def batch_loss(
     # One pass for all places: the shared candidates first, then each chosen cell's own.
     embeddings = model.encode_location(torch.cat([places, cell_places]).float())
     shared, own = embeddings[: len(places)], embeddings[len(places) :]
-    logits = model.logits(F.normalize(whole.float(), dim=1), shared)
+    images = F.normalize(whole.float(), dim=1)
+    logits = model.logits(images, shared)
     picked = F.normalize(cells.flatten(0, 1)[chosen].float(), dim=1)
     with torch.autocast("cpu", enabled=False):
         cells_loss = cell_loss(picked, own, shared, model.scale())
-    return _picture_loss(logits, truths, places, step, config) + cells_loss
+    return _picture_loss(logits, truths, places, step, config) + cells_loss + _level_loss(model, images, truths)
+
+
+def _level_loss(model: GeoCLIP, images: Float[Tensor, "b d"], truths: Float[Tensor, "b 2"]) -> Tensor | float:
+    if model.levels is None:
+        return 0.0
+    with torch.autocast("cpu", enabled=False):
+        return model.levels.loss(images, truths)
 
 
 def _picture_loss(
@@ -61,7 +71,8 @@ def _picture_loss(
     if config.loss.targets == "one-hot":
         return one_hot_loss(logits)
     tau_km = annealed_tau_km(config.loss.tau_start_km, config.loss.tau_end_km, step / config.steps)
-    return distance_loss(logits, truths, places, tau_km)
+    smooth = distance_loss(logits, truths, places, tau_km)
+    return smooth if config.loss.targets == "distance" else (smooth + one_hot_loss(logits)) / 2
 
 
 def _choose_cells(
