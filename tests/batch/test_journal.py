@@ -13,6 +13,7 @@ import pytest
 from earthclip.batch.journal import Journal, header, open_journal
 from earthclip.errors import OutputError
 from earthclip.models.config import ModelConfig
+from earthclip.outputs import FORMATS
 from earthclip.outputs.structured import from_object, to_object
 from earthclip.prediction import Failure, Prediction
 from tests.tiny import PREPROCESSING
@@ -54,7 +55,7 @@ def partial(output: Path) -> Path:
 NAMES = [f"{'bad' if i % 5 == 3 else 'p'}{i}" for i in range(18)] + ["p1", "p1"]
 
 
-@pytest.mark.parametrize("format", ["table", "json", "jsonl", "csv", "geojson"])
+@pytest.mark.parametrize("format", FORMATS)
 def test_a_resumed_run_ends_as_one_that_was_not(tmp_path: Path, format: str) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert run(whole, NAMES, format=format) == 20

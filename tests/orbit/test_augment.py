@@ -34,3 +34,16 @@ def test_most_pictures_are_changed_by_much():
     augmentation = Augmentation()
     change = [np.abs(augmentation(view(), np.random.default_rng(seed)) - view()[..., :3]).mean() for seed in range(40)]
     assert np.median(change) > 0.08
+
+
+def test_silhouettes_leave_the_coastline_alone():
+    augmentation = Augmentation(silhouettes=1.0)
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        drawn = rng.bit_generator.state
+        out = augmentation(view(), rng)
+        rng.bit_generator.state = drawn
+        assert not np.array_equal(out, Augmentation()(view(), rng))
+    plain = Augmentation(strength=1e-9, silhouettes=1e9)  # nothing but the silhouette
+    out = plain(view(), np.random.default_rng(3))
+    assert np.ptp(out[:16], axis=(0, 1)).max() < 1e-6 and np.ptp(out[16:], axis=(0, 1)).max() < 1e-6

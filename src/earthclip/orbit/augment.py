@@ -21,9 +21,10 @@ _CLOUD_COUNT = 48  # smooth ones first, then as many grainy ones
 class Augmentation:
     """Random disturbances of rendered views; the same generator state gives the same pictures."""
 
-    def __init__(self, strength: float = 1.0, mottled: float = 0.0) -> None:
+    def __init__(self, strength: float = 1.0, mottled: float = 0.0, silhouettes: float = 0.0) -> None:
         self.strength = strength
         self.mottled = mottled  # share of the views whose land is painted over in patches
+        self.silhouettes = silhouettes  # share of the views of which nothing is left but the coastline
         self._clouds = _cloud_bank(np.random.default_rng(0))
 
     def __call__(self, view: Float[np.ndarray, "h w 4"], rng: np.random.Generator) -> Float[np.ndarray, "h w 3"]:
@@ -39,6 +40,8 @@ class Augmentation:
             rgb = _melt_snow(rgb, land, rng)
         if chance[12] < self.mottled:
             rgb = self._mottle_land(rgb, land, rng)
+        if chance[13] < self.silhouettes:
+            rgb = _lerp(*rng.random((2, 3), np.float32), land)
         if chance[2] < 0.7:
             rgb = _mix_channels(rgb, rng)
         if chance[3] < 0.8:

@@ -33,6 +33,7 @@ class ViewsConfig:
     clean: float = 0.15  # share of views left undisturbed
     augmentation: float = 1.0  # strength of the disturbances; 0 turns them off
     mottled: float = 0.0  # share of the disturbed views whose land is painted over in patches
+    silhouettes: float = 0.0  # share of the disturbed views that are two flat colours, land and sea
     workers: int = 1  # processes that render ahead of the training
 
 
@@ -56,7 +57,7 @@ class ViewSampler:
         shares = {name: share for name, share in config.imagery.items() if share > 0}
         self._textures: list[Texture] = [load_texture(name, config.texture_width) for name in shares]
         self._shares = np.array(list(shares.values())) / sum(shares.values())
-        self._augmentation = Augmentation(config.augmentation, config.mottled)
+        self._augmentation = Augmentation(config.augmentation, config.mottled, config.silhouettes)
 
     def batch(self, step: int) -> Batch:
         """The batch of ``step``, counted from 0."""
