@@ -30,6 +30,7 @@ _COMMANDS = {
     "models": ("earthclip.cli.models:models", "List the models and what each is for."),
     "evaluate": ("earthclip.cli.evaluate:evaluate", "Measure a model, or predictions, against known places."),
     "calibrate": ("earthclip.cli.calibrate:calibrate", "Make a model's probabilities mean what they say."),
+    "data": ("earthclip.cli.data:data", "Check and split sets of located photos."),
     "probe": ("earthclip.cli.probe:probe", "What location features are worth to others' models."),
     "train": ("earthclip.cli.train:train", "Train a model from a config file."),
     "export": ("earthclip.cli.export:export", "Make a model folder of a training run."),

@@ -14,7 +14,8 @@ import click
 def train(config: Path, out: Path | None, resume: bool) -> None:
     """Train a model as CONFIG.toml says; progress, validation and checkpoints go to the run's folder.
 
-    A killed run goes on with --resume and ends in the same weights. earthclip export makes a model folder of it.
+    A killed run goes on with --resume and ends in the same weights; Ctrl-C keeps a checkpoint first. On many devices:
+    torchrun --nproc-per-node=N -m earthclip train CONFIG.toml. earthclip export makes a model folder of the run.
     """
     from earthclip.training.config import read_training_config
     from earthclip.training.loop import train as run

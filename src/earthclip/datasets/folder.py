@@ -1,0 +1,89 @@
+"""A folder of photos that know their places: their cameras wrote GPS positions into EXIF, or an editor into XMP."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from earthclip.datasets.photos import FileStore
+from earthclip.datasets.rows import Rows, Scan
+from earthclip.errors import InputError
+from earthclip.runtime.metadata import Position, metadata_of
+
+SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif", ".avif"))
+NO_GPS, NOT_A_PHOTO, UNREADABLE = "without GPS", "that are no photo", "that cannot be read"
+
+_HEAD = 1 << 18  # bytes; cameras write EXIF in the first 64 KB of a JPEG
+_LARGEST = 1 << 28  # bytes that are read in search of metadata that is not in the head
+
+
+def scan_folder(folder: Path, progress: Callable[[int], None] | None = None) -> Scan:
+    """Look at every photo below ``folder``, in sorted order; ids are paths in it with ``/`` between names.
+
+    The place is the camera's own; one of a thumbnail or of what was photographed does not count. ``progress`` hears
+    how many were looked at. Hidden names are passed over. Raises InputError when there is no photo at all.
+    """
+    rows, names = Rows(str(folder)), []
+    faults: list[OSError] = []
+    for name in walk(folder, faults):
+        names.append(name)
+        try:
+            position, is_photo = position_of(folder / name)
+        except OSError as error:
+            rows.leave_out(UNREADABLE, f"{name}: {error.strerror}")
+            continue
+        if not is_photo:
+            rows.leave_out(NOT_A_PHOTO, name)
+        elif position is None:
+            rows.leave_out(NO_GPS, name)
+        else:
+            rows.add(name, position.latitude, position.longitude)
+        if progress is not None:
+            progress(len(names))
+    for fault in faults:
+        rows.leave_out(UNREADABLE, f"{fault.filename}: {fault.strerror}")
+    if not names:
+        shards = any(folder.glob("*.tar"))
+        advice = f"for its shards type '{folder}/*.tar'" if shards else f"expected files that end in {_listed()}"
+        raise InputError(f"{folder}: a folder without photos; {advice}")
+    kept = rows.kept(authors=False)
+    return rows.scan(kept, FileStore(folder, names), kept.origin)
+
+
+def walk(folder: Path, faults: list[OSError] | None = None) -> list[str]:
+    """Paths in ``folder`` of what is named as a photo, at any depth, in sorted order; ``faults`` takes what failed."""
+    found = []
+    for parent, folders, names in os.walk(folder, onerror=None if faults is None else faults.append):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        inner = Path(parent).relative_to(folder).as_posix()
+        prefix = "" if inner == "." else f"{inner}/"
+        found += [
+            f"{prefix}{name}"
+            for name in sorted(names)
+            if os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith(".")  # noqa: PTH122
+        ]
+    return found
+
+
+def position_of(path: Path) -> tuple[Position | None, bool]:
+    """Where the camera was, and whether the file begins as a photo does. Raises OSError.
+
+    Only the first 256 KB are read when the position is among them.
+    """
+    with path.open("rb") as file:
+        data = file.read(_HEAD)
+        metadata = metadata_of(data)
+        position = next(filter(_of_camera, metadata.positions), None)
+        if position is None and len(data) == _HEAD and metadata.container != "other":
+            metadata = metadata_of(data + file.read(_LARGEST))
+            position = next(filter(_of_camera, metadata.positions), None)
+    return position, metadata.container != "other"
+
+
+def _of_camera(position: Position) -> bool:
+    return "thumbnail" not in position.source and "photographed" not in position.source
+
+
+def _listed() -> str:
+    return ", ".join(sorted(SUFFIXES))
