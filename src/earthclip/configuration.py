@@ -25,9 +25,7 @@ def from_mapping(kind: type[T], mapping: object, where: str) -> T:
     fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     for key in mapping:
         if key not in fields:
-            close = difflib.get_close_matches(str(key), fields, n=1)
-            hint = f"did you mean '{close[0]}'?" if close else f"known keys: {', '.join(fields)}"
-            raise ConfigError(f"{where}: unknown key '{key}', {hint}")
+            raise ConfigError(f"{where}: unknown key '{key}', {_hint(str(key), kind)}")
     hints = typing.get_type_hints(kind)
     values: dict[str, Any] = {}
     for name, field in fields.items():
@@ -44,6 +42,31 @@ def from_mapping(kind: type[T], mapping: object, where: str) -> T:
 def to_mapping(record: object) -> dict[str, Any]:
     """A dataclass as nested dictionaries and lists, ready for JSON; fields that are None are left out."""
     return typing.cast("dict[str, Any]", _plain(record))
+
+
+def _hint(key: str, kind: type) -> str:
+    """The nearest key of ``kind``, or of a table within it that has one much nearer, or all there are."""
+    own = [field.name for field in dataclasses.fields(kind)]
+    elsewhere = [(table, name) for table, names in _tables(kind).items() for name in names]
+    if tables := [table for table, name in elsewhere if name == key]:
+        return f"it belongs to [{tables[0]}]"
+    if close := difflib.get_close_matches(key, own, n=1):
+        return f"did you mean '{close[0]}'?"
+    if close := difflib.get_close_matches(key, [name for _, name in elsewhere], n=1, cutoff=0.8):
+        table = next(table for table, name in elsewhere if name == close[0])
+        return f"did you mean '{close[0]}' of [{table}]?"
+    return f"known keys: {', '.join(own)}"
+
+
+def _tables(kind: type, prefix: str = "") -> dict[str, list[str]]:
+    """Keys of the tables within ``kind``, by the tables' dotted names."""
+    found: dict[str, list[str]] = {}
+    for name, hint in typing.get_type_hints(kind).items():
+        for inner in (hint, *typing.get_args(hint)):
+            if isinstance(inner, type) and dataclasses.is_dataclass(inner):
+                found[prefix + name] = [field.name for field in dataclasses.fields(inner)]
+                found |= _tables(inner, f"{prefix}{name}.")
+    return found
 
 
 def _plain(value: object) -> object:

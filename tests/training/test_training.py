@@ -10,16 +10,24 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from earthclip.cli import main
 from earthclip.errors import ConfigError
+from earthclip.geo.geodesy import great_circle_km
 from earthclip.nn.geoclip import GeoCLIP
+from earthclip.nn.location_encoder import LocationEncoderConfig
 from earthclip.training.checkpoint import TrainingState, restore_checkpoint, save_checkpoint
-from earthclip.training.config import OptimizerConfig, read_training_config
-from earthclip.training.loop import learning_rate
+from earthclip.training.config import OptimizerConfig, in_steps, read_training_config
+from earthclip.training.networks import build_model
+from earthclip.training.optimization import learning_rate, make_optimizer
+from earthclip.training.order import Order
+from earthclip.training.places import thinned
 from earthclip.training.queue import CoordinateQueue
 
 CONFIG = """
@@ -161,6 +169,24 @@ def test_one_command_builds_model_and_card(tmp_path, capsys):
         ("texture_width = 360", "distribution = {min_land = 2.0}", "min_land must be 0 to 1"),
         ('imagery = ["etopo1"]', 'imagery = ["stellarium"]', "training or validation imagery only"),
         ("cells = 2", "cells = 17", "0 to 4, the cells of the grid"),
+        ("steps = 6", "steps = 6\nlearning_rate = 1.0", r"unknown key 'learning_rate', it belongs to \[optimizer\]"),
+        ("steps = 6", "steps = 6\nweight_decai = 1.0", r"did you mean 'weight_decay' of \[optimizer\]\?"),
+        ("steps = 6", "steps = 0", "steps must be at least 1"),
+        ("steps = 6", "epochs = 3.0", "epochs are for"),
+        ("steps = 6", "steps = 6\nepochs = 3.0", "both say how long to train; keep one"),
+        ("steps = 6", "steps = 6\nema_decay = 1.0", "ema_decay must be at least 0 and below 1"),
+        ("steps = 6", 'steps = 6\nbackbone = "clip"', "backbone is for"),
+        ("learning_rate = 1e-3", "learning_rate = inf", "learning_rate must be at most 10"),
+        ("learning_rate = 1e-3", "learning_rate = nan", "learning_rate must be above 0"),
+        ("warmup_steps = 2", "step_gamma = 0.0", "step_gamma must be above 0 and at most 1"),
+        ("warmup_steps = 2", "weight_decay = -1.0", "weight_decay must be 0 to 10"),
+        ("warmup_steps = 2", "step_every = 0", "step_every must be at least 1"),
+        ("size = 20", "batch_noise_m = nan", "batch_noise_m and queue_noise_m must be 0 to"),
+        ("sigmas = [1.0, 8.0]", "sigmas = []", "sigmas needs at least one"),
+        ("frequencies = 8", "frequencies = 0", "frequencies, width and depth must be at least 1"),
+        ("[views]", "[photos]\nsource = 'x'\n[views]", r"\[views\] and \[photos\] both say what to train on; keep one"),
+        ("[views]\ntexture_width = 360", "[photos]\nsource = 'x'", "loss.cells is for"),
+        ("cells = 2", "cells = 0\n[features]\nfoldr = 'x'", "features: unknown key 'foldr', did you mean 'folder'"),
     ],
 )
 def test_a_wrong_configuration_is_one_line(tmp_path, old, new, message):
@@ -250,3 +276,64 @@ def test_schedules():
     assert learning_rate(cosine, 99, 100) < 0.001
     steps = OptimizerConfig(learning_rate=1.0, schedule="step", step_every=10, step_gamma=0.5)
     assert [learning_rate(steps, step, 100) for step in (0, 9, 10, 25)] == [1.0, 1.0, 0.5, 0.25]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("held_out = 0.1", "held_out = 1.0", "features.held_out must be at least 0 and at most 0.9"),
+        ("held_out = 0.1", "fraction = 0.0", "features.fraction must be above 0 and at most 1"),
+        ("held_out = 0.1", 'split = "author"', "split: expected one of random, blocked, found str 'author'"),
+        ('folder = "features"', "", "features: missing key 'folder'"),
+        ('[features]\nfolder = "features"', "[photos]\nsource = 'x'\nworkers = 0", "photos.workers must be at least 1"),
+        ("spacing_km = 30.0", "spacing_km = 0.0", "validation.spacing_km must be 0.01 to 2000"),
+    ],
+)
+def test_a_wrong_configuration_of_photos_or_features_is_one_line(feature_config, old, new, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        read_training_config(feature_config((old, new)))
+    assert "\n" not in str(caught.value)
+
+
+def test_the_committed_configurations_are_valid_and_the_papers_is_exact():
+    folder = Path(__file__).parents[2] / "configs"
+    configs = {path.stem: read_training_config(path) for path in sorted(folder.glob("*.toml"))}
+    assert {"orbit", "orbit-base", "geoclip", "finetune"} <= configs.keys()
+    paper = in_steps(configs["geoclip"], 4_700_000)
+    assert (paper.batch_size, paper.steps, paper.queue.size) == (512, 91797, 4096)
+    assert (paper.queue.batch_noise_m, paper.queue.queue_noise_m) == (150.0, 1000.0)
+    assert paper.model.location == LocationEncoderConfig()
+    assert (paper.optimizer.kind, paper.optimizer.weight_decay, paper.loss.targets) == ("adam", 1e-6, "one-hot")
+    assert paper.loss.cells == 0
+    rates = [learning_rate(paper.optimizer, step, paper.steps) for step in (0, 9179, 9180, 18360)]
+    assert rates == pytest.approx([3e-5, 3e-5, 3e-5 * 0.87, 3e-5 * 0.87**2])
+    model = build_model(paper, 768)
+    assert [tuple(p.shape) for p in model.image_encoder.parameters()] == [(768, 768), (768,), (512, 768), (512,)]
+    assert model.logit_scale.exp().item() == pytest.approx(1 / 0.07)
+    optimizer = make_optimizer(model, paper.optimizer)
+    assert type(optimizer) is torch.optim.Adam
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [1e-6]
+
+
+def test_every_photo_is_seen_once_an_epoch_and_batches_follow_from_the_step():
+    order = Order(10, 4, seed=3)
+    seen = np.concatenate([order.batch(step) for step in range(5)])
+    assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
+    assert not np.array_equal(seen[:10], seen[10:])
+    assert np.array_equal(Order(10, 4, seed=3).batch(4), seen[16:])
+
+
+@given(st.integers(1, 200), st.sampled_from([0.5, 20.0, 900.0]), st.integers(0, 9))
+def test_thinned_places_are_some_of_the_given_one_in_each_square(n, spacing_km, seed):
+    rng = np.random.default_rng(seed)
+    places = np.stack([np.degrees(np.arcsin(rng.uniform(-1, 1, n))), rng.uniform(-180, 180, n)], axis=1)
+    kept = thinned(np.concatenate([places, places]), spacing_km)
+    assert 1 <= len(kept) <= n
+    assert {tuple(row) for row in kept} <= {tuple(row) for row in places}
+    for place in places:  # nobody is farther from a candidate than across a square
+        assert great_circle_km(np.broadcast_to(place, kept.shape), kept).min() < 1.6 * spacing_km
+
+
+def test_thinned_places_at_the_poles_and_the_antimeridian():
+    places = np.array([[90.0, 0.0], [90.0, 90.0], [-90.0, -180.0], [0.0, 179.9999], [0.0, -180.0]])
+    assert len(thinned(places, 50.0)) in (4, 5)

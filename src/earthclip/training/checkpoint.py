@@ -1,8 +1,16 @@
-"""What survives a kill: tensors in safetensors beside readable JSON, renamed into place when complete."""
+"""What survives a kill: tensors in safetensors beside readable JSON, renamed into place when complete.
+
+Each checkpoint carries the SHA-256 of its own tensors, and the one before it is kept: a drive that lost or changed
+some of the newest costs the steps between the two, not the run.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +23,17 @@ from earthclip.configuration import from_mapping, to_mapping
 from earthclip.errors import ConfigError, InputError
 from earthclip.files import atomic_write
 from earthclip.nn.geoclip import GeoCLIP
+from earthclip.training.average import WeightAverage
 from earthclip.training.config import TrainingConfig
+from earthclip.training.networks import load_weights, own_weights
 from earthclip.training.queue import CoordinateQueue
 
 CHECKPOINT = "checkpoint.safetensors"
+PREVIOUS = "checkpoint.previous.safetensors"
+DAMAGED = "checkpoint.damaged.safetensors"  # put aside, for whoever wants to know what became of it
 CONFIG = "training.json"
+
+Say = Callable[[str], None]
 
 
 @dataclass
@@ -30,29 +44,52 @@ class TrainingState:
     optimizer: torch.optim.Optimizer
     queue: CoordinateQueue
     step: int = 0  # steps done
+    average: WeightAverage | None = None
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether there is something to go on from."""
+    return (folder / CHECKPOINT).exists() or (folder / PREVIOUS).exists()
 
 
 def save_checkpoint(folder: Path, state: TrainingState) -> None:
-    """Write the state; the previous checkpoint stands until the new one is complete."""
-    tensors = {f"model.{name}": tensor for name, tensor in state.model.state_dict().items()}
+    """Write the state; the checkpoint before it stands until the new one is complete, and beside it afterwards."""
+    tensors = {f"model.{name}": tensor for name, tensor in own_weights(state.model).items()}
     tensors |= {f"queue.{name}": tensor for name, tensor in state.queue.state().items()}
+    if state.average is not None:
+        tensors |= {f"average.{name}": tensor for name, tensor in state.average.weights.items()}
     for index, moments in state.optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in moments.items()}
-    dense = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
-    with atomic_write(folder / CHECKPOINT, overwrite=True) as file:
-        file.write(safetensors.torch.save(dense, metadata={"step": str(state.step)}))
+    dense = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+    about = {"step": str(state.step), "sha256": _sha256(dense, state.step)}
+    newest = folder / CHECKPOINT
+    with atomic_write(newest, overwrite=True) as file:
+        file.write(safetensors.torch.save(dense, metadata=about))
+        file.flush()
+        os.fsync(file.fileno())
+        if newest.exists():
+            _keep(newest, folder / PREVIOUS)
 
 
-def restore_checkpoint(folder: Path, state: TrainingState) -> None:
-    """Take back what ``save_checkpoint`` wrote; InputError when there is none or it does not fit the model."""
-    path = folder / CHECKPOINT
-    tensors, state.step = _read(path)
-    parts = {prefix: _under(tensors, prefix) for prefix in ("model", "queue", "optimizer")}
+def restore_checkpoint(folder: Path, state: TrainingState, say: Say = print, *, put_aside: bool = True) -> None:
+    """Take back what ``save_checkpoint`` wrote; a damaged newest is told and the one before it taken.
+
+    The damaged one is put aside, unless another process of the run does it.
+
+    InputError when there is none that is whole, or when it does not fit the model.
+    """
+    path, tensors, state.step = _newest(folder, say)
+    if put_aside and path.name == PREVIOUS and (folder / CHECKPOINT).exists():
+        (folder / CHECKPOINT).replace(folder / DAMAGED)
+    parts = {prefix: _under(tensors, prefix) for prefix in ("model", "queue", "optimizer", "average")}
+    fault = f"{path}: does not fit this configuration; resume with the one it was made with"
+    load_weights(state.model, parts["model"], fault)
     try:
-        state.model.load_state_dict(parts["model"])
         state.queue.restore(parts["queue"])
+        if state.average is not None:
+            state.average.restore(parts["average"])
     except (RuntimeError, KeyError) as error:
-        raise InputError(f"{path}: does not fit this configuration; resume with the one it was made with") from error
+        raise InputError(fault) from error
     moments: dict[int, dict[str, Tensor]] = {}
     for key, tensor in parts["optimizer"].items():
         index, name = key.split(".", 1)
@@ -65,22 +102,14 @@ def restore_checkpoint(folder: Path, state: TrainingState) -> None:
             kept[name] = torch.empty_like(parameter).copy_(kept[name])
 
 
-def load_trained(folder: Path) -> tuple[TrainingConfig, dict[str, Tensor], int]:
-    """The configuration, the model's weights and the steps done of a run's folder."""
+def load_trained(folder: Path, say: Say = print) -> tuple[TrainingConfig, dict[str, Tensor], int]:
+    """The configuration, the model's weights and the steps done of a run's folder.
+
+    The weights are the running mean where the run kept one.
+    """
     config = read_run_config(folder)
-    tensors, step = _read(folder / CHECKPOINT)
-    return config, _under(tensors, "model"), step
-
-
-def start_from(folder: Path, model: GeoCLIP) -> None:
-    """Give ``model`` the weights of another run's folder; InputError when there are none or they do not fit."""
-    _, weights, _ = load_trained(folder)
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        raise InputError(
-            f"{folder}: its weights do not fit this model; start from a run with the same [model]"
-        ) from error
+    _, tensors, step = _newest(folder, say)
+    return config, _under(tensors, "model") | _under(tensors, "average"), step
 
 
 def write_run_config(folder: Path, config: TrainingConfig) -> None:
@@ -101,15 +130,56 @@ def read_run_config(folder: Path) -> TrainingConfig:
     return from_mapping(TrainingConfig, mapping, str(path))
 
 
+def _newest(folder: Path, say: Say) -> tuple[Path, dict[str, Tensor], int]:
+    if not has_checkpoint(folder):
+        raise InputError(f"{folder / CHECKPOINT}: no such checkpoint; train first, or name the run's folder")
+    try:
+        return folder / CHECKPOINT, *_read(folder / CHECKPOINT)
+    except _DamagedError as error:
+        try:
+            found = _read(folder / PREVIOUS)
+        except _DamagedError as older:
+            raise InputError(f"{error}; {older}; start anew, or copy the folder back from where it is whole") from error
+        say(f"warning: {error}; going back to the one before it, of step {found[1]}")
+        return folder / PREVIOUS, *found
+
+
+class _DamagedError(Exception):
+    pass
+
+
 def _read(path: Path) -> tuple[dict[str, Tensor], int]:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-            return tensors, int((file.metadata() or {})["step"])
+            about = file.metadata() or {}
+        step, expected = int(about["step"]), about.get("sha256")  # runs of before had no sum
     except FileNotFoundError as error:
-        raise InputError(f"{path}: no such checkpoint; train first, or name the run's folder") from error
-    except (OSError, KeyError, safetensors.SafetensorError) as error:
-        raise InputError(f"{path}: damaged checkpoint ({error})") from error
+        raise _DamagedError(f"{path}: missing") from error
+    except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
+        raise _DamagedError(f"{path}: damaged checkpoint ({' '.join(str(error).split())[:120]})") from error
+    if expected is not None and _sha256(tensors, step) != expected:
+        raise _DamagedError(f"{path}: damaged checkpoint (its SHA-256 is another than when it was written)")
+    return tensors, step
+
+
+def _sha256(tensors: dict[str, Tensor], step: int) -> str:
+    total = hashlib.sha256(str(step).encode())
+    for name, tensor in sorted(tensors.items()):
+        total.update(f"\n{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        total.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()
+
+
+def _keep(newest: Path, previous: Path) -> None:
+    """A second name for the newest, so that there is never a moment without one."""
+    link = previous.with_name(f".{previous.name}.part")
+    with contextlib.suppress(OSError):
+        link.unlink(missing_ok=True)
+        os.link(newest, link)
+        link.replace(previous)
+        return
+    newest.replace(previous)  # a drive without links
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

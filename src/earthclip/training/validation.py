@@ -1,19 +1,29 @@
-"""Accuracy during training, on undisturbed views of imagery the configuration names."""
+"""Accuracy during training: on undisturbed views of imagery the configuration names, or on photos kept back."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from earthclip.geo.geodesy import great_circle_km
 from earthclip.metrics import Report
+from earthclip.nn.backbone import BackboneEncoder
 from earthclip.nn.geoclip import GeoCLIP
 from earthclip.orbit.imagery import land_mask, load_texture
 from earthclip.orbit.views import ViewDistribution, land_places, render, sample_cameras
+from earthclip.runtime.preprocess import Preprocessing
 from earthclip.training.config import TrainingConfig
+from earthclip.training.data import TrainingData
+from earthclip.training.networks import in_training
 from earthclip.training.pixels import to_tensor
+from earthclip.training.places import thinned
 
 _SEED = 20_230_915  # validation views are the same in every run, whatever its seed
+_AT_ONCE = 8192  # places encoded together
 
 
 class Validation:
@@ -35,13 +45,69 @@ class Validation:
     def __call__(self, model: GeoCLIP) -> dict[str, Report]:
         """A report for each picture of the Earth; the model is left in training mode."""
         model.eval()
-        places = model.encode_location(torch.from_numpy(self._places).float())
+        candidates = _candidates(model, self._places)
         reports = {}
         for name, pixels in self._pixels.items():
-            best = [
-                (model.encode_image(to_tensor(pixels[i : i + self.batch_size])) @ places.T).argmax(dim=1).numpy()
-                for i in range(0, len(pixels), self.batch_size)
-            ]
-            reports[name] = Report.from_errors(great_circle_km(self._places[np.concatenate(best)], self._truths))
-        model.train()
+            parts = (pixels[i : i + self.batch_size] for i in range(0, len(pixels), self.batch_size))
+            best = _best(model, (to_tensor(part) for part in parts), candidates)
+            reports[name] = Report.from_errors(great_circle_km(self._places[best], self._truths))
+        in_training(model)
         return reports
+
+
+class PhotoValidation:
+    """Photos or features kept back, located among the places of the training photos.
+
+    Of pictures under a frozen backbone only its features are kept, computed once.
+    """
+
+    @torch.no_grad()
+    def __init__(
+        self, config: TrainingConfig, data: TrainingData, model: GeoCLIP, preprocessing: Preprocessing | None
+    ) -> None:
+        self._places = thinned(data.coordinates, config.validation.spacing_km)
+        device = model.logit_scale.device
+        self._given, truths = [], []
+        model.eval()
+        for given, places in data.kept_back(config.validation.views, preprocessing, min(config.batch_size, 64)):
+            tensor = torch.from_numpy(given)
+            if isinstance(model.image_encoder, BackboneEncoder):
+                tensor = model.image_encoder.backbone.image_features(tensor.to(device)).cpu()
+            self._given.append(tensor)
+            truths.append(places)
+        self._truths = np.concatenate(truths) if truths else np.empty((0, 2))
+        in_training(model)
+
+    @torch.no_grad()
+    def __call__(self, model: GeoCLIP) -> dict[str, Report]:
+        """A report of what is kept back, none when nothing is; the model is left in training mode."""
+        if not len(self._truths):
+            return {}
+        model.eval()
+        best = _best(model, self._given, _candidates(model, self._places))
+        in_training(model)
+        return {"held out": Report.from_errors(great_circle_km(self._places[best], self._truths))}
+
+
+def _candidates(model: GeoCLIP, places: Float[np.ndarray, "m 2"]) -> Float[Tensor, "m d"]:
+    """Scaled embeddings of places, and of the cells they lie in where the model has such."""
+    coordinates = torch.from_numpy(places)
+    device = model.logit_scale.device
+    parts = []
+    for part in torch.split(coordinates, _AT_ONCE):
+        scaled = model.scale() * model.encode_location(part.to(device, torch.float32))
+        parts.append(scaled if model.levels is None else scaled + model.levels(part))
+    return torch.cat(parts)
+
+
+def _best(model: GeoCLIP, given: Iterable[Tensor], candidates: Float[Tensor, "m d"]) -> np.ndarray:
+    encoder = model.image_encoder
+    best = []
+    for part in given:
+        own = part.to(candidates.device)
+        if isinstance(encoder, BackboneEncoder) and own.ndim == 2:
+            images = torch.nn.functional.normalize(encoder.head(own).float(), dim=1)
+        else:
+            images = model.encode_image(own)
+        best.append((images @ candidates.T).argmax(dim=1).cpu().numpy())
+    return np.concatenate(best)
