@@ -32,6 +32,7 @@ _COMMANDS = {
     "calibrate": ("earthclip.cli.calibrate:calibrate", "Make a model's probabilities mean what they say."),
     "data": ("earthclip.cli.data:data", "Check and split sets of located photos."),
     "probe": ("earthclip.cli.probe:probe", "What location features are worth to others' models."),
+    "features": ("earthclip.cli.features:features", "A frozen backbone's features of photos, for training."),
     "train": ("earthclip.cli.train:train", "Train a model from a config file."),
     "export": ("earthclip.cli.export:export", "Make a model folder of a training run."),
     "orbit": ("earthclip.cli.orbit:orbit", "Views of the Earth from above: render, fetch imagery."),

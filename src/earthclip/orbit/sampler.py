@@ -104,7 +104,7 @@ _sampler: ViewSampler | None = None  # one a worker process: textures are too la
 def start_worker(config: ViewsConfig, batch_size: int, image_size: int, grid: int, seed: int) -> None:
     """Load what batches need, in a process of its own that ends with the one that started it."""
     # The pool's pipes stay open in the worker itself, so it would never notice that the trainer was killed.
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     global _sampler
     _sampler = ViewSampler(config, batch_size, image_size, grid, seed)
 
@@ -116,7 +116,8 @@ def batch_of(step: int) -> Batch:
     return _sampler.batch(step)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """Wait for the process that started this one to end, and end too."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

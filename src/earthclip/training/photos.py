@@ -6,8 +6,6 @@ another, drawn from the same seed, and is told.
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from PIL import Image
 
 from earthclip.datasets.photos import PhotoSet
 from earthclip.errors import InputError
+from earthclip.orbit.sampler import end_with_parent
 from earthclip.runtime.decode import decode_reduced
 from earthclip.runtime.prepared import prepare, prepare_file
 from earthclip.runtime.preprocess import Preprocessing
@@ -108,7 +107,7 @@ _photos: tuple[PhotoSet, int] | None = None  # one a worker process: too large t
 def start_worker(photos: PhotoSet, size: int) -> None:
     """Keep what batches need, in a process of its own that ends with the one that started it."""
     # The pool's pipes stay open in the worker itself, so it would never notice that the trainer was killed.
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     global _photos
     _photos = photos, size
 
@@ -147,10 +146,3 @@ def _open(photos: PhotoSet, index: int, size: int) -> Image.Image:
             reduced = decode_reduced(source, 4 * size, where=photos.ids[index])
     left, top, right, bottom = (round(edge) for edge in reduced.box)
     return reduced.image.crop((left, top, max(right, left + 1), max(bottom, top + 1)))
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

@@ -1,0 +1,163 @@
+"""Photos through a frozen backbone, once for each photo and view: what epochs of training read ever after."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float16, Float32
+
+from earthclip.configuration import to_mapping
+from earthclip.datasets.features import SHARD_ROWS, About, FeatureWriter
+from earthclip.datasets.photos import PhotoSet
+from earthclip.errors import InputError
+from earthclip.nn.backbone import HubBackbone, read_preprocessing
+from earthclip.orbit.sampler import end_with_parent
+from earthclip.runtime.decode import decode_reduced
+from earthclip.runtime.prepared import prepare, prepare_file
+from earthclip.runtime.preprocess import Preprocessing
+from earthclip.training.optimization import precision_of
+from earthclip.training.pixels import to_tensor
+from earthclip.training.samples import made_ahead
+from earthclip.training.simclr import simclr_view
+
+_BATCH = 16  # photos decoded and encoded together
+_DRAFT = 4  # times the picture's size, of which a SimCLR view crops at least 0.28 of the sides
+_FORMAT = 1  # of the views' recipe; changed whenever the same seed would give other pixels
+
+
+@dataclass(frozen=True, eq=False)
+class _Pixels:
+    pixels: Float32[np.ndarray, "b views 3 h w"]
+    rows: list[int]
+    failed: dict[int, str]
+
+
+def extract(
+    photos: PhotoSet,
+    backbone: Path,
+    folder: Path,
+    *,
+    views: int = 1,
+    seed: int = 0,
+    workers: int = 1,
+    resume: bool = False,
+    shard_rows: int = SHARD_ROWS,
+    progress: Callable[[int, int], None] = lambda done, n: None,
+) -> dict[int, str]:
+    """Write the features of ``photos`` into ``folder``; returns why some could not be read, by their number.
+
+    ``backbone`` is a Hugging Face folder. View 0 is what prediction sees, the others are SimCLR views drawn from the
+    seed. Raises InputError when the folder holds other features, or all photos of it cannot be read.
+    """
+    if views < 1 or workers < 1:
+        raise InputError(f"views is {views} and workers {workers}; expected 1 or more of each")
+    network = HubBackbone.from_folder(backbone)
+    preprocessing = read_preprocessing(backbone, network.image_size)
+    about = About(
+        backbone=backbone.name,
+        fingerprint=fingerprint_of(network, preprocessing, views, seed),
+        width=network.width,
+        views=views,
+        photos=len(photos),
+        shard_rows=shard_rows,
+    )
+    writer = FeatureWriter(folder, about, photos.ids, photos.coordinates, resume=resume)
+    missing = writer.missing
+    done = len(photos) - sum(len(writer.rows_of(shard)) for shard in missing)
+    failures: dict[int, str] = {}
+
+    def tasks() -> Iterator[list[int]]:
+        for shard in missing:
+            rows = list(writer.rows_of(shard))
+            yield from (rows[first : first + _BATCH] for first in range(0, len(rows), _BATCH))
+
+    start = (photos, preprocessing, views, seed)
+    decoded = made_ahead(_decode, tasks(), workers, _start_worker, start, ("decodes photos", "lower --workers"))
+    try:
+        for shard in missing:
+            rows = writer.rows_of(shard)
+            features = np.zeros((len(rows), views, network.width), np.float16)
+            failed: dict[int, str] = {}
+            for _ in range(-(-len(rows) // _BATCH)):
+                batch = next(decoded)
+                failed |= batch.failed
+                if batch.rows:
+                    features[np.array(batch.rows) - rows.start] = encode(network, batch.pixels)
+                done += len(batch.rows) + len(batch.failed)
+                progress(done, len(photos))
+            writer.write(shard, features, failed)
+            failures |= failed
+    finally:
+        decoded.close()
+    return failures
+
+
+def encode(network: HubBackbone, pixels: Float32[np.ndarray, "b views 3 h w"]) -> Float16[np.ndarray, "b views width"]:
+    """Features of every view; matrix products in bfloat16 where the processor has them."""
+    precision = precision_of("auto", torch.device("cpu"))
+    flat = torch.from_numpy(pixels.reshape(-1, *pixels.shape[2:]))
+    with torch.no_grad(), torch.autocast("cpu", precision, enabled=precision != torch.float32):
+        features = network.image_features(flat).float()
+    found: np.ndarray = features.numpy().astype(np.float16).reshape(*pixels.shape[:2], -1)
+    return found
+
+
+def fingerprint_of(network: HubBackbone, preprocessing: Preprocessing, views: int, seed: int) -> str:
+    """SHA-256, in 16 characters, over what decides features: the weights, the preprocessing, the views."""
+    recipe = {"preprocessing": to_mapping(preprocessing), "views": views, "seed": seed, "format": _FORMAT}
+    digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode())
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+_given: tuple[PhotoSet, Preprocessing, int, int] | None = None  # one a worker process: too large to send each time
+
+
+def _start_worker(photos: PhotoSet, preprocessing: Preprocessing, views: int, seed: int) -> None:
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    global _given
+    _given = photos, preprocessing, views, seed
+
+
+def _decode(rows: list[int]) -> _Pixels:
+    if _given is None:
+        raise RuntimeError("_start_worker has not run in this process")
+    photos, preprocessing, views, seed = _given
+    found, kept, failed = [], [], {}
+    for row in rows:
+        try:
+            found.append(np.stack(list(_views(photos, row, preprocessing, views, seed))))
+            kept.append(row)
+        except InputError as error:
+            failed[row] = str(error)
+    size = preprocessing.size
+    pixels = np.stack(found) if found else np.empty((0, views, 3, size, size), np.float32)
+    return _Pixels(pixels, kept, failed)
+
+
+def _views(
+    photos: PhotoSet, row: int, preprocessing: Preprocessing, views: int, seed: int
+) -> Generator[Float32[np.ndarray, "3 h w"], None, None]:
+    """The undisturbed pixels of prediction, then the disturbed ones."""
+    source, name = photos.open(row), photos.ids[row]
+    if isinstance(source, str):
+        yield prepare(source, preprocessing).pixels[0]
+    else:
+        yield prepare_file(source, preprocessing, name).pixels[0]
+    if views == 1:
+        return
+    again = source if isinstance(source, str) else photos.open(row)
+    image = decode_reduced(again, _DRAFT * preprocessing.size, where=name).image
+    for view in range(1, views):
+        rng = np.random.default_rng([seed, row, view])
+        picture = np.asarray(simclr_view(image, preprocessing.size, rng))
+        yield to_tensor(picture[None], preprocessing.mean, preprocessing.std)[0].numpy()
