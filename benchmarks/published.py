@@ -5,6 +5,7 @@ Both benchmarks against it import this file, in either environment; so nothing b
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -140,3 +141,39 @@ def exact_embeddings(points: np.ndarray) -> np.ndarray:
     encoder = LocationEncoder().eval()
     with torch.no_grad():
         return torch.cat([encoder(part) for part in torch.from_numpy(points).double().split(4096)]).numpy()
+
+
+def train_step_seconds(clip: Path, batch_size: int, batches: int) -> list[float]:
+    """Seconds of each batch of its own training loop, CLIP run anew for every photo; the first warms up."""
+    import importlib.util
+
+    import geoclip
+    import torch
+
+    # By its path: the folder's __init__ imports the data loader, which wants torchvision.
+    path = Path(geoclip.__file__).parent / "train" / "train.py"
+    spec = importlib.util.spec_from_file_location("published_train", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    model = load_geoclip(clip).train()
+    model.dequeue_and_enqueue(torch.zeros(batch_size, 2))  # as its own first batch does
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=3e-5, weight_decay=1e-6)
+    marks = []
+
+    class Loader:
+        def __len__(self) -> int:
+            return batches
+
+        def __iter__(self) -> Any:
+            for _ in range(batches):
+                marks.append(time.perf_counter())
+                yield torch.rand(batch_size, 3, 224, 224), torch.rand(batch_size, 2) * 100 - 50
+            marks.append(time.perf_counter())
+
+    module.train(Loader(), model, optimizer, 0, batch_size, "cpu")
+    return [after - before for before, after in itertools.pairwise(marks)]
+
+
+if __name__ == "__main__":  # in the published environment: python published.py CLIP BATCH_SIZE BATCHES
+    print(json.dumps(train_step_seconds(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))))

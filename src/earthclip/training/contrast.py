@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from earthclip.nn.geoclip import GeoCLIP
 from earthclip.training.config import TrainingConfig
-from earthclip.training.losses import annealed_tau_km, distance_loss, one_hot_loss
+from earthclip.training.losses import picture_loss
 from earthclip.training.queue import CoordinateQueue, add_noise
 
 
@@ -45,16 +45,10 @@ class Contrast(nn.Module):
         """``given``: pixels or features; place i of ``places``, in degrees, is that of picture i."""
         images = self.model.encode_image(given)
         logits = self.model.logits(images, self.model.encode_location(places.to(given.device, torch.float32)))
-        loss = self._of(logits, truths.to(given.device), places.to(given.device), step)
+        loss = picture_loss(
+            logits, truths.to(given.device), places.to(given.device), self._config.loss, step / self._config.steps
+        )
         if self.model.levels is None:
             return loss
         with torch.autocast(given.device.type, enabled=False):
             return loss + self.model.levels.loss(images, truths)
-
-    def _of(self, logits: Tensor, truths: Tensor, places: Tensor, step: int) -> Float[Tensor, ""]:
-        wanted = self._config.loss
-        if wanted.targets == "one-hot":
-            return one_hot_loss(logits)
-        tau_km = annealed_tau_km(wanted.tau_start_km, wanted.tau_end_km, step / self._config.steps)
-        smooth = distance_loss(logits, truths, places, tau_km)
-        return smooth if wanted.targets == "distance" else (smooth + one_hot_loss(logits)) / 2

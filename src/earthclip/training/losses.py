@@ -8,6 +8,22 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from earthclip.geo.geodesy import EARTH_RADIUS_KM
+from earthclip.training.config import LossConfig
+
+
+def picture_loss(
+    logits: Float[Tensor, "b n"],
+    truths: Float[Tensor, "b 2"],
+    places: Float[Tensor, "n 2"],
+    config: LossConfig,
+    progress: float,
+) -> Float[Tensor, ""]:
+    """The loss of pictures that ``config`` asks for, when ``progress`` (0 to 1) of the run is done."""
+    if config.targets == "one-hot":
+        return one_hot_loss(logits)
+    tau_km = annealed_tau_km(config.tau_start_km, config.tau_end_km, progress)
+    smooth = distance_loss(logits, truths, places, tau_km)
+    return smooth if config.targets == "distance" else (smooth + one_hot_loss(logits)) / 2
 
 
 def one_hot_loss(logits: Float[Tensor, "b n"]) -> Float[Tensor, ""]:

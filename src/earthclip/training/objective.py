@@ -12,7 +12,7 @@ from earthclip.nn.geoclip import GeoCLIP
 from earthclip.nn.image_encoder import CompactEncoder
 from earthclip.orbit.sampler import Batch
 from earthclip.training.config import TrainingConfig
-from earthclip.training.losses import annealed_tau_km, cell_loss, distance_loss, one_hot_loss
+from earthclip.training.losses import cell_loss, picture_loss
 from earthclip.training.pixels import to_tensor
 from earthclip.training.queue import CoordinateQueue, add_noise
 
@@ -37,7 +37,9 @@ def batch_loss(
     if not config.loss.cells:
         images = model.encode_image(pixels)
         logits = model.logits(images, model.encode_location(places.float()))
-        return _picture_loss(logits, truths, places, step, config) + _level_loss(model, images, truths)
+        return picture_loss(logits, truths, places, config.loss, step / config.steps) + _level_loss(
+            model, images, truths
+        )
     encoder = model.image_encoder
     if not isinstance(encoder, CompactEncoder):
         raise ConfigError("loss.cells needs an image encoder that keeps a grid of cells; set it to 0")
@@ -51,7 +53,11 @@ def batch_loss(
     picked = F.normalize(cells.flatten(0, 1)[chosen].float(), dim=1)
     with torch.autocast("cpu", enabled=False):
         cells_loss = cell_loss(picked, own, shared, model.scale())
-    return _picture_loss(logits, truths, places, step, config) + cells_loss + _level_loss(model, images, truths)
+    return (
+        picture_loss(logits, truths, places, config.loss, step / config.steps)
+        + cells_loss
+        + _level_loss(model, images, truths)
+    )
 
 
 def _level_loss(model: GeoCLIP, images: Float[Tensor, "b d"], truths: Float[Tensor, "b 2"]) -> Tensor | float:
@@ -59,20 +65,6 @@ def _level_loss(model: GeoCLIP, images: Float[Tensor, "b d"], truths: Float[Tens
         return 0.0
     with torch.autocast("cpu", enabled=False):
         return model.levels.loss(images, truths)
-
-
-def _picture_loss(
-    logits: Float[Tensor, "b n"],
-    truths: Float[Tensor, "b 2"],
-    places: Float[Tensor, "n 2"],
-    step: int,
-    config: TrainingConfig,
-) -> Float[Tensor, ""]:
-    if config.loss.targets == "one-hot":
-        return one_hot_loss(logits)
-    tau_km = annealed_tau_km(config.loss.tau_start_km, config.loss.tau_end_km, step / config.steps)
-    smooth = distance_loss(logits, truths, places, tau_km)
-    return smooth if config.loss.targets == "distance" else (smooth + one_hot_loss(logits)) / 2
 
 
 def _choose_cells(
