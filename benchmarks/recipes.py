@@ -91,9 +91,7 @@ class Exam:
     def __call__(self, model: GeoCLIP) -> dict[str, Report]:
         model.eval()
         coordinates = torch.from_numpy(self.places)
-        places = model.encode_location(coordinates.float()) * model.scale()
-        if model.levels is not None:
-            places = places + model.levels(coordinates)
+        places = model.encode_location(coordinates.float())
         reports = {}
         for name, pixels in self.pixels.items():
             images = torch.cat([model.encode_image(to_tensor(part)) for part in np.array_split(pixels, 8)])

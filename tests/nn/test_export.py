@@ -13,6 +13,9 @@ import torch
 from earthclip.locator import load
 from earthclip.models.config import ModelConfig, Preprocessing
 from earthclip.nn.export import ViewAveraged, export_model
+from earthclip.nn.geoclip import GeoCLIP, GeoCLIPConfig
+from earthclip.nn.image_encoder import CompactEncoderConfig
+from earthclip.nn.location_encoder import LocationEncoderConfig
 
 PLACES = np.array([[0.0, 0.0], [48.85, 2.35], [-33.9, 151.2], [71.0, -179.9], [-59.0, 179.9]])
 CONFIG = ModelConfig(
@@ -23,6 +26,16 @@ CONFIG = ModelConfig(
     prior="five places",
     licence="MIT",
 )
+
+
+def test_features_of_the_sphere_are_exported_too(tmp_path):
+    location = LocationEncoderConfig((1.0, 16.0), 8, 12, 2, position="sphere")
+    image = CompactEncoderConfig(image_size=16, stem=4, channels=(4, 6), blocks=(1, 1), reduced=4)
+    model = GeoCLIP.from_config(GeoCLIPConfig(12, image, location)).eval()
+    export_model(model, CONFIG, PLACES, tmp_path / "sphere")
+    with torch.no_grad():
+        expected = model.encode_location(torch.from_numpy(PLACES).float()).numpy()
+    np.testing.assert_allclose(load(tmp_path / "sphere").encode_location(PLACES), expected, atol=1e-4)
 
 
 @pytest.fixture(params=[(False, 16), (True, 16), (True, 20)], ids=["plain", "turns", "turns and zoom"])

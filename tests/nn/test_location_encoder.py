@@ -8,7 +8,7 @@ import torch
 
 from earthclip.geo.equal_earth import equal_earth
 from earthclip.nn.location_encoder import LocationEncoder, LocationEncoderConfig
-from earthclip.nn.position import EqualEarth, FourierFeatures
+from earthclip.nn.position import EqualEarth, FourierFeatures, UnitVector
 
 PLACES = torch.tensor([[0.0, 0.0], [48.85, 2.35], [-33.9, 151.2], [71.0, -179.9], [-60.0, 179.9], [90.0, 10.0]])
 
@@ -58,3 +58,19 @@ def test_capsules_do_not_share_weights():
 def test_any_number_of_places(n):
     encoder = LocationEncoder(LocationEncoderConfig((1.0,), 4, 8, 1), embedding_size=5)
     assert encoder(torch.zeros(n, 2)).shape == (n, 5)
+
+
+def test_unit_vectors_have_no_seam_and_the_planes_length():
+    vectors = UnitVector()(PLACES.double())
+    np.testing.assert_allclose(vectors.norm(dim=1).numpy(), 1 / np.pi, atol=1e-12)
+    sides = torch.tensor([[10.0, 180.0], [10.0, -180.0], [90.0, 0.0], [90.0, 77.0]], dtype=torch.float64)
+    encoder = LocationEncoder(LocationEncoderConfig((1.0, 16.0), 8, 8, 1, position="sphere"), embedding_size=5)
+    east, west, pole, turned = encoder(sides)
+    torch.testing.assert_close(east, west)
+    torch.testing.assert_close(pole, turned)
+    flat = LocationEncoder(LocationEncoderConfig((1.0, 16.0), 8, 8, 1), embedding_size=5)
+    assert (flat(sides)[0] - flat(sides)[1]).abs().max() > 1e-3
+    # A degree at the equator is as long as on the plane: a sigma means the same kernel.
+    step = torch.tensor([[0.0, 0.0], [0.0, 1.0]], dtype=torch.float64)
+    lengths = [(projection(step)[1] - projection(step)[0]).norm().item() for projection in (UnitVector(), EqualEarth())]
+    assert lengths[0] == pytest.approx(lengths[1], rel=0.2)

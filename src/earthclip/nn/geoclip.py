@@ -13,7 +13,6 @@ from torch.nn import functional as F
 from earthclip.errors import ModelError
 from earthclip.nn.backbone import BackboneEncoder
 from earthclip.nn.image_encoder import CompactEncoder, CompactEncoderConfig, ImageEncoder
-from earthclip.nn.levels import CellLevels
 from earthclip.nn.location_encoder import LocationEncoder, LocationEncoderConfig
 
 _MAX_LOGIT_SCALE = math.log(100)  # CLIP's bound; beyond it the softmax saturates and training diverges
@@ -26,7 +25,6 @@ class GeoCLIPConfig:
     embedding_size: int = 512
     image: CompactEncoderConfig = field(default_factory=CompactEncoderConfig)
     location: LocationEncoderConfig = field(default_factory=LocationEncoderConfig)
-    levels: tuple[int, ...] = ()  # HEALPix levels whose cells are learned beside the location encoder
 
 
 class GeoCLIP(nn.Module):
@@ -37,13 +35,11 @@ class GeoCLIP(nn.Module):
         image_encoder: ImageEncoder,
         location_encoder: LocationEncoder,
         logit_scale: float = math.log(1 / 0.07),
-        levels: CellLevels | None = None,
     ) -> None:
         super().__init__()
         self.image_encoder: ImageEncoder = image_encoder
         self.location_encoder: LocationEncoder = location_encoder
         self.logit_scale = nn.Parameter(torch.tensor(logit_scale))
-        self.levels = levels
 
     @classmethod
     def from_config(cls, config: GeoCLIPConfig, seed: int = 0) -> GeoCLIP:
@@ -53,7 +49,6 @@ class GeoCLIP(nn.Module):
             return cls(
                 CompactEncoder(config.image, config.embedding_size),
                 LocationEncoder(config.location, config.embedding_size, seed),
-                levels=CellLevels(config.levels, config.embedding_size) if config.levels else None,
             )
 
     def encode_image(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -23,7 +22,6 @@ class LocationEncoderConfig:
     width: int = 1024
     depth: int = 3  # hidden layers of a capsule
     position: Literal["equal-earth", "sphere"] = "equal-earth"  # what the Fourier features are of
-    mixing: Literal["sum", "attention"] = "sum"  # of the scales
 
 
 class Capsules(nn.Module):
@@ -41,34 +39,6 @@ class Capsules(nn.Module):
         return torch.stack(outputs).sum(dim=0)
 
 
-class AttendedCapsules(Capsules):
-    """The scales' results as tokens, which attend to one another before they are summed.
-
-    One layer of self-attention beside the identity, as transformers have (Vaswani et al., 2017); it starts as the sum.
-    """
-
-    def __init__(self, scales: int, features_per_scale: int, width: int, depth: int, embedding_size: int) -> None:
-        super().__init__(scales, features_per_scale, width, depth, embedding_size)
-        self.heads = 4
-        self.scale = nn.Parameter(torch.zeros(scales, embedding_size))
-        self.norm = nn.LayerNorm(embedding_size)
-        self.queries_keys_values = nn.Linear(embedding_size, 3 * embedding_size)
-        self.out = nn.Linear(embedding_size, embedding_size)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
-
-    def forward(self, features: Float[Tensor, "n f"]) -> Float[Tensor, "n d"]:
-        """As ``Capsules.forward``."""
-        parts = torch.split(features, self.features_per_scale, dim=1)
-        tokens = torch.stack([capsule(part) for capsule, part in zip(self.capsules, parts, strict=True)], dim=1)
-        n, scales, size = tokens.shape
-        asked = self.queries_keys_values(self.norm(tokens + self.scale))
-        query, key, value = asked.view(n, scales, 3, self.heads, size // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
-        mixed = torch.softmax(query @ key.transpose(2, 3) / math.sqrt(size // self.heads), dim=3) @ value
-        summed: Tensor = (tokens + self.out(mixed.transpose(1, 2).reshape(n, scales, size))).sum(dim=1)
-        return summed
-
-
 class LocationEncoder(nn.Module):
     """Coordinates to embeddings: a positional encoding, then a network; either can be swapped."""
 
@@ -76,8 +46,7 @@ class LocationEncoder(nn.Module):
         super().__init__()
         sphere = config.position == "sphere"
         self.position: FourierFeatures = FourierFeatures(config.sigmas, config.frequencies, seed, sphere=sphere)
-        network = AttendedCapsules if config.mixing == "attention" else Capsules
-        self.network: Capsules = network(
+        self.network: Capsules = Capsules(
             len(config.sigmas), 2 * config.frequencies, config.width, config.depth, embedding_size
         )
 

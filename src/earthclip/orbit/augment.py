@@ -41,7 +41,8 @@ class Augmentation:
         if chance[12] < self.mottled:
             rgb = self._mottle_land(rgb, land, rng)
         if chance[13] < self.silhouettes:
-            rgb = _lerp(*rng.random((2, 3), np.float32), land)
+            sea, shore = rng.random((2, 3), np.float32)
+            rgb = _lerp(np.broadcast_to(sea, rgb.shape), shore, land)
         if chance[2] < 0.7:
             rgb = _mix_channels(rgb, rng)
         if chance[3] < 0.8:

@@ -20,9 +20,7 @@ from earthclip.orbit.sampler import ViewsConfig
 class LossConfig:
     """The objective."""
 
-    targets: Literal["one-hot", "distance", "mixed"] = (
-        "one-hot"  # as in the paper, softmax(-distance / tau), or half each
-    )
+    targets: Literal["one-hot", "distance"] = "one-hot"  # as in the paper, or softmax(-distance / tau)
     tau_start_km: float = 1000.0  # of "distance" targets, annealed geometrically
     tau_end_km: float = 50.0
     cells: int = 0  # grid cells a picture that learn their own place too; 0 as in the paper

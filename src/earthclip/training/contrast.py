@@ -45,10 +45,6 @@ class Contrast(nn.Module):
         """``given``: pixels or features; place i of ``places``, in degrees, is that of picture i."""
         images = self.model.encode_image(given)
         logits = self.model.logits(images, self.model.encode_location(places.to(given.device, torch.float32)))
-        loss = picture_loss(
+        return picture_loss(
             logits, truths.to(given.device), places.to(given.device), self._config.loss, step / self._config.steps
         )
-        if self.model.levels is None:
-            return loss
-        with torch.autocast(given.device.type, enabled=False):
-            return loss + self.model.levels.loss(images, truths)

@@ -22,8 +22,7 @@ def picture_loss(
     if config.targets == "one-hot":
         return one_hot_loss(logits)
     tau_km = annealed_tau_km(config.tau_start_km, config.tau_end_km, progress)
-    smooth = distance_loss(logits, truths, places, tau_km)
-    return smooth if config.targets == "distance" else (smooth + one_hot_loss(logits)) / 2
+    return distance_loss(logits, truths, places, tau_km)
 
 
 def one_hot_loss(logits: Float[Tensor, "b n"]) -> Float[Tensor, ""]:

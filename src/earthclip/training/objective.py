@@ -35,11 +35,7 @@ def batch_loss(
     )
     pixels = to_tensor(batch.pixels)
     if not config.loss.cells:
-        images = model.encode_image(pixels)
-        logits = model.logits(images, model.encode_location(places.float()))
-        return picture_loss(logits, truths, places, config.loss, step / config.steps) + _level_loss(
-            model, images, truths
-        )
+        return picture_loss(model(pixels, places.float()), truths, places, config.loss, step / config.steps)
     encoder = model.image_encoder
     if not isinstance(encoder, CompactEncoder):
         raise ConfigError("loss.cells needs an image encoder that keeps a grid of cells; set it to 0")
@@ -48,23 +44,11 @@ def batch_loss(
     # One pass for all places: the shared candidates first, then each chosen cell's own.
     embeddings = model.encode_location(torch.cat([places, cell_places]).float())
     shared, own = embeddings[: len(places)], embeddings[len(places) :]
-    images = F.normalize(whole.float(), dim=1)
-    logits = model.logits(images, shared)
+    logits = model.logits(F.normalize(whole.float(), dim=1), shared)
     picked = F.normalize(cells.flatten(0, 1)[chosen].float(), dim=1)
     with torch.autocast("cpu", enabled=False):
         cells_loss = cell_loss(picked, own, shared, model.scale())
-    return (
-        picture_loss(logits, truths, places, config.loss, step / config.steps)
-        + cells_loss
-        + _level_loss(model, images, truths)
-    )
-
-
-def _level_loss(model: GeoCLIP, images: Float[Tensor, "b d"], truths: Float[Tensor, "b 2"]) -> Tensor | float:
-    if model.levels is None:
-        return 0.0
-    with torch.autocast("cpu", enabled=False):
-        return model.levels.loss(images, truths)
+    return picture_loss(logits, truths, places, config.loss, step / config.steps) + cells_loss
 
 
 def _choose_cells(

@@ -90,14 +90,11 @@ class PhotoValidation:
 
 
 def _candidates(model: GeoCLIP, places: Float[np.ndarray, "m 2"]) -> Float[Tensor, "m d"]:
-    """Scaled embeddings of places, and of the cells they lie in where the model has such."""
+    """Embeddings of places."""
     coordinates = torch.from_numpy(places)
     device = model.logit_scale.device
-    parts = []
-    for part in torch.split(coordinates, _AT_ONCE):
-        scaled = model.scale() * model.encode_location(part.to(device, torch.float32))
-        parts.append(scaled if model.levels is None else scaled + model.levels(part))
-    return torch.cat(parts)
+    parts = torch.split(coordinates, _AT_ONCE)
+    return torch.cat([model.encode_location(part.to(device, torch.float32)) for part in parts])
 
 
 def _best(model: GeoCLIP, given: Iterable[Tensor], candidates: Float[Tensor, "m d"]) -> np.ndarray:
