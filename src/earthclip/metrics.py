@@ -1,21 +1,29 @@
-"""How good located pictures are: the share within each distance, median and mean error, GeoScore.
+"""How good located pictures are: the share within each distance, median and mean error, GeoScore, and how sure that is.
 
 The thresholds are the field's street, city, region, country and continent, since Vo, Jacobs and Hays, "Revisiting
-IM2GPS in the Deep Learning Era" (2017).
+IM2GPS in the Deep Learning Era" (2017). Intervals are percentile bootstrap intervals: Efron and Tibshirani, "An
+Introduction to the Bootstrap" (1993), chapter 13.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Float64, Int64
 
 from earthclip.errors import InputError
 
 THRESHOLDS_KM = (1, 25, 200, 750, 2500)
 GEOSCORE_SCALE_KM = 1492.7  # the world map's scale in GeoGuessr, as used by Astruc et al., "OpenStreetView-5M" (2024)
+RESAMPLES = 1000
+LEVEL = 0.95
+_DRAWN_AT_ONCE = 2_000_000  # 16 MB for each array of a chunk of resamples
+
+Interval: TypeAlias = tuple[float, float]  # low, high
 
 
 @dataclass(frozen=True)
@@ -47,9 +55,80 @@ class Report:
             accuracy={str(km): float(np.mean(distances <= km)) for km in THRESHOLDS_KM},
             median_km=float(np.median(distances)),
             mean_km=float(np.mean(distances)),
-            geoscore=float(np.mean(5000.0 * np.exp(-distances / GEOSCORE_SCALE_KM))),
+            geoscore=float(np.mean(_scores(distances))),
         )
 
     def to_json(self) -> str:
         """The fields as one JSON object, on one line."""
         return json.dumps(asdict(self))
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Where each figure of a Report lies in 95 % of resamples of its pictures: pairs (low, high), as in a Report."""
+
+    accuracy: dict[str, Interval]
+    median_km: Interval
+    mean_km: Interval
+    geoscore: Interval
+
+    @classmethod
+    def from_figures(cls, figures: Float64[np.ndarray, "resamples 8"]) -> Intervals:
+        """The middle 95 % of each column, in the order of ``bootstrap``."""
+        ends = np.quantile(figures, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0).T
+        pairs = [(float(low), float(high)) for low, high in ends]
+        return cls(dict(zip(map(str, THRESHOLDS_KM), pairs, strict=False)), *pairs[len(THRESHOLDS_KM) :])
+
+    @classmethod
+    def from_errors(cls, errors_km: Float[np.ndarray, " n"], resamples: int = RESAMPLES, seed: int = 0) -> Intervals:
+        """Bootstrap intervals for ``Report.from_errors``, n >= 1; the same for the same seed."""
+        return cls.from_figures(bootstrap(errors_km[None], resamples, seed)[0])
+
+
+def bootstrap(
+    errors_km: Float[np.ndarray, "systems n"], resamples: int = RESAMPLES, seed: int = 0
+) -> Float64[np.ndarray, "systems resamples 8"]:
+    """The figures of each system on resamples of the n pictures, drawn with replacement; all systems get the same ones.
+
+    Columns: accuracy (fraction) at each of ``THRESHOLDS_KM``, then median km, mean km and GeoScore. Time grows with
+    resamples * n: about 0.3 s for 1,000 of 3,000 pictures.
+    """
+    systems = [(np.asarray(row, np.float64), _scores(np.asarray(row, np.float64))) for row in errors_km]
+    figures = np.empty((len(systems), resamples, len(THRESHOLDS_KM) + 3))
+    for first, rows in resampled_rows(errors_km.shape[1], resamples, seed):
+        stop = first + len(rows)
+        for system, (distances, scores) in enumerate(systems):
+            drawn = distances[rows]
+            into = figures[system, first:stop]
+            for column, km in enumerate(THRESHOLDS_KM):
+                into[:, column] = np.count_nonzero(drawn <= km, axis=1) / drawn.shape[1]
+            into[:, -2] = drawn.mean(axis=1)
+            into[:, -1] = scores[rows].mean(axis=1)
+            into[:, -3] = np.median(drawn, axis=1, overwrite_input=True)
+    return figures
+
+
+def bootstrap_curve(
+    errors_km: Float[np.ndarray, " n"],
+    at_km: Float[np.ndarray, " points"],
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Float64[np.ndarray, "resamples points"]:
+    """The fraction of each resample's pictures that are within each of the ascending distances ``at_km``."""
+    first = np.searchsorted(at_km, errors_km, side="left")  # the first distance each picture is within
+    counts = np.bincount(first, minlength=len(at_km) + 1)
+    # How many of a resample's pictures fall between two distances is a multinomial draw.
+    drawn = np.random.default_rng(seed).multinomial(errors_km.size, counts / errors_km.size, resamples)
+    return np.cumsum(drawn[:, :-1], axis=1) / errors_km.size
+
+
+def resampled_rows(n: int, resamples: int, seed: int) -> Iterator[tuple[int, Int64[np.ndarray, "chunk n"]]]:
+    """Rows 0..n-1 drawn with replacement, some resamples at a time, with the number of the first."""
+    rng = np.random.default_rng(seed)
+    at_once = max(1, _DRAWN_AT_ONCE // max(n, 1))
+    for first in range(0, resamples, at_once):
+        yield first, rng.integers(0, n, (min(at_once, resamples - first), n))
+
+
+def _scores(distances_km: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
+    return 5000.0 * np.exp(-distances_km / GEOSCORE_SCALE_KM)

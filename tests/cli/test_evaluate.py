@@ -1,17 +1,21 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from earthclip.cli import main
 from earthclip.cli.evaluate import evaluate
 from earthclip.errors import InputError
+from earthclip.geo.geodesy import great_circle_km
+from earthclip.locator import load
+from tests.tiny import write_picture, write_tiny_model
 
 IM2GPS3K = Path(__file__).parents[1] / "data" / "im2gps3k"
 TABLES = [
@@ -45,31 +49,128 @@ def test_isns_as_table() -> None:
     assert lines[6].split() == ["median", "785.5", "km"]
 
 
-def test_a_model_on_a_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "a.jpg").touch()
+@pytest.fixture
+def views(tmp_path: Path) -> Path:
+    """A table of four pictures beside its folder; the third is damaged."""
+    (tmp_path / "images").mkdir()
+    for seed in range(4):
+        write_picture(tmp_path / "images" / f"p{seed}.png", seed)
+    (tmp_path / "images" / "p2.png").write_bytes(b"\x89PNG")
     table = tmp_path / "manifest.csv"
-    table.write_text("IMG_ID,LAT,LON\na,0,1\n")
+    table.write_text("IMG_ID,LAT,LON\np0,0,1\np1,10,10\np2,5,5\np3,-20,120\n")
+    return table
 
-    def load(source: str) -> SimpleNamespace:
-        assert source == "some-model"
-        answer = SimpleNamespace(coordinates=np.zeros((1, 2)))
-        return SimpleNamespace(locate=lambda pictures, top_k: iter([answer for _ in pictures]))
 
-    monkeypatch.setitem(sys.modules, "earthclip.locator", SimpleNamespace(load=load))
-    result = run("some-model", str(table), "--images", str(tmp_path), "--format", "json")
+def test_a_model_on_a_manifest(tiny_model: Path, views: Path) -> None:
+    result = run(str(tiny_model), str(views), "--format", "json", "--leaderboard")
+    assert result.exit_code == 0, result.exception  # click's runner does not see the code that is returned
+    report = json.loads(result.stdout)
+    assert (report["n"], report["system"], report["dataset"]) == (3, "tiny", "manifest.csv")
+    assert sum(b["n"] for b in report["calibration"]["curve"]) == 3
+    places = list(load(tiny_model).locate([views.parent / "images" / f"p{i}.png" for i in (0, 1, 3)], top_k=1))
+    errors = great_circle_km(np.array([[0, 1], [10, 10], [-20, 120]]), np.stack([p.coordinates[0] for p in places]))
+    assert report["mean_km"] == pytest.approx(errors.mean())
+    assert "p2.png" in result.stderr
+    assert "warning: 1 of 4 pictures could not be read, e.g. " in result.stderr
+    assert "warning: measured on 3 pictures, but Im2GPS3k has 2,997" in result.stderr
+
+
+def test_pictures_that_could_not_be_read_end_with_1(tiny_model: Path, views: Path) -> None:
+    assert main(["evaluate", str(tiny_model), str(views)]) == 1
+    (views.parent / "images" / "p2.png").unlink()
+    write_picture(views.parent / "images" / "p2.png")
+    assert main(["evaluate", str(tiny_model), str(views)]) == 0
+
+
+def test_two_models(tiny_model: Path, views: Path, tmp_path: Path) -> None:
+    other = write_tiny_model(tmp_path / "other", name="other", seed=9)
+    result = run(str(tiny_model), str(views), "--against", str(other), "--format", "json")
+    comparison = json.loads(result.stdout)["comparison"]
+    assert comparison["names"] == ["tiny", "other"]
+    assert comparison["first"]["n"] == comparison["second"]["n"] == 3
+    expected = comparison["first"]["mean_km"] - comparison["second"]["mean_km"]
+    assert comparison["mean_km"] == pytest.approx(expected)
+    assert "model: other" in result.stderr
+
+
+def test_a_model_against_a_table(tiny_model: Path, views: Path, tmp_path: Path) -> None:
+    table = tmp_path / "perfect.csv"
+    table.write_text(views.read_text())
+    result = run(str(tiny_model), str(views), "--against", str(table), "--format", "json")
+    comparison = json.loads(result.stdout)["comparison"]
+    assert comparison["second"]["mean_km"] == pytest.approx(0, abs=1e-9)
+    assert comparison["mean_km"] > 0
+
+
+def test_another_kind_of_data_set(tiny_model: Path, views: Path) -> None:
+    views.rename(views.with_name("im2gps3k.csv"))
+    result = run(str(tiny_model), f"im2gps3k:{views.parent}", "--format", "json")
     assert result.exit_code == 0, result.exception
-    assert json.loads(result.stdout)["mean_km"] == pytest.approx(111.195, abs=1e-3)
+    assert json.loads(result.stdout)["n"] == 3
+    assert json.loads(result.stdout)["dataset"].startswith("im2gps3k:")
+
+
+def test_against_itself_as_table_and_leaderboard() -> None:
+    result = run(*TABLES, "--against", TABLES[1], "--leaderboard")
+    text = result.stdout
+    assert text.splitlines()[4].split() == ["within", "750", "km", "49.7", "%"]
+    assert re.search(r"1 km +316 +0 +0 +2,681 +1$", text, re.MULTILINE)
+    assert "+0.0 (+0.0 to +0.0)" in text
+    assert re.search(r"^GeoRanker, 2025 +quoted +18.8 +45.1 +61.5 +76.3 +89.3 ", text, re.MULTILINE)
+    assert re.search(r"^\S*isns_predictions.csv +measured here +10.5 \(9.5-11.7\) ", text, re.MULTILINE)
+    assert "warning" not in result.stderr
+
+
+@pytest.fixture
+def few(tmp_path: Path) -> list[str]:
+    """The first 20 pictures of Im2GPS3k and their answers."""
+    truth = (IM2GPS3K / "im2gps3k_coordinates.csv").read_text().splitlines()[:21]
+    answers = (IM2GPS3K / "isns_predictions.csv").read_text().splitlines()
+    ids = {line.split(",")[0] for line in truth}
+    (tmp_path / "truth.csv").write_text("\n".join(truth))
+    (tmp_path / "isns.csv").write_text("\n".join(line for line in answers if line.split(",")[0] in ids))
+    return ["--predictions", str(tmp_path / "isns.csv"), "--truth", str(tmp_path / "truth.csv")]
+
+
+def test_html_and_pictures_are_written_once(few: list[str], tmp_path: Path) -> None:
+    out, plots = tmp_path / "report.html", tmp_path / "plots"
+    options = ["--format", "html", "-o", str(out), "--plots", str(plots)]
+    result = run(*few, *options)
+    assert result.exit_code == 0, result.exception
+    assert result.stdout == ""
+    assert out.read_text("utf-8").count("data:image/png;base64,") == 2
+    assert sorted(path.name for path in plots.iterdir()) == ["error_curve.png", "error_map.png"]
+    out.unlink()
+    assert "error_curve.png: exists already" in str(run(*few, *options).exception)
+    out.touch()
+    assert "report.html: exists already" in str(run(*few, *options[:4]).exception)
+    assert run(*few, *options, "--force").exit_code == 0
+
+
+def test_markdown_links_its_pictures(few: list[str], tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    out = tmp_path / "docs" / "report.md"
+    result = run(*few, "--format", "markdown", "-o", str(out), "--plots", str(tmp_path / "plots"))
+    assert result.exit_code == 0, result.exception
+    assert "(<../plots/error_map.png>)" in out.read_text("utf-8")
+    assert "| pictures | 20 |" in out.read_text("utf-8")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "found neither; type earthclip evaluate MODEL MANIFEST --images DIR, or earthclip evaluate --predictions"),
+        ([], "found neither; type earthclip evaluate MODEL DATASET, or earthclip evaluate --predictions"),
         (["--predictions", "p.csv"], "evaluate lacks --truth; type earthclip evaluate --predictions P.csv --truth"),
         (["--truth", "t.csv"], "evaluate lacks --predictions; type"),
-        (["orbit"], "evaluate lacks MANIFEST, --images; type earthclip evaluate MODEL MANIFEST --images DIR"),
-        (["orbit", "m.csv"], "evaluate lacks --images; type"),
-        (["--images", "."], "evaluate lacks MODEL, MANIFEST; type"),
+        (["orbit"], "evaluate lacks DATASET; type earthclip evaluate MODEL DATASET"),
+        (["--images", "."], "evaluate lacks MODEL, DATASET; type"),
+        (["--views", "flip", "--predictions", "p.csv"], "found --views with --predictions"),
+        (["orbit", "none.csv"], "none.csv: no such file"),
+        (["orbit", "nowhere"], "nowhere: no such data set; expected a folder of photos with GPS"),
+        (["--leaderboard", "orbit", "m.csv"], "no leaderboard 'orbit' is known here"),
+        ([*TABLES, "--against", "none.csv"], "none.csv: no such file"),
+        (["orbit", str(IM2GPS3K / "im2gps3k_coordinates.csv")], "2997 of 2997 pictures of im2gps3k_coordinates.csv"),
+        (["orbit", "m.csv", "--views", "flip"], "m.csv: no such file"),
         (["orbit", "--predictions", "p.csv", "--truth", "t.csv"], "found MODEL with --predictions; type"),
         (["--predictions", "none.csv", "--truth", "t.csv"], "no such file"),
     ],

@@ -1,15 +1,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from earthclip.errors import InputError
-from earthclip.evaluation.report import evaluate_model, evaluate_predictions, format_report
+from earthclip.evaluation.report import evaluate_predictions, format_report, manifest_photos
 from earthclip.metrics import Report
 
 IM2GPS3K = Path(__file__).parents[1] / "data" / "im2gps3k"
@@ -32,46 +30,42 @@ def test_a_truncated_table_of_predictions_is_counted(tmp_path: Path) -> None:
         evaluate_predictions(short, IM2GPS3K / "im2gps3k_coordinates.csv")
 
 
-@dataclass(frozen=True)
-class Answer:
-    coordinates: np.ndarray
-
-
-class Reader:
-    """A locator whose pictures say in words where they are."""
-
-    def locate(self, pictures: Iterable[str | Path], top_k: int = 5) -> Iterator[Answer]:
-        for picture in pictures:
-            place = [float(number) for number in Path(picture).read_text().split()]
-            yield Answer(np.array([place] * top_k))
-
-
 @pytest.fixture
 def benchmark(tmp_path: Path) -> tuple[Path, Path]:
-    images = tmp_path / "images"
+    images = tmp_path / "pictures"
     (images / "more").mkdir(parents=True)
-    for name, place in {"b.jpg": "0 1", "a.png": "10 10", "dotted.v2.jpeg": "0 0", "more/c.jpg": "0 0"}.items():
-        (images / name).write_text(place)
+    for name in ("b.jpg", "a.png", "dotted.v2.jpeg", "more/c.jpg"):
+        (images / name).touch()
     table = tmp_path / "manifest.csv"
     table.write_text("IMG_ID,LAT,LON\na,10,10\nb.jpg,0,0\ndotted.v2,0,90\nmore/c,0,-180\n")
     return table, images
 
 
-def test_each_picture_is_compared_with_its_own_place(benchmark: tuple[Path, Path]) -> None:
-    report = evaluate_model(Reader(), *benchmark)
-    assert report.n == 4
-    assert report.accuracy == {"1": 0.25, "25": 0.25, "200": 0.5, "750": 0.5, "2500": 0.5}
-    assert report.mean_km == pytest.approx((0 + 1 + 90 + 180) / 180 * np.pi * 6371.0088 / 4)
+def test_pictures_of_a_manifest_are_found_by_their_ids(benchmark: tuple[Path, Path]) -> None:
+    photos = manifest_photos(*benchmark)
+    names = ["a.png", "b.jpg", "dotted.v2.jpeg", "more/c.jpg"]
+    assert [Path(str(photos.open(i))) for i in range(4)] == [benchmark[1] / name for name in names]
+    assert photos.ids == ["a", "b.jpg", "dotted.v2", "more/c"]
+    assert photos.coordinates.tolist() == [[10, 10], [0, 0], [0, 90], [0, -180]]
+    assert photos.name == "manifest.csv"
+
+
+def test_where_pictures_are_without_a_folder_named(benchmark: tuple[Path, Path]) -> None:
+    table, images = benchmark
+    with pytest.raises(InputError, match=r"4 of 4 pictures of manifest.csv are not in"):
+        manifest_photos(table)
+    images.rename(table.parent / "images")
+    assert Path(str(manifest_photos(table).open(0))) == table.parent / "images" / "a.png"
 
 
 def test_missing_pictures_are_counted_together(benchmark: tuple[Path, Path]) -> None:
     table, images = benchmark
     (images / "b.jpg").unlink()
     (images / "a.png").unlink()
-    with pytest.raises(InputError, match=r"2 of 4 pictures of manifest.csv are not in .*images, e.g. 'a'; --images"):
-        evaluate_model(Reader(), table, images)
+    with pytest.raises(InputError, match=r"2 of 4 pictures of manifest.csv are not in .*pictures, e.g. 'a'; --images"):
+        manifest_photos(table, images)
     with pytest.raises(InputError, match=r"nowhere: expected the folder of the pictures that manifest.csv names"):
-        evaluate_model(Reader(), table, images / "nowhere")
+        manifest_photos(table, images / "nowhere")
 
 
 def test_formats() -> None:

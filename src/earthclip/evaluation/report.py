@@ -1,62 +1,49 @@
-"""One report on a model or on a table of predictions, against a table of true places.
+"""What is evaluated: a table of answers against one of true places, or the pictures of a table; and the short report.
 
-A table of predictions may come from any model, so published results and ours pass through the same arithmetic.
+A table of answers may come from any model, so published results and ours pass through the same arithmetic.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
 
-from earthclip.datasets.manifest import Manifest, match, read_manifest
+from earthclip.datasets.manifest import Manifest, read_manifest
+from earthclip.datasets.photos import FileStore, StoredPhotos
 from earthclip.errors import InputError
+from earthclip.evaluation.answers import answers_for
 from earthclip.geo.geodesy import great_circle_km
 from earthclip.metrics import Report
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
-@runtime_checkable  # so that the checks of signatures in tests can see it
-class Located(Protocol):
-    """What is asked of an answer; a Prediction is one."""
-
-    @property
-    def coordinates(self) -> Float[np.ndarray, "k 2"]:
-        """Places in degrees, best first."""
-
-
-@runtime_checkable
-class Locates(Protocol):
-    """What is asked of a model; a Locator is one."""
-
-    def locate(self, pictures: Iterable[str | Path], top_k: int = ...) -> Iterator[Located]:
-        """One answer for each picture, in order."""
-
-
 def evaluate_predictions(predictions_path: str | Path, truth_path: str | Path) -> Report:
-    """The report on a CSV of predictions against a CSV of truths, rows matched by IMG_ID.
+    """The report on a table of answers (``answers_for``) against a CSV of truths with the columns IMG_ID, LAT, LON.
 
     Raises InputError for an unreadable table, and unless both tables name the same pictures.
     """
-    truth, predicted = match(read_manifest(truth_path), read_manifest(predictions_path))
-    return Report.from_errors(great_circle_km(truth, predicted))
+    truth = read_manifest(truth_path)
+    return Report.from_errors(great_circle_km(truth.coordinates, answers_for(truth, Path(predictions_path))))
 
 
-def evaluate_model(locator: Locates, manifest_path: str | Path, images_dir: str | Path) -> Report:
-    """The report on a model's best answer to each picture of a manifest.
+def manifest_photos(manifest_path: str | Path, images_dir: str | Path | None = None) -> StoredPhotos:
+    """The pictures of a manifest as photos with known places, in its order.
 
-    Pictures are files of ``images_dir`` named by IMG_ID, as it is or with .jpg, .jpeg or .png added. Raises InputError
-    for an unreadable table, for pictures that are missing (all counted, one named), and for one that is no picture.
+    Pictures are files of ``images_dir`` named by IMG_ID, as it is or with .jpg, .jpeg or .png added; by default it is
+    ``images`` beside the manifest where there is one, else the manifest's own folder. Raises InputError for an
+    unreadable table and for pictures that are missing (all counted, one named).
     """
     manifest = read_manifest(manifest_path)
-    pictures = find_pictures(manifest, Path(images_dir))
-    answers = zip(pictures, locator.locate(pictures, top_k=1), strict=True)
-    best = np.stack([answer.coordinates[0] for _, answer in answers])
-    return Report.from_errors(great_circle_km(manifest.coordinates, best))
+    if images_dir is None:
+        beside = Path(manifest_path).parent / "images"
+        images_dir = beside if beside.is_dir() else beside.parent
+    found = find_pictures(manifest, Path(images_dir))
+    names = [str(path.relative_to(images_dir)) for path in found]
+    store = FileStore(Path(images_dir), names)
+    return StoredPhotos(manifest.source, manifest.ids, manifest.coordinates, np.arange(len(names)), store)
 
 
 def find_pictures(manifest: Manifest, images_dir: Path) -> list[Path]:

@@ -1,0 +1,203 @@
+"""The work of ``earthclip evaluate``: answers from a model or a table, measured, and the report written."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import click
+import numpy as np
+
+from earthclip.cli.status import Pace, StatusLine, say
+from earthclip.datasets.manifest import Manifest, read_manifest
+from earthclip.datasets.photos import PhotoSet
+from earthclip.errors import InputError
+from earthclip.evaluation.answers import SUFFIXES, answers_for
+from earthclip.evaluation.document import Picture, comparison_section, document, leaderboard_section
+from earthclip.evaluation.leaderboard import Leaderboard
+from earthclip.evaluation.measured import Evaluation, evaluate
+from earthclip.evaluation.plain import to_markdown, to_text
+from earthclip.evaluation.report import format_report, manifest_photos
+from earthclip.files import atomic_write, refuse_existing
+from earthclip.outputs.structured import dumps
+
+if TYPE_CHECKING:
+    from earthclip.evaluation.located import Located
+    from earthclip.locator import Locator
+
+Format: TypeAlias = Literal["table", "markdown", "json", "html"]
+_PICTURES = ("error_curve", "error_map", "calibration")
+_FAILURES_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be reported, and where to."""
+
+    against: str | None
+    leaderboard: Leaderboard | None
+    form: Format
+    output: Path | None
+    plots: Path | None
+    seed: int
+    force: bool
+
+    def check(self) -> None:
+        """Raise what would otherwise fail at the end, before the work."""
+        if self.form == "html" or self.plots is not None:
+            from earthclip.evaluation.plots import check_plots
+
+            check_plots()
+        if self.plots is not None and not self.force:
+            for name in _PICTURES:
+                refuse_existing(self.plots / f"{name}.png")
+        if self.output is not None and not self.force:
+            refuse_existing(self.output)
+
+
+def by_tables(predictions: Path, truth_path: Path, wanted: Wanted) -> int:
+    """Measure a table of answers; returns the exit code."""
+    wanted.check()
+    truth = read_manifest(truth_path)
+    places = answers_for(truth, predictions)
+    name, other = predictions.name, None
+    if wanted.against is not None:
+        second = Path(wanted.against)
+        elsewhere = answers_for(truth, second)
+        names = (name, second.name) if name != second.name else (str(predictions), wanted.against)
+        name, other = names[0], (names[1], elsewhere)
+    evaluation = evaluate(
+        name, truth.source, truth.coordinates, places, other=other, leaderboard=wanted.leaderboard, seed=wanted.seed
+    )
+    _write(evaluation, wanted)
+    return 0
+
+
+def by_model(model: str, dataset: str, images: Path | None, views: str, wanted: Wanted) -> int:
+    """Measure a model; returns the exit code, 1 when some pictures could not be read."""
+    wanted.check()
+    photos = _photos(dataset, images)
+    other_table = wanted.against if wanted.against and Path(wanted.against).suffix.lower() in SUFFIXES else None
+    truth = Manifest(list(photos.ids), np.asarray(photos.coordinates, np.float64), photos.name)
+    elsewhere = None if other_table is None else answers_for(truth, Path(other_table))
+    second_model = wanted.against if other_table is None else None
+    locators = [_load(name, views) for name in (model, second_model) if name is not None]
+    found, *others = [_locate(locator, photos, views) for locator in locators]
+    rows, other, left_out = found.rows, None, []
+    if photos.skipped:
+        left_out.append(f"of {photos.name}, {photos.skipped}")
+    failed = {failure.path or "" for failure in found.failures}
+    if elsewhere is not None and other_table is not None:
+        other = (Path(other_table).name, elsewhere[rows])
+    for second in others:
+        rows = np.intersect1d(rows, second.rows)
+        name = second.name if second.name != found.name else str(wanted.against)
+        other = (name, second.places[np.isin(second.rows, rows)])
+    if len(rows) < len(photos):
+        example = f", e.g. {sorted(failed)[0]}" if any(failed) else ""
+        left_out.append(f"{len(photos) - len(rows):,} of {len(photos):,} pictures could not be read{example}")
+    kept = np.isin(found.rows, rows)
+    evaluation = evaluate(
+        found.name,
+        photos.name,
+        photos.coordinates[rows],
+        found.places[kept],
+        promises=found.promises if kept.all() else None,
+        other=other,
+        leaderboard=wanted.leaderboard,
+        left_out=left_out,
+        views=views,
+        seed=wanted.seed,
+    )
+    _write(evaluation, wanted)
+    return 1 if len(rows) < len(photos) else 0
+
+
+def _photos(dataset: str, images: Path | None) -> PhotoSet:
+    if dataset.lower().endswith(".csv") and Path(dataset).is_file():
+        return manifest_photos(dataset, images)
+    from earthclip.cli.data import SHARDS
+    from earthclip.datasets.sources import open_photos
+    from earthclip.models.cache import home
+
+    return open_photos(dataset, images=images, cache=home() / SHARDS)
+
+
+def _load(model: str, views: str) -> Locator:
+    from earthclip.locator import load
+
+    status = StatusLine()
+    locator = load(model, lambda done, n: status.show(f"encoding {n:,} places, once: {100 * done // n} %"))
+    if views not in locator.config.views:
+        known = ", ".join(locator.config.views)
+        raise InputError(f"model '{locator.config.name}' takes views {known}, found '{views}'")
+    return locator
+
+
+def _locate(locator: Locator, photos: PhotoSet, views: str) -> Located:
+    from earthclip.evaluation.located import locate_photos
+    from earthclip.processors import usable_processors
+
+    say(f"model: {locator.config.name}")
+    if locator.config.caution:
+        say(f"caution: {locator.config.caution}")
+    status, pace = StatusLine(), Pace(len(photos))
+    found = locate_photos(
+        locator,
+        photos,
+        views=views,
+        workers=usable_processors(),
+        progress=lambda done, _: status.show(pace.text(done)) if status.active else None,
+    )
+    status.clear()
+    for failure in found.failures[:_FAILURES_SHOWN]:
+        say(f"error: {failure.error}")
+    if len(found.failures) > _FAILURES_SHOWN:
+        say(f"and {len(found.failures) - _FAILURES_SHOWN:,} more pictures that could not be read")
+    return found
+
+
+def _write(evaluation: Evaluation, wanted: Wanted) -> None:
+    for warning in evaluation.warnings:
+        say(f"warning: {warning}")
+    pictures: list[Picture] = []
+    if wanted.form == "html" or wanted.plots is not None:
+        from earthclip.evaluation.plots import draw
+
+        pictures = draw(evaluation)
+    if wanted.plots is not None:
+        wanted.plots.mkdir(parents=True, exist_ok=True)
+        for picture in pictures:
+            with atomic_write(wanted.plots / f"{picture.name}.png", overwrite=wanted.force) as file:
+                file.write(picture.png)
+    text = _text(evaluation, pictures, wanted)
+    if wanted.output is None:
+        click.echo(text)
+        return
+    with atomic_write(wanted.output, overwrite=wanted.force) as file:
+        file.write(f"{text}\n".encode("utf-8", "replace"))
+
+
+def _text(evaluation: Evaluation, pictures: list[Picture], wanted: Wanted) -> str:
+    if wanted.form == "json":
+        return dumps(evaluation.to_object())
+    if wanted.form == "html":
+        from earthclip.evaluation.page import to_html
+        from earthclip.geo.places import ATTRIBUTION
+
+        return to_html(document(evaluation, pictures), ATTRIBUTION).rstrip("\n")
+    if wanted.form == "markdown":
+        links = {} if wanted.plots is None else {picture.name: _link(picture, wanted) for picture in pictures}
+        return to_markdown(document(evaluation, pictures), links).rstrip("\n")
+    sections = [comparison_section(evaluation.comparison)] if evaluation.comparison else []
+    sections += [leaderboard_section(evaluation.leaderboard, evaluation)] if evaluation.leaderboard else []
+    return "\n\n".join([format_report(evaluation.report, "table"), *map(to_text, sections)])
+
+
+def _link(picture: Picture, wanted: Wanted) -> str:
+    assert wanted.plots is not None
+    start = wanted.output.parent if wanted.output is not None else Path()
+    relative = os.path.relpath(wanted.plots / f"{picture.name}.png", start)
+    return Path(relative).as_posix().replace("<", "%3C").replace(">", "%3E")
