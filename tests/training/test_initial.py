@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 
 from earthclip.cli import main
@@ -78,14 +80,35 @@ def test_other_sizes_are_named(release, feature_config):
 def test_a_source_without_a_head_leaves_it_fresh(release, feature_config):
     config = read_training_config(feature_config(*AS_RELEASED))
     described = json.loads((release / "config.json").read_text())
-    import safetensors.torch
-
     kept = safetensors.torch.load_file(release / "model.safetensors")
     own = {name.removeprefix("location_encoder."): tensor for name, tensor in kept.items() if "LocEnc" in name}
     safetensors.torch.save_file(own, release / "model.safetensors")
     (release / "config.json").write_text(json.dumps(described | {"model_type": "geoclip-location-encoder"}))
     said = start_from(str(release), build_model(config, WIDTH), config)
     assert said.endswith("image_encoder, logit_scale not in it, so fresh")
+
+
+def test_the_image_encoder_alone_goes_on_under_another_location_encoder(release, feature_config):
+    sphere = ("depth = 1", 'depth = 1\nposition = "sphere"')
+    config = replace(read_training_config(feature_config(sphere)), init_location=False)
+    model, untouched = build_model(config, WIDTH), build_model(config, WIDTH)
+    said = start_from(str(release), model, config)
+    assert said == f"starting from the weights of {release}; location_encoder not in it, so fresh"
+    assert torch.equal(model.location_encoder(PLACES), untouched.location_encoder(PLACES))
+    published = read_published(release).head
+    assert published is not None
+    assert torch.equal(model.state_dict()["image_encoder.head.0.weight"], published["0.weight"])
+
+
+def test_nothing_left_to_start_from_is_refused(release, feature_config):
+    described = json.loads((release / "config.json").read_text())
+    (release / "config.json").write_text(json.dumps(described | {"model_type": "geoclip-location-encoder"}))
+    kept = safetensors.torch.load_file(release / "model.safetensors")
+    own = {name.removeprefix("location_encoder."): tensor for name, tensor in kept.items() if "LocEnc" in name}
+    safetensors.torch.save_file(own, release / "model.safetensors")
+    config = replace(read_training_config(feature_config(*AS_RELEASED)), init_location=False)
+    with pytest.raises(InputError, match="has no image encoder, and init_location is false"):
+        start_from(str(release), build_model(config, WIDTH), config)
 
 
 def test_a_run_starts_from_another_runs_folder_with_a_scale_more(tmp_path, feature_config, capsys):

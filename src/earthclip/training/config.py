@@ -92,6 +92,9 @@ class TrainingConfig:
     steps: int = 0
     epochs: float = 0.0  # of photos or features, instead of steps
     init: str | None = None  # the run, model folder, published release or named model whose weights it starts from
+    init_location: bool = (
+        True  # with the location encoder of init; false: its image encoder alone, for another position
+    )
     backbone: str | None = None  # under a head, frozen: a folder in Hugging Face's format, or a name on the Hub
     batch_size: int = 256  # of all processes together
     seed: int = 0

@@ -39,18 +39,22 @@ def start_from(source: str, model: GeoCLIP, config: TrainingConfig) -> str:
     """Give ``model`` the weights of a run's folder, a model or a published release; returns what to say of it.
 
     Where the model has more sigmas, the first are the source's and the others start with an output of zero, so that
-    every place's embedding is at first what it was. What the source lacks (a head, cells) keeps its fresh weights and
+    every place's embedding is at first what it was. Without ``config.init_location`` the source gives its image encoder
+    alone, so the location encoder may be of any size. What the source lacks (a head, cells) keeps its fresh weights and
     is named. Raises InputError when the sizes or sigmas do not fit, ModelError when ``source`` is not here.
     """
     initial = read_initial(source)
     wanted, own = config.model.location.sigmas, own_weights(model)
-    known = initial.sigmas
+    known = initial.sigmas if config.init_location else None
     if known is not None and wanted[: len(known)] != known:
         raise InputError(
             f"init '{source}' has the sigmas {_list(known)}, model.location.sigmas are {_list(wanted)}; "
             f"begin with the former, add what is finer behind"
         )
-    weights, added = _with_new_scales(initial.weights, own, len(wanted), source, config)
+    if config.init_location:
+        weights, added = _with_new_scales(initial.weights, own, len(wanted), source, config)
+    else:
+        weights, added = _without_location(initial.weights, source), 0
     for name, tensor in weights.items():
         if name not in own or own[name].shape != tensor.shape:
             expected = list(own[name].shape) if name in own else "nothing of that name"
@@ -90,6 +94,15 @@ def read_initial(source: str) -> InitialWeights:
     weights.setdefault("logit_scale", torch.tensor(folder.config.logit_scale))
     sigmas = folder.config.provenance.get("sigmas")
     return InitialWeights(weights, tuple(float(sigma) for sigma in sigmas) if sigmas else None)
+
+
+def _without_location(weights: dict[str, Tensor], source: str) -> dict[str, Tensor]:
+    kept = {name: tensor for name, tensor in weights.items() if not name.startswith("location_encoder.")}
+    if not any(name.startswith("image_encoder.") for name in kept):
+        raise InputError(
+            f"init '{source}' has no image encoder, and init_location is false; nothing would be left of it"
+        )
+    return kept
 
 
 def _of_release(published: PublishedWeights) -> InitialWeights:
