@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from earthclip.cli.status import StatusLine, say
+from earthclip.cli.status import StatusLine, libraries_muted, say
 from earthclip.runtime.choice import RUNTIMES, Runtime
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from earthclip.locator import Locator
     from earthclip.outputs.features import FeatureWriter
 
+ENGINES = ("local", "ray")
 _BATCH = 8192  # rows from one progress report to the next
 
 
@@ -30,17 +31,45 @@ _BATCH = 8192  # rows from one progress report to the next
     "--runtime", type=click.Choice(RUNTIMES), default="auto", show_default=True, help="auto: OpenVINO if installed."
 )
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
-def embed(table: Path, source: str | None, output: Path, runtime: Runtime, force: bool) -> None:
+@click.option(
+    "--engine", type=click.Choice(ENGINES), default="local", show_default=True, help="ray: many machines, -o FOLDER."
+)
+@click.option("--resume", is_flag=True, help="With ray: go on with the run that was ended.")
+@click.option("--workers", type=click.IntRange(1), metavar="N", help="With ray: models at work; what fits.")
+@click.option("--block-size", type=click.IntRange(1), metavar="N", help="With ray: rows in a file of features.")
+def embed(
+    table: Path,
+    source: str | None,
+    output: Path,
+    runtime: Runtime,
+    force: bool,
+    engine: str,
+    resume: bool,
+    workers: int | None,
+    block_size: int | None,
+) -> int | None:
     """Turn coordinates into features: one unit vector for each row of TABLE.
 
     TABLE is a CSV or Parquet file, or - for CSV on standard input, with a column called lat or latitude and one
     called lon, lng, long or longitude, in degrees. FILE is a float32 array (.npy), or the TABLE with the features as
     further columns (.csv, .parquet). Without --model, geoclip answers where it is on this machine, else orbit.
 
+    With --engine ray, TABLE is a Parquet file, an address of one such as s3://bucket/places.parquet, or a pattern or
+    folder of them, and -o a folder or address.
+
     \b
     earthclip embed places.csv -o features.npy
     earthclip embed places.parquet --model geoclip -o features.parquet
     """
+    if engine == "ray":
+        from earthclip.cli.locate_cluster import ClusterRun, embed_on_cluster
+
+        with libraries_muted():
+            return embed_on_cluster(
+                table, source, runtime, ClusterRun(output, resume, force, workers, None, block_size)
+            )
+    if resume or workers or block_size:
+        raise click.UsageError("--resume, --workers and --block-size are for --engine ray.")
     from earthclip.outputs.features import check_features_path
 
     check_features_path(output, force)  # before the imports below, which take longer than to see this
@@ -57,6 +86,7 @@ def embed(table: Path, source: str | None, output: Path, runtime: Runtime, force
         with open_features(output, coordinates, width, overwrite=force) as writer:
             rows = _embed(coordinates, locator, writer)
     say(f"{output}: {rows:,} rows, {width} features")
+    return None
 
 
 def _embed(table: CoordinateTable, locator: Locator, writer: FeatureWriter) -> int:

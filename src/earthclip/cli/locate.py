@@ -12,6 +12,7 @@ from earthclip.runtime.choice import PRECISIONS, RUNTIMES, VIEWS, Precision, Run
 # Spelled out, since importing outputs.FORMATS would make --help load numpy; a test holds the two together.
 FORMATS = ("table", "json", "jsonl", "csv", "geojson", "kml", "geoparquet")
 PRIORS = ("model", "land")  # likewise
+ENGINES = ("local", "ray")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -48,6 +49,13 @@ PRIORS = ("model", "land")  # likewise
 @click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True, help="Of its numbers.")
 @click.option("--workers", type=click.IntRange(0), metavar="N", help="Processes that read pictures; one for each core.")
 @click.option("--no-draft", is_flag=True, help="Read large JPEGs whole: slower, other digits from the third on.")
+@click.option(
+    "--engine", type=click.Choice(ENGINES), default="local", show_default=True, help="ray: many machines, -o FOLDER."
+)
+@click.option("--embeddings", is_flag=True, help="With ray: the pictures' embeddings instead of places.")
+@click.option("--column", metavar="NAME", help="With ray: of pictures or their paths, in Parquet tables.")
+@click.option("--block-size", type=click.IntRange(1), metavar="N", help="With ray: pictures in a file of answers.")
+@click.option("--worker-cpus", type=click.IntRange(1), metavar="N", help="With ray: processors for each of --workers.")
 def locate(
     pictures: tuple[Path, ...],
     listed: Path | None,
@@ -72,6 +80,11 @@ def locate(
     precision: Precision,
     workers: int | None,
     no_draft: bool,
+    engine: str,
+    embeddings: bool,
+    column: str | None,
+    block_size: int | None,
+    worker_cpus: int | None,
 ) -> int:
     """Tell where pictures were taken, or words are true.
 
@@ -86,6 +99,9 @@ def locate(
 
     With -o, answers are kept in FILE.partial as they come; --resume goes on from there after a kill.
 
+    With --engine ray, PICTURE is also an address such as s3://bucket/photos/, or a Parquet table with pictures or
+    their paths in a column, and -o a folder or address: a Parquet file for each block of answers.
+
     \b
     earthclip locate photo.jpg
     earthclip locate photo.jpg --region Norway --map where.html
@@ -94,6 +110,7 @@ def locate(
     earthclip locate photo.jpg --text "in the Andes"
     earthclip locate photos/ --format geojson -o photos.geojson
     find photos -newer last.csv -print0 | earthclip locate - --format csv -o new.csv
+    earthclip locate "s3://bucket/photos/*.jpg" --engine ray -o s3://bucket/places
     """
     if not pictures and not listed and not text:
         raise click.UsageError("give a PICTURE, or --text WORDS.")
@@ -102,7 +119,11 @@ def locate(
     if (pictures or listed) and len(text) > 1:
         raise click.UsageError("beside pictures, give one --text.")
     _check_beside(bool(pictures or listed), output, format_, resume, maps, write_sidecar, privacy, strip_to)
+    on_cluster = engine == "ray"
+    of_files = bool(maps or write_sidecar or privacy or strip_to) or format_ != "table"
+    _check_engine(on_cluster, bool(pictures or listed), of_files, embeddings or column or block_size or worker_cpus)
     from earthclip.cli.locate_beside import Beside
+    from earthclip.cli.locate_cluster import ClusterRun, locate_on_cluster, refuse_addresses
     from earthclip.cli.locate_run import Ask, Destination, locate_pictures, locate_texts, read_regions
 
     ask = Ask(
@@ -119,6 +140,11 @@ def locate(
         refine=refine,
         min_confidence=min_confidence,
     )
+    if on_cluster:
+        run = ClusterRun(output, resume, force, workers or None, worker_cpus, block_size, embeddings, column)
+        with libraries_muted():
+            return locate_on_cluster(ask, pictures, listed, run)
+    refuse_addresses(pictures)
     beside = Beside(maps, write_sidecar, format_ if privacy else None, strip_to, force)
     with libraries_muted():
         destination = Destination(output, format_, resume, force, beside)
@@ -147,3 +173,15 @@ def _check_beside(
     for path in maps:
         if path.suffix.lower() not in (".html", ".png"):
             raise click.UsageError(f"--map {path}: expected a name that ends in .html or .png.")
+
+
+def _check_engine(on_cluster: bool, of_pictures: bool, of_files: bool, of_cluster: object) -> None:
+    """Raise UsageError for what the engine does not make."""
+    if not on_cluster and of_cluster:
+        raise click.UsageError("--embeddings, --column, --block-size and --worker-cpus are for --engine ray.")
+    if on_cluster and not of_pictures:
+        raise click.UsageError("--engine ray is for pictures; words alone are quicker without it.")
+    if on_cluster and of_files:
+        raise click.UsageError(
+            "--engine ray writes Parquet; leave out --format, --map, --write-sidecar, --privacy and --strip-to."
+        )

@@ -1,0 +1,220 @@
+"""``--engine ray``: what ``earthclip locate`` and ``embed`` do on a cluster, and what they say meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from earthclip.cli import INTERRUPTED
+from earthclip.cli.pictures import SUFFIXES, check_list, each_picture
+from earthclip.cli.status import Pace, StatusLine, duration, say
+from earthclip.errors import InputError
+from earthclip.prediction import Failure
+
+if TYPE_CHECKING:
+    from earthclip.batch.cluster_workers import Job
+    from earthclip.cli.locate_run import Ask
+    from earthclip.models.folder import ModelFolder
+    from earthclip.runtime.choice import Runtime
+
+_BLOCK = {"locate": 256, "embeddings": 256, "embed": 8192}  # a minute's work or less, which a lost worker repeats
+_MOST_TOLD = 20  # faults that are told one by one
+_COLLAPSED = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/(?!/)")
+
+
+@dataclass(frozen=True)
+class ClusterRun:
+    """Where the answers go and how the work is shared out; None: what fits."""
+
+    output: Path | None
+    resume: bool
+    force: bool
+    workers: int | None
+    processors: int | None
+    block_size: int | None
+    embeddings: bool = False
+    column: str | None = None
+
+    @property
+    def folder(self) -> str:
+        """The output as a path or address. Raises UsageError without one."""
+        if self.output is None:
+            raise click.UsageError("--engine ray needs -o FOLDER, a folder or address that all workers reach.")
+        return as_given(self.output)
+
+
+def as_given(path: Path) -> str:
+    """An address again, of which Path has made a path by taking one of its slashes; a path as it is."""
+    text = os.fspath(path)
+    match = _COLLAPSED.match(text)
+    if match is None or path.exists():
+        return text
+    root = "/" if match[1].lower() == "file" else ""
+    return f"{match[1]}://{root}{text[match.end() :]}"
+
+
+def refuse_addresses(paths: tuple[Path, ...]) -> None:
+    """Raise UsageError for an address, which is read on a cluster only."""
+    for path in paths:
+        if "://" in (given := as_given(path)):
+            raise click.UsageError(
+                f"{given}: addresses are read with --engine ray, files without; see docs/clusters.md."
+            )
+
+
+def locate_on_cluster(ask: Ask, arguments: tuple[Path, ...], listed: Path | None, run: ClusterRun) -> int:
+    """Locate pictures, or with ``run.embeddings`` embed them; returns the exit code."""
+    from earthclip.models.sources import default_source, resolve
+
+    task = "embeddings" if run.embeddings else "locate"
+    output = run.folder
+    if listed:
+        check_list(listed)
+    source = ask.source or default_source()
+    folder = resolve(source)
+    options = dict(ask.options)
+    if run.embeddings:
+        options = {name: options[name] for name in ("views", "runtime", "precision", "draft")}
+    words = {"text": ask.texts[0], "text_weight": ask.text_weight} if ask.texts else {}
+    from earthclip.cli.locate_run import _BATCH
+
+    job = _job(
+        folder,
+        source,
+        output,
+        runtime=ask.runtime,
+        precision=ask.precision,
+        column=run.column,
+        views=ask.views,
+        draft=ask.draft,
+        batch_size=_BATCH[ask.views],
+        terms=ask.terms | words,
+    )
+    asked = {"inputs": _names(arguments, listed), "column": run.column, **options}
+    return _run(task, job, folder, asked, lambda: _inputs(arguments, listed), run)
+
+
+def embed_on_cluster(table: Path, source: str | None, runtime: Runtime, run: ClusterRun) -> int:
+    """Embed the coordinates of Parquet tables; returns the exit code."""
+    from earthclip.batch.cluster_blocks import is_table
+    from earthclip.models.sources import default_source, resolve
+
+    output = run.folder
+    source = source or default_source()
+    folder = resolve(source)
+    job = _job(folder, source, output, runtime=runtime)
+
+    def tables() -> Iterator[str | Failure]:
+        for item in _inputs((table,), None, (".parquet", ".pq")):
+            if isinstance(item, Failure):
+                raise InputError(item.error)
+            if not is_table(item):
+                raise InputError(f"{item}: --engine ray embeds Parquet tables; write it as .parquet")
+            yield item
+
+    asked = {"inputs": _names((table,), None), "runtime": runtime}
+    return _run("embed", job, folder, asked, tables, run)
+
+
+def _job(folder: ModelFolder, source: str, output: str, **options: Any) -> Job:
+    from earthclip.batch.cluster_output import OutputFolder
+    from earthclip.batch.cluster_workers import Job
+    from earthclip.batch.journal import header
+    from earthclip.models.sources import HUB_PREFIX, list_models
+
+    by_name = source.startswith(HUB_PREFIX) or source in {model.name for model in list_models()}
+    return Job(
+        source=source if by_name else str(folder.path.resolve()),
+        output=OutputFolder(output).where,
+        fingerprint=str(header(folder.config, {})["fingerprint"]),
+        base=os.fspath(Path.cwd()),
+        **options,
+    )
+
+
+def _run(task: str, job: Job, folder: ModelFolder, asked: Mapping[str, object], inputs: Any, run: ClusterRun) -> int:
+    from earthclip.batch.cluster_blocks import blocks_of, plan
+    from earthclip.batch.cluster_output import OutputFolder
+    from earthclip.batch.journal import header
+
+    output = OutputFolder(job.output)
+    size = run.block_size or _BLOCK[task]
+    made = output.begin(
+        header(folder.config, {"task": task, **asked}),
+        lambda: plan(inputs(), size, job.base),
+        resume=run.resume,
+        force=run.force,
+    )
+    done = output.done() if run.resume else set()
+    say(f"model: {folder.config.name}")
+    if folder.config.caution and task == "locate":
+        say(f"caution: {folder.config.caution}")
+    rows = made.column("rows").to_numpy()
+    earlier = int(rows[[number in done for number in made.column("block").to_pylist()]].sum())
+    try:
+        # Nothing of ours goes there; Ray tells of lost workers on it, and cannot be asked not to.
+        with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+            return _follow(task, job, made, blocks_of(made, done), earlier, output, run)
+    except KeyboardInterrupt as error:
+        say(f"interrupted: {len(output.done()):,} blocks are kept in {output.where}, --resume goes on")
+        raise click.exceptions.Exit(INTERRUPTED) from error
+
+
+def _follow(task: str, job: Job, made: Any, blocks: Any, earlier: int, output: Any, run: ClusterRun) -> int:
+    """Tell of the blocks as they are written; returns the exit code."""
+    from earthclip.batch.cluster import answer_on_cluster
+
+    status, began = StatusLine(), time.monotonic()
+    pace = Pace(int(made.column("rows").to_numpy().sum()), earlier)
+    answered = failed = 0
+    running = answer_on_cluster(task, job, blocks, run.workers, run.processors)
+    with contextlib.closing(running):  # type: ignore[type-var]
+        for block in running:
+            for position, error in enumerate(block.errors, start=failed):
+                if position < _MOST_TOLD:
+                    status.clear()
+                    say(f"error: {error}")
+            if block.lost:
+                status.clear()
+                say(f"block {block.block}: done by worker {block.lost + 1}, as those before it were lost")
+            answered, failed = answered + block.answered, failed + block.failed
+            status.show(pace.text(earlier + answered + failed))
+    status.clear()
+    output.finish()
+    if failed > _MOST_TOLD:
+        say(f"error: {failed - _MOST_TOLD:,} more; they are in the column error")
+    before = f", {earlier:,} before by the run that was ended" if earlier else ""
+    seconds = time.monotonic() - began
+    say(f"{output.where}: {answered:,} answered, {failed:,} failed{before}, {duration(seconds)}")
+    return 2 if not answered + earlier else 1 if failed else 0
+
+
+def _inputs(arguments: tuple[Path, ...], listed: Path | None, suffixes: Any = SUFFIXES) -> Iterator[str | Failure]:
+    from earthclip.batch.cluster_storage import find, local_path
+
+    for argument in arguments:
+        given = local_path(as_given(argument))
+        if "://" in given:
+            yield from find(given, suffixes)
+            continue
+        yield from _paths((Path(given),), None)
+    if listed is not None:
+        yield from _paths((), listed)
+
+
+def _paths(arguments: tuple[Path, ...], listed: Path | None) -> Iterator[str | Failure]:
+    # Addresses in a list are taken as they are: to look for each of a million would take longer than to fetch them.
+    for picture in each_picture(arguments, listed):
+        yield picture if isinstance(picture, Failure) else as_given(picture)
+
+
+def _names(arguments: tuple[Path, ...], listed: Path | None) -> list[str]:
+    return [*map(as_given, arguments), *([f"--list {listed}"] if listed else [])]
