@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from earthclip.errors import ModelError
+from earthclip.processors import encoder_threads
 
 # What others call the same inputs and outputs, so that their exports run as they are.
 _ALIASES = {
@@ -30,6 +31,7 @@ class Graph:
         providers = [name for name in _PROVIDERS[not gpu :] if name in onnxruntime.get_available_providers()]
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # faults come as exceptions; nothing is written to stderr
+        options.intra_op_num_threads = encoder_threads() or 0  # 0: one a processor
         if not spins:  # threads that wait by spinning would take the processor from the graph whose turn it is
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self.path = path

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from earthclip.errors import MissingExtraError, ModelError
+from earthclip.processors import encoder_threads
 from earthclip.runtime.choice import Precision
 from earthclip.runtime.graph import has_gpu
 from earthclip.runtime.intermediate import intermediate
@@ -34,7 +35,9 @@ class OpenVINOGraph:
         core = _openvino().Core()
         self.path = path
         fast = precision != "float32" and multiplies_bfloat16()
-        hint = {"INFERENCE_PRECISION_HINT": "bf16" if fast else "f32"}
+        hint: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "bf16" if fast else "f32"}
+        if threads := encoder_threads():
+            hint["INFERENCE_NUM_THREADS"] = threads
         try:
             self._source = intermediate(core, path, cache, exact=precision == "float32") if cache else path
             with mapping_let_go(self._source.with_suffix(".bin")):
