@@ -155,6 +155,24 @@ def test_one_command_builds_model_and_card(tmp_path, capsys):
     assert main(["locate", str(tmp_path / "none.jpg"), "--model", str(folder)]) == 2
 
 
+@pytest.mark.slow
+def test_runs_that_a_run_goes_on_from_are_trained_first(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    last = write_config(tmp_path, steps=2).read_text()
+    for name, before in (("first", None), ("second", "first"), ("third", "second")):
+        text = last.replace('name = "tiny"', f'name = "{name}"')
+        chain = f'init = "runs/{before}"\ninit_location = {str(name != "third").lower()}\n' if before else ""
+        (tmp_path / f"{name}.toml").write_text(chain + text)
+    command = ["orbit", "build", "third.toml", "-o", "model", "-n", "4", "--imagery", "bmng"]
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    assert said.index("first: ") < said.index("second: ") < said.index("third: ")
+    assert "starting from the weights of runs/first\n" in said
+    assert "starting from the weights of runs/second; location_encoder not in it, so fresh" in said
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert "The image encoder went on from the weights of the run before, `configs/second.toml`." in card
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

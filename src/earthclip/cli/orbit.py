@@ -96,27 +96,33 @@ def build(
     """Everything at once: train as CONFIG.toml says (or go on with a killed run), export, measure, write the card.
 
     Where CONFIG.toml starts from another run that is not there, that one is trained first, by the file beside
-    CONFIG.toml that has its name.
+    CONFIG.toml that has its name, and so on back.
 
     The card needs the imagery of every publisher: earthclip orbit imagery, earthclip orbit fetch NAME.
     """
     from earthclip.cli.export import export
-    from earthclip.cli.train import train
     from earthclip.files import refuse_existing
     from earthclip.orbit.imagery import IMAGERY, imagery_path
-    from earthclip.training.checkpoint import CHECKPOINT
     from earthclip.training.config import read_training_config
 
     if not force:
         refuse_existing(out / "config.json")
     for name in names or IMAGERY:
         imagery_path(name)
-    wanted = read_training_config(config)
-    run = run or Path("runs") / wanted.name
-    if wanted.init and not (run / CHECKPOINT).exists():
-        first = Path(wanted.init)
-        before = config.with_name(f"{first.name}.toml")  # where the committed configurations stand
-        context.invoke(train, config=before, out=first, resume=(first / CHECKPOINT).exists())
-    context.invoke(train, config=config, out=run, resume=(run / CHECKPOINT).exists())
+    run = run or Path("runs") / read_training_config(config).name
+    _train_to_the_end(context, config, run)
     context.invoke(export, run=run, out=out, force=force)
     context.invoke(card, model=f"local-dir:{out}", count=count, names=names, test=True, write=True)
+
+
+def _train_to_the_end(context: click.Context, config: Path, run: Path) -> None:
+    from earthclip.cli.train import train
+    from earthclip.training.checkpoint import has_checkpoint
+    from earthclip.training.config import read_training_config
+
+    begun = has_checkpoint(run)
+    init = read_training_config(config).init
+    if init and not begun:
+        before = Path(init)
+        _train_to_the_end(context, config.with_name(f"{before.name}.toml"), before)  # where the committed ones stand
+    context.invoke(train, config=config, out=run, resume=begun)

@@ -108,7 +108,8 @@ def _card(name: str, provenance: dict[str, Any], prior: str, rows: list[Row], pr
     drawn, loss = provenance["views_drawn"], provenance["loss"]
     trained_on = "\n".join(f"- `{key}`: {value}" for key, value in provenance["trained_on"].items())
     first = provenance.get("started_from")
-    earlier = f" It went on\nfrom the weights of a first run, `configs/{first}.toml`." if first else ""
+    what = "All of it" if provenance.get("init_location", True) else "The image encoder"
+    earlier = f"\n{what} went on from the weights of the run before, `configs/{first}.toml`." if first else ""
     objective = "one-hot targets" if loss["targets"] == "one-hot" else "distance-aware targets"
     if loss["cells"]:
         objective += f", and the same loss for {loss['cells']} random cells of each picture"
@@ -135,9 +136,9 @@ centre, {provenance["zoom"]:g} times as wide, beside the whole.
 
 ## Accuracy
 Share of views whose first answer lies within so many km of the truth; half-width is the distance from the camera to
-the centre times tan(half the field of view). `validation` imagery chose between recipes; `test` imagery was read
-for this table only. Natural Earth and Solar System Scope share sources with the training imagery; OpenUniverse and
-Stellarium's, as far as is known, do not.
+the centre times tan(half the field of view). `validation` imagery chose between recipes; `test` imagery was read for
+the tables of finished models only. Natural Earth, Solar System Scope and the first Blue Marble share sources with the
+training imagery; OpenUniverse and Stellarium's, as far as is known, do not.
 
 {table(rows)}
 

@@ -112,6 +112,17 @@ IMAGERY: dict[str, Imagery] = {
             credit="Stellarium's planet texture, 1024 pixels around the equator; its source is not credited there",
             licence="GPL-2.0-or-later",
         ),
+        Imagery(
+            name="blue-marble-2002",
+            role="test",
+            registry="debian",
+            package="xplanet-images",
+            version="1.3.1-3",
+            member="usr/share/xplanet/images/earth.jpg",
+            sha256="d4dc80a6ef571939d0abe04a9bed3d3d1e6cd63e59514be1c5e43a6b069e6f1e",
+            credit="NASA Visible Earth, the first Blue Marble: darker, with sea ice; akin to the training's",
+            licence="not copyrighted",
+        ),
     )
 }
 

