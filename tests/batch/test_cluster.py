@@ -20,7 +20,16 @@ from earthclip.batch.cluster import _fault
 from earthclip.batch.cluster_blocks import blocks_of, plan, rows_of
 from earthclip.batch.cluster_output import OutputFolder
 from earthclip.batch.cluster_pictures import PREFIX, find_column
-from earthclip.batch.cluster_storage import find, is_address, open_storage, read_bytes, remove_left, write_bytes
+from earthclip.batch.cluster_storage import (
+    below,
+    find,
+    folder_of,
+    is_address,
+    open_storage,
+    read_bytes,
+    remove_left,
+    write_bytes,
+)
 from earthclip.batch.cluster_workers import ImageEmbeddingWorker, Job, LocateWorker, LocationEmbeddingWorker
 from earthclip.batch.journal import header
 from earthclip.cli.locate import locate
@@ -140,6 +149,29 @@ def test_the_column_of_pictures(columns: dict[str, pa.DataType], asked: str | No
     else:
         with pytest.raises(InputError, match=r"t\.parquet: "):
             find_column(schema, asked, "t.parquet")
+
+
+@pytest.mark.parametrize(
+    ("base", "path", "joined"),
+    [
+        ("s3://b/answers/", "part-000000.parquet", "s3://b/answers/part-000000.parquet"),
+        (
+            "s3://b?scheme=http&endpoint_override=h:9000",
+            "a/b.jpg",
+            "s3://b/a/b.jpg?scheme=http&endpoint_override=h:9000",
+        ),
+        ("s3://b/x", "gs://c/y.jpg", "gs://c/y.jpg"),
+        ("/data", "y.jpg", "/data/y.jpg"),
+        ("file:///data", "/abs/y.jpg", "/abs/y.jpg"),
+    ],
+)
+def test_names_below_an_address_come_before_its_query(base: str, path: str, joined: str) -> None:
+    assert below(base, path) == joined
+
+
+def test_the_folder_of_a_table_is_reached_as_the_table_is() -> None:
+    assert folder_of("s3://b/t/p.parquet?endpoint_override=h:9/x") == "s3://b/t?endpoint_override=h:9/x"
+    assert folder_of("/data/p.parquet") == "/data"
 
 
 def test_places_of_files_tables_and_addresses(tiny_model: Path, tmp_path: Path) -> None:

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
-from earthclip.batch.cluster_storage import is_address, local_path, open_storage, reason
+from earthclip.batch.cluster_storage import below, open_storage, reason
 from earthclip.errors import InputError
 from earthclip.outputs.geoparquet import import_pyarrow
 from earthclip.prediction import Failure
@@ -126,15 +125,6 @@ def _pieces(inputs: Iterable[str | Failure], base: str) -> Iterator[tuple[str, s
                     for group, rows in enumerate(counts[item]):
                         yield item, None, group, first, rows
                         first += rows
-
-
-def below(base: str, path: str) -> str:
-    """A relative path below ``base``; an address or absolute path as it is."""
-    if is_address(path):
-        return path
-    if is_address(base):
-        return path if Path(path).is_absolute() else f"{base.rstrip('/')}/{path}"
-    return str(Path(local_path(base), local_path(path)))
 
 
 def _group_rows(where: str) -> list[int]:

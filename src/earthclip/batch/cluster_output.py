@@ -13,7 +13,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from earthclip.batch.cluster_storage import is_address, local_path, open_storage, read_bytes, reason, write_bytes
+from earthclip.batch.cluster_storage import (
+    below,
+    is_address,
+    local_path,
+    open_storage,
+    read_bytes,
+    reason,
+    write_bytes,
+)
 from earthclip.errors import InputError, OutputError
 from earthclip.outputs.geoparquet import import_pyarrow
 from earthclip.outputs.structured import dumps
@@ -29,7 +37,7 @@ class OutputFolder:
     """Where answers go, a folder or an address that all workers reach; made on the driver and on each worker."""
 
     def __init__(self, where: str) -> None:
-        self.where = where.rstrip("/") if is_address(where) else str(Path(local_path(where)).absolute())
+        self.where = where if is_address(where) else str(Path(local_path(where)).absolute())
 
     def begin(self, header: Mapping[str, object], plan: Callable[[], Any], *, resume: bool, force: bool) -> Any:
         """The blocks of the run: of the one to go on with, by ``resume``, or else ``plan()``, which is kept.
@@ -57,7 +65,7 @@ class OutputFolder:
             except OSError as error:
                 raise OutputError(f"{self.where}: cannot make the folder ({error.strerror}); choose another") from error
         self._write_table(_BLOCKS, blocks)
-        write_bytes(f"{self.where}/{_HEADER}", dumps(dict(header)).encode() + b"\n")  # last: with it, a run has begun
+        write_bytes(self._at(_HEADER), dumps(dict(header)).encode() + b"\n")  # last: with it, a run has begun
         return blocks
 
     def done(self) -> set[int]:
@@ -76,7 +84,7 @@ class OutputFolder:
                 f"{self.where}: block {number} ended {len(tried)} workers, most likely for want of memory; --resume "
                 "with fewer --workers, or with --worker-cpus as many as a machine has"
             )
-        write_bytes(f"{self.where}/_earthclip/try-{number}-{len(tried)}", b"")
+        write_bytes(self._at(f"_earthclip/try-{number}-{len(tried)}"), b"")
         return len(tried)
 
     def write_block(self, number: int, table: Any) -> None:
@@ -87,13 +95,13 @@ class OutputFolder:
     def finish(self) -> None:
         """Say that all blocks are written, and remove what killed workers left."""
         self._remove([name for name in self._names() if _LEFT.fullmatch(name) or _TRY.fullmatch(name)])
-        write_bytes(f"{self.where}/{_SUCCESS}", b"")
+        write_bytes(self._at(_SUCCESS), b"")
 
     def _compare(self, header: Mapping[str, object]) -> None:
         try:
-            before = dict(json.loads(read_bytes(f"{self.where}/{_HEADER}")))
+            before = dict(json.loads(read_bytes(self._at(_HEADER))))
         except (ValueError, TypeError, InputError) as error:
-            raise OutputError(f"{self.where}/{_HEADER}: cannot be read as a run's; --force starts anew") from error
+            raise OutputError(f"{self._at(_HEADER)}: cannot be read as a run's; --force starts anew") from error
         for name in dict.fromkeys((*header, *before)):
             was, asked = before.get(name), json.loads(dumps(header.get(name)))
             if was != asked:
@@ -135,17 +143,20 @@ class OutputFolder:
             except FileNotFoundError:
                 continue
             except OSError as error:
-                raise OutputError(f"{self.where}/{name}: cannot be replaced ({reason(error)})") from error
+                raise OutputError(f"{self._at(name)}: cannot be replaced ({reason(error)})") from error
+
+    def _at(self, name: str) -> str:
+        return below(self.where, name)
 
     def _write_table(self, name: str, table: Any) -> None:
         pyarrow = import_pyarrow()
         buffer = io.BytesIO()
         pyarrow.parquet.write_table(table, buffer, compression="zstd")
-        write_bytes(f"{self.where}/{name}", buffer.getvalue())
+        write_bytes(self._at(name), buffer.getvalue())
 
     def _read_table(self, name: str) -> Any:
         pyarrow = import_pyarrow()
         try:
-            return pyarrow.parquet.read_table(io.BytesIO(read_bytes(f"{self.where}/{name}", most=1 << 33)))
+            return pyarrow.parquet.read_table(io.BytesIO(read_bytes(self._at(name), most=1 << 33)))
         except (pyarrow.ArrowException, InputError) as error:
-            raise OutputError(f"{self.where}/{name}: cannot be read ({reason(error)}); --force starts anew") from error
+            raise OutputError(f"{self._at(name)}: cannot be read ({reason(error)}); --force starts anew") from error

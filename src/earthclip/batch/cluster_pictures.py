@@ -11,8 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from earthclip.batch.cluster_blocks import below, rows_of, table_schema
-from earthclip.batch.cluster_storage import is_address, read_bytes, remove_left
+from earthclip.batch.cluster_blocks import rows_of, table_schema
+from earthclip.batch.cluster_storage import below, folder_of, is_address, read_bytes, remove_left
 from earthclip.batch.workers import Workers
 from earthclip.errors import EarthCLIPError, InputError
 from earthclip.outputs.delimited import printable
@@ -140,7 +140,7 @@ def _sources(pieces: Any, base: str, column: str | None) -> Iterator[tuple[Subje
                 for row in range(first, first + piece["rows"]):
                     yield (path, row), Failure(path, str(error))
                 continue
-            folder = where.rpartition("/")[0] if is_address(where) else str(Path(where).parent)
+            folder = folder_of(where)
             for row, cell in enumerate(cells, start=first):
                 yield (path, row), _source(cell, folder, subject_name((path, row)))
 

@@ -36,6 +36,24 @@ def local_path(text: str) -> str:
     return text[len("file://") :] if text.lower().startswith("file://") else text
 
 
+def below(base: str, path: str) -> str:
+    """A relative path below a folder or address, before what follows the latter's ``?``; any other as it is."""
+    if is_address(path):
+        return path
+    if is_address(base):
+        bare = _QUERY.sub("", base)
+        return path if Path(path).is_absolute() else f"{bare.rstrip('/')}/{path}{base[len(bare) :]}"
+    return str(Path(local_path(base), local_path(path)))
+
+
+def folder_of(where: str) -> str:
+    """The folder of a file, with what follows its ``?``."""
+    if not is_address(where):
+        return str(Path(local_path(where)).parent)
+    bare = _QUERY.sub("", where)
+    return bare.rpartition("/")[0] + where[len(bare) :]
+
+
 def open_storage(where: str) -> tuple[Any, str]:
     """The pyarrow filesystem of an address or path, and its path there.
 

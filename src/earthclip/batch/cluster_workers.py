@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from earthclip.batch.cluster_blocks import below, rows_of
+from earthclip.batch.cluster_blocks import rows_of
 from earthclip.batch.cluster_output import OutputFolder
 from earthclip.batch.cluster_pictures import PictureReader, Subject
 from earthclip.batch.cluster_rows import answer_row, answers_table, embeddings_table
+from earthclip.batch.cluster_storage import below
 from earthclip.batch.journal import header
 from earthclip.datasets.coordinates import coordinate_columns, feature_names
 from earthclip.errors import EarthCLIPError, InputError, ModelError
