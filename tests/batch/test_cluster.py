@@ -106,6 +106,8 @@ def test_storage_at_an_address() -> None:
         read_bytes(f"{root}/none.jpg")
     with pytest.raises(InputError, match="more than 3 bytes"):
         read_bytes(f"{root}/2.jpg", most=3)
+    with pytest.raises(InputError, match="not a whole address"):
+        read_bytes("s3://bucket/a.jpg?speed=9")
     with pytest.raises(InputError, match="no known kind"):
         open_storage("nosuch://bucket/x")
     assert not is_address("file:///tmp/x") and not is_address("C:\\photos") and is_address("s3://b/k")

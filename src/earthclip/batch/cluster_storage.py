@@ -23,6 +23,7 @@ MOST_BYTES = 1 << 30  # of one picture: more than any that decode, and less than
 _ATTEMPTS = 4  # of a read that failed for a reason that may pass
 _FIRST_PAUSE_S = 0.5  # doubled each time
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # two letters at least: C:\ is a path
+_PYARROWS = ("s3://", "gs://", "gcs://", "abfs://", "abfss://")  # fsspec would ask for a package in vain
 _QUERY = re.compile(r"\?(\w+=.*)$")  # a question mark alone is a pattern
 
 
@@ -210,7 +211,9 @@ def _open_root(root: str, query: str) -> tuple[Any, str]:
     fs = _filesystems()
     try:
         system, base = fs.FileSystem.from_uri(root + query)
-    except pyarrow.ArrowInvalid:
+    except pyarrow.ArrowInvalid as error:
+        if root.startswith(_PYARROWS):
+            raise InputError(f"{root}{query}: not a whole address ({reason(error)})") from error
         return _open_with_fsspec(root)
     except (pyarrow.ArrowException, OSError) as error:
         raise InputError(f"{root}: cannot be opened ({reason(error)}); check the address and the rights") from error

@@ -72,6 +72,7 @@ def refuse_addresses(paths: tuple[Path, ...]) -> None:
 
 def locate_on_cluster(ask: Ask, arguments: tuple[Path, ...], listed: Path | None, run: ClusterRun) -> int:
     """Locate pictures, or with ``run.embeddings`` embed them; returns the exit code."""
+    from earthclip.cli.locate_run import BATCH_SIZES
     from earthclip.models.sources import default_source, resolve
 
     task = "embeddings" if run.embeddings else "locate"
@@ -84,8 +85,6 @@ def locate_on_cluster(ask: Ask, arguments: tuple[Path, ...], listed: Path | None
     if run.embeddings:
         options = {name: options[name] for name in ("views", "runtime", "precision", "draft")}
     words = {"text": ask.texts[0], "text_weight": ask.text_weight} if ask.texts else {}
-    from earthclip.cli.locate_run import _BATCH
-
     job = _job(
         folder,
         source,
@@ -95,7 +94,7 @@ def locate_on_cluster(ask: Ask, arguments: tuple[Path, ...], listed: Path | None
         column=run.column,
         views=ask.views,
         draft=ask.draft,
-        batch_size=_BATCH[ask.views],
+        batch_size=BATCH_SIZES[ask.views],
         terms=ask.terms | words,
     )
     asked = {"inputs": _names(arguments, listed), "column": run.column, **options}

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from earthclip.runtime.prepared import Prepared
 
 # Pictures in a batch, so that it has about as many views whatever they are: ten crops take ten times the memory.
-_BATCH = {"none": 16, "flip": 8, "ten-crop": 2}
+BATCH_SIZES = {"none": 16, "flip": 8, "ten-crop": 2}
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def locate_pictures(
     """Locate pictures and write the answers; returns the exit code."""
     if listed:
         check_list(listed)
-    batch_size = _BATCH[ask.views]
+    batch_size = BATCH_SIZES[ask.views]
     beside = destination.beside
     beside.check(count_pictures(arguments, listed) if beside.wants_one_picture else None)
     with destination.journal(batch_size) as journal:
