@@ -16,11 +16,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from earthclip.batch.cluster import _fault
-from earthclip.batch.cluster_blocks import blocks_of, plan, rows_of
-from earthclip.batch.cluster_output import OutputFolder
-from earthclip.batch.cluster_pictures import PREFIX, find_column
-from earthclip.batch.cluster_storage import (
+from earthclip.batch.cluster.blocks import blocks_of, plan, rows_of
+from earthclip.batch.cluster.output import OutputFolder
+from earthclip.batch.cluster.pictures import PREFIX, find_column
+from earthclip.batch.cluster.run import _fault
+from earthclip.batch.cluster.storage import (
     below,
     find,
     folder_of,
@@ -30,7 +30,7 @@ from earthclip.batch.cluster_storage import (
     remove_left,
     write_bytes,
 )
-from earthclip.batch.cluster_workers import ImageEmbeddingWorker, Job, LocateWorker, LocationEmbeddingWorker
+from earthclip.batch.cluster.workers import ImageEmbeddingWorker, Job, LocateWorker, LocationEmbeddingWorker
 from earthclip.batch.journal import header
 from earthclip.cli.locate import locate
 from earthclip.errors import EarthCLIPError, InputError, ModelError, OutputError
@@ -124,8 +124,8 @@ def test_a_read_that_fails_once_is_tried_again(tmp_path: Path, monkeypatch: pyte
             return open(path, "rb")  # noqa: PTH123
 
     flaky = Flaky()
-    monkeypatch.setattr("earthclip.batch.cluster_storage.open_storage", lambda where: (flaky, where))
-    monkeypatch.setattr("earthclip.batch.cluster_storage._FIRST_PAUSE_S", 0.0)
+    monkeypatch.setattr("earthclip.batch.cluster.storage.open_storage", lambda where: (flaky, where))
+    monkeypatch.setattr("earthclip.batch.cluster.storage._FIRST_PAUSE_S", 0.0)
     (tmp_path / "x").write_bytes(b"data")
     assert read_bytes(str(tmp_path / "x")) == b"data"
     flaky.left = 100

@@ -76,7 +76,7 @@ class Killer(threading.Thread):
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A Ray cluster of two processors in this process, and the model folder that its workers find."""
-    from earthclip.batch.cluster import _import_ray
+    from earthclip.batch.cluster.run import _import_ray
 
     model = write_tiny_model(tmp_path_factory.mktemp("model") / "tiny")
     folder = tempfile.mkdtemp(prefix="earthclip-test-")  # a short path, for Ray's sockets

@@ -20,7 +20,7 @@ from earthclip.errors import InputError
 from earthclip.prediction import Failure
 
 if TYPE_CHECKING:
-    from earthclip.batch.cluster_workers import Job
+    from earthclip.batch.cluster.workers import Job
     from earthclip.cli.locate_run import Ask
     from earthclip.models.folder import ModelFolder
     from earthclip.runtime.choice import Runtime
@@ -103,7 +103,7 @@ def locate_on_cluster(ask: Ask, arguments: tuple[Path, ...], listed: Path | None
 
 def embed_on_cluster(table: Path, source: str | None, runtime: Runtime, run: ClusterRun) -> int:
     """Embed the coordinates of Parquet tables; returns the exit code."""
-    from earthclip.batch.cluster_blocks import is_table
+    from earthclip.batch.cluster.blocks import is_table
     from earthclip.models.sources import default_source, resolve
 
     output = run.folder
@@ -124,8 +124,8 @@ def embed_on_cluster(table: Path, source: str | None, runtime: Runtime, run: Clu
 
 
 def _job(folder: ModelFolder, source: str, output: str, **options: Any) -> Job:
-    from earthclip.batch.cluster_output import OutputFolder
-    from earthclip.batch.cluster_workers import Job
+    from earthclip.batch.cluster.output import OutputFolder
+    from earthclip.batch.cluster.workers import Job
     from earthclip.batch.journal import header
     from earthclip.models.sources import HUB_PREFIX, list_models
 
@@ -140,8 +140,8 @@ def _job(folder: ModelFolder, source: str, output: str, **options: Any) -> Job:
 
 
 def _run(task: str, job: Job, folder: ModelFolder, asked: Mapping[str, object], inputs: Any, run: ClusterRun) -> int:
-    from earthclip.batch.cluster_blocks import blocks_of, plan
-    from earthclip.batch.cluster_output import OutputFolder
+    from earthclip.batch.cluster.blocks import blocks_of, plan
+    from earthclip.batch.cluster.output import OutputFolder
     from earthclip.batch.journal import header
 
     output = OutputFolder(job.output)
@@ -169,7 +169,7 @@ def _run(task: str, job: Job, folder: ModelFolder, asked: Mapping[str, object], 
 
 def _follow(task: str, job: Job, made: Any, blocks: Any, earlier: int, output: Any, run: ClusterRun) -> int:
     """Tell of the blocks as they are written; returns the exit code."""
-    from earthclip.batch.cluster import answer_on_cluster
+    from earthclip.batch.cluster.run import answer_on_cluster
 
     status, began = StatusLine(), time.monotonic()
     pace = Pace(int(made.column("rows").to_numpy().sum()), earlier)
@@ -197,7 +197,7 @@ def _follow(task: str, job: Job, made: Any, blocks: Any, earlier: int, output: A
 
 
 def _inputs(arguments: tuple[Path, ...], listed: Path | None, suffixes: Any = SUFFIXES) -> Iterator[str | Failure]:
-    from earthclip.batch.cluster_storage import find, local_path
+    from earthclip.batch.cluster.storage import find, local_path
 
     for argument in arguments:
         given = local_path(as_given(argument))

@@ -11,8 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from earthclip.batch.cluster_blocks import rows_of, table_schema
-from earthclip.batch.cluster_storage import below, folder_of, is_address, read_bytes, remove_left
+from earthclip.batch.cluster.blocks import rows_of, table_schema
+from earthclip.batch.cluster.storage import below, folder_of, is_address, read_bytes, remove_left
 from earthclip.batch.workers import Workers
 from earthclip.errors import EarthCLIPError, InputError
 from earthclip.outputs.delimited import printable
@@ -49,7 +49,7 @@ class PictureReader:
         self._folder.cleanup()
 
     def read(self, pieces: Any, base: str, column: str | None) -> Iterator[tuple[Subject, Prepared | Failure]]:
-        """Each picture of a block's pieces (see cluster_blocks.COLUMNS), in order, a bounded number ahead."""
+        """Each picture of a block's pieces (see cluster.blocks.COLUMNS), in order, a bounded number ahead."""
         reading: deque[tuple[Subject, Future[Prepared | Failure]]] = deque()
         try:
             for subject, source in _sources(pieces, base, column):

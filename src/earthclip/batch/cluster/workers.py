@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from earthclip.batch.cluster_blocks import rows_of
-from earthclip.batch.cluster_output import OutputFolder
-from earthclip.batch.cluster_pictures import PictureReader, Subject
-from earthclip.batch.cluster_rows import answer_row, answers_table, embeddings_table
-from earthclip.batch.cluster_storage import below
+from earthclip.batch.cluster.blocks import rows_of
+from earthclip.batch.cluster.output import OutputFolder
+from earthclip.batch.cluster.pictures import PictureReader, Subject
+from earthclip.batch.cluster.rows import answer_row, answers_table, embeddings_table
+from earthclip.batch.cluster.storage import below
 from earthclip.batch.journal import header
 from earthclip.datasets.coordinates import coordinate_columns, feature_names
 from earthclip.errors import EarthCLIPError, InputError, ModelError
@@ -128,7 +128,7 @@ class _PictureWorker(BlockWorker):
 
 
 class LocateWorker(_PictureWorker):
-    """Rows of ``cluster_rows.COLUMNS``, the very answers of ``Locator.locate`` in batches of the same size."""
+    """Rows of ``cluster.rows.COLUMNS``, the very answers of ``Locator.locate`` in batches of the same size."""
 
     def answer(self, pieces: Any) -> Any:
         """The block's places."""

@@ -1,8 +1,6 @@
-"""Many pictures on many machines, by Ray Data: blocks of inputs in, one Parquet file of answers a block out.
+"""The run on Ray: a cluster started or joined, blocks given to its workers, and what came of each told when written.
 
-``answer_on_cluster("locate", job, blocks)`` starts or joins a Ray cluster and gives what came of each block as it is
-written. Only names, row numbers and counts pass the driver; pictures are fetched, and answers written, by the workers.
-docs/clusters.md tells how to run it.
+Only names, row numbers and counts pass the driver; pictures are fetched, and answers written, by the workers.
 """
 
 from __future__ import annotations
@@ -19,12 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from earthclip import errors
-from earthclip.batch.cluster_storage import remove_left
+from earthclip.batch.cluster.storage import remove_left
 from earthclip.errors import EarthCLIPError, MissingExtraError
 from earthclip.processors import usable_processors
 
 if TYPE_CHECKING:
-    from earthclip.batch.cluster_workers import Job
+    from earthclip.batch.cluster.workers import Job
 
 _PROCESSORS = 4  # of a worker, where nobody says how many: fewer keep the memory of a machine full of models
 _STORE_BYTES = 200_000_000  # of shared memory on one machine: only names pass through it
@@ -56,13 +54,13 @@ class BlockDone:
 def answer_on_cluster(
     task: str, job: Job, blocks: Iterable[Any], workers: int | None = None, processors: int | None = None
 ) -> Iterator[BlockDone]:
-    """Answer ``blocks`` (of cluster_blocks.blocks_of) on all machines of a cluster; gives each when it is written.
+    """Answer ``blocks`` (of cluster.blocks.blocks_of) on all machines of a cluster; gives each when it is written.
 
     ``task`` is "locate", "embeddings" (of pictures) or "embed" (of coordinates). ``workers`` with ``processors``
     each are made once; None fills the cluster. A block whose worker is lost is answered by another one, with the
     same file in the end. Raises what a worker could not go on from, and EarthCLIPError for a fault of Ray's.
     """
-    from earthclip.batch.cluster_workers import WORKERS
+    from earthclip.batch.cluster.workers import WORKERS
 
     ray = _import_ray()
     tables = list(blocks)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from earthclip.batch.cluster_storage import (
+from earthclip.batch.cluster.storage import (
     below,
     is_address,
     local_path,

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
-from earthclip.batch.cluster_storage import below, open_storage, reason
+from earthclip.batch.cluster.storage import below, open_storage, reason
 from earthclip.errors import InputError
 from earthclip.outputs.geoparquet import import_pyarrow
 from earthclip.prediction import Failure
