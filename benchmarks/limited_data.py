@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from recipes import Exam, Recipe, merged, row_of
 
 from earthclip.configuration import from_mapping
@@ -107,9 +108,12 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=400, help="of 256 views: the whole of the data")
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--png", type=Path)
     options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
     given = tomllib.loads(options.file.read_text())
     configs = {}
     for name in options.recipes.split(","):
