@@ -21,10 +21,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from earthclip.cli import main
+from earthclip.cli.features_cluster import ExtractionJob, extract_on_cluster
 from earthclip.cli.locate import ENGINES
 from earthclip.cli.locate_cluster import as_given
+from earthclip.datasets.features import open_features
+from earthclip.datasets.sources import open_photos
 from earthclip.locator import load
 from tests.batch.processes import children
+from tests.nn.tiny_clip import write_clip
 from tests.tiny import WIDTH, write_picture, write_tiny_model
 
 EXACT = ["--runtime", "onnxruntime"]
@@ -46,13 +50,13 @@ def answers(folder: Path) -> list[dict[str, object]]:
     return [row for part in parts for row in pq.read_table(part).to_pylist()]
 
 
-def ray_workers(pid: int) -> list[int]:
+def ray_workers(pid: int, name: bytes = b"LocateWorker") -> list[int]:
     """Descendants that hold a model and answer a block at this moment."""
     found = []
     for child in children(pid):
         with contextlib.suppress(OSError):
             title = Path(f"/proc/{child}/cmdline").read_bytes()
-            found += [child] if b"MapBatches(LocateWorker)" in title and b"submit" in title else ray_workers(child)
+            found += [child] if b"MapBatches(%b)" % name in title and b"submit" in title else ray_workers(child, name)
     return found
 
 
@@ -95,6 +99,19 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield model
         ray.shutdown()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table of 40 photos, one of them cut short, and a tiny CLIP."""
+    folder = tmp_path_factory.mktemp("features")
+    write_clip(folder / "clip", with_tokenizer=False)
+    for i in range(40):
+        write_picture(folder / f"{i}.png", seed=i, size=(60, 40))
+    (folder / "3.png").write_bytes((folder / "3.png").read_bytes()[:300])
+    rows = [f"{i}.png,{i + 1},{2 * i}" for i in range(40)]
+    (folder / "table.csv").write_text("\n".join(["IMG_ID,LAT,LON", *rows]))
+    return folder
 
 
 class TestOnACluster:
@@ -166,6 +183,45 @@ class TestOnACluster:
         assert [row["row"] for row in rows] == list(range(6))
         expected = load(cluster, runtime="onnxruntime").encode_image(files)
         np.testing.assert_allclose(np.array([row["embedding"] for row in rows]), expected, atol=1e-6)
+
+    def test_features_are_those_of_one_machine(
+        self, cluster: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        how = ["features", photos / "table.csv", "--backbone", photos / "clip", "--views", 2]
+        assert run(*how, "--workers", 1, "-o", tmp_path / "here") == 1
+        assert run(*how, "--engine", "ray", "--workers", 1, "-o", tmp_path / "there") == 1
+        assert "features of 39 photos, 1 could not be read" in capsys.readouterr().err
+        here, there = open_features(tmp_path / "here"), open_features(tmp_path / "there")
+        rows = np.arange(39)
+        assert here.ids == there.ids and here.failed == there.failed and list(here.failed) == [3]
+        for view in (0, 1):
+            np.testing.assert_allclose(here.rows(rows, rows * 0 + view), there.rows(rows, rows * 0 + view), atol=0.02)
+        assert not (tmp_path / "there" / "_earthclip").exists()
+        assert run(*how, "--engine", "ray", "-o", tmp_path / "there") == 2
+        assert "--resume goes on" in capsys.readouterr().err
+        (tmp_path / "there" / "features-00000.json").unlink()
+        assert run(*how, "--engine", "ray", "-o", tmp_path / "there", "--resume") == 1
+        assert open_features(tmp_path / "there").ids == here.ids
+
+    def test_shards_of_a_killed_worker_are_made_by_another(self, cluster: Path, photos: Path, tmp_path: Path) -> None:
+        taken = open_photos(str(photos / "table.csv"))
+        job = ExtractionJob(taken, photos / "clip", tmp_path / "there", 1, 0, shard_rows=4)
+        deaths = threading.Event()
+
+        def kill() -> None:
+            while not deaths.is_set():
+                made = len(list((tmp_path / "there").glob("features-*.json")))
+                if made >= 2 and (found := ray_workers(os.getpid(), b"FeatureWorker")):
+                    os.kill(found[0], signal.SIGKILL)
+                    deaths.set()
+                time.sleep(0.005)
+
+        killer = threading.Thread(target=kill, daemon=True)
+        killer.start()
+        extract_on_cluster(job, resume=False, workers=2, processors=1)
+        assert deaths.is_set()
+        store = open_features(tmp_path / "there")
+        assert (len(store), store.about.shards, list(store.failed)) == (39, 10, [3])
 
 
 @pytest.mark.slow

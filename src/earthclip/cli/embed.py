@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from earthclip.cli.locate import ENGINES
 from earthclip.cli.status import StatusLine, libraries_muted, say
 from earthclip.runtime.choice import RUNTIMES, Runtime
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from earthclip.locator import Locator
     from earthclip.outputs.features import FeatureWriter
 
-ENGINES = ("local", "ray")
 _BATCH = 8192  # rows from one progress report to the next
 
 

@@ -39,6 +39,82 @@ class _Pixels:
     failed: dict[int, str]
 
 
+class Extractor:
+    """A backbone, photos and the store that their features go into, made or gone on with.
+
+    ``backbone`` is a Hugging Face folder. View 0 is what prediction sees, the others are SimCLR views drawn from the
+    seed. Raises InputError when the folder holds other features, or features and not ``resume``.
+    """
+
+    def __init__(
+        self,
+        photos: PhotoSet,
+        backbone: Path,
+        folder: Path,
+        *,
+        views: int = 1,
+        seed: int = 0,
+        resume: bool = False,
+        shard_rows: int = SHARD_ROWS,
+    ) -> None:
+        if views < 1:
+            raise InputError(f"views is {views}; expected 1 or more")
+        self._photos, self._views, self._seed = photos, views, seed
+        self._network = HubBackbone.from_folder(backbone)
+        self._preprocessing = read_preprocessing(backbone, self._network.image_size)
+        about = About(
+            backbone=backbone.name,
+            fingerprint=fingerprint_of(self._network, self._preprocessing, views, seed),
+            width=self._network.width,
+            views=views,
+            photos=len(photos),
+            shard_rows=shard_rows,
+        )
+        self._writer = FeatureWriter(folder, about, photos.ids, photos.coordinates, resume=resume)
+
+    @property
+    def missing(self) -> list[int]:
+        """The shards that are still to be made."""
+        return self._writer.missing
+
+    def photos_of(self, shard: int) -> range:
+        """The photos of a shard, by their number."""
+        return self._writer.rows_of(shard)
+
+    def write(
+        self, shards: list[int], workers: int = 1, told: Callable[[int], None] = lambda photos: None
+    ) -> Generator[tuple[int, dict[int, str]], None, None]:
+        """Make shards; gives each when it is written, with why some of its photos could not be read.
+
+        ``workers`` processes decode; ``told`` hears of every few photos that are done.
+        """
+        if workers < 1:
+            raise InputError(f"workers is {workers}; expected 1 or more")
+
+        def tasks() -> Iterator[list[int]]:
+            for shard in shards:
+                rows = list(self.photos_of(shard))
+                yield from (rows[first : first + _BATCH] for first in range(0, len(rows), _BATCH))
+
+        start = (self._photos, self._preprocessing, self._views, self._seed)
+        decoded = made_ahead(_decode, tasks(), workers, _start_worker, start, ("decodes photos", "lower --workers"))
+        try:
+            for shard in shards:
+                rows = self.photos_of(shard)
+                features = np.zeros((len(rows), self._views, self._network.width), np.float16)
+                failed: dict[int, str] = {}
+                for _ in range(-(-len(rows) // _BATCH)):
+                    batch = next(decoded)
+                    failed |= batch.failed
+                    if batch.rows:
+                        features[np.array(batch.rows) - rows.start] = encode(self._network, batch.pixels)
+                    told(len(batch.rows) + len(batch.failed))
+                self._writer.write(shard, features, failed)
+                yield shard, failed
+        finally:
+            decoded.close()
+
+
 def extract(
     photos: PhotoSet,
     backbone: Path,
@@ -53,49 +129,20 @@ def extract(
 ) -> dict[int, str]:
     """Write the features of ``photos`` into ``folder``; returns why some could not be read, by their number.
 
-    ``backbone`` is a Hugging Face folder. View 0 is what prediction sees, the others are SimCLR views drawn from the
-    seed. Raises InputError when the folder holds other features, or all photos of it cannot be read.
+    As ``Extractor``, whole; ``progress`` hears of the photos that are done and of how many there are.
     """
-    if views < 1 or workers < 1:
-        raise InputError(f"views is {views} and workers {workers}; expected 1 or more of each")
-    network = HubBackbone.from_folder(backbone)
-    preprocessing = read_preprocessing(backbone, network.image_size)
-    about = About(
-        backbone=backbone.name,
-        fingerprint=fingerprint_of(network, preprocessing, views, seed),
-        width=network.width,
-        views=views,
-        photos=len(photos),
-        shard_rows=shard_rows,
-    )
-    writer = FeatureWriter(folder, about, photos.ids, photos.coordinates, resume=resume)
-    missing = writer.missing
-    done = len(photos) - sum(len(writer.rows_of(shard)) for shard in missing)
+    extractor = Extractor(photos, backbone, folder, views=views, seed=seed, resume=resume, shard_rows=shard_rows)
+    missing = extractor.missing
+    done = len(photos) - sum(len(extractor.photos_of(shard)) for shard in missing)
+
+    def told(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(done, len(photos))
+
     failures: dict[int, str] = {}
-
-    def tasks() -> Iterator[list[int]]:
-        for shard in missing:
-            rows = list(writer.rows_of(shard))
-            yield from (rows[first : first + _BATCH] for first in range(0, len(rows), _BATCH))
-
-    start = (photos, preprocessing, views, seed)
-    decoded = made_ahead(_decode, tasks(), workers, _start_worker, start, ("decodes photos", "lower --workers"))
-    try:
-        for shard in missing:
-            rows = writer.rows_of(shard)
-            features = np.zeros((len(rows), views, network.width), np.float16)
-            failed: dict[int, str] = {}
-            for _ in range(-(-len(rows) // _BATCH)):
-                batch = next(decoded)
-                failed |= batch.failed
-                if batch.rows:
-                    features[np.array(batch.rows) - rows.start] = encode(network, batch.pixels)
-                done += len(batch.rows) + len(batch.failed)
-                progress(done, len(photos))
-            writer.write(shard, features, failed)
-            failures |= failed
-    finally:
-        decoded.close()
+    for _, failed in extractor.write(missing, workers, told):
+        failures |= failed
     return failures
 
 

@@ -90,6 +90,10 @@ class OutputFolder:
     def write_block(self, number: int, table: Any) -> None:
         """Put a block's answers in their place, whole or not at all. Raises OutputError."""
         self._write_table(f"part-{number:06}.parquet", table)
+        self.end_block(number)
+
+    def end_block(self, number: int) -> None:
+        """Forget who tried the block: it is written."""
         self._remove(self._tries(number))
 
     def finish(self) -> None:

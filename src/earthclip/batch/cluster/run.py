@@ -14,15 +14,12 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from earthclip import errors
 from earthclip.batch.cluster.storage import remove_left
 from earthclip.errors import EarthCLIPError, MissingExtraError
 from earthclip.processors import usable_processors
-
-if TYPE_CHECKING:
-    from earthclip.batch.cluster.workers import Job
 
 _PROCESSORS = 4  # of a worker, where nobody says how many: fewer keep the memory of a machine full of models
 _STORE_BYTES = 200_000_000  # of shared memory on one machine: only names pass through it
@@ -52,13 +49,18 @@ class BlockDone:
 
 
 def answer_on_cluster(
-    task: str, job: Job, blocks: Iterable[Any], workers: int | None = None, processors: int | None = None
+    task: str | type,
+    job: Any,
+    blocks: Iterable[Any],
+    workers: int | None = None,
+    processors: int | None = None,
 ) -> Iterator[BlockDone]:
     """Answer ``blocks`` (of cluster.blocks.blocks_of) on all machines of a cluster; gives each when it is written.
 
-    ``task`` is "locate", "embeddings" (of pictures) or "embed" (of coordinates). ``workers`` with ``processors``
-    each are made once; None fills the cluster. A block whose worker is lost is answered by another one, with the
-    same file in the end. Raises what a worker could not go on from, and EarthCLIPError for a fault of Ray's.
+    ``task`` is "locate", "embeddings" (of pictures) or "embed" (of coordinates), with a ``workers.Job``; or a class of
+    such workers, with a dataclass of its own that has ``processors``. ``workers`` with ``processors`` each are made
+    once; None fills the cluster. A block whose worker is lost is answered by another one, with the same file in the
+    end. Raises what a worker could not go on from, and EarthCLIPError for a fault of Ray's.
     """
     from earthclip.batch.cluster.workers import WORKERS
 
@@ -74,7 +76,7 @@ def answer_on_cluster(
         context.enable_progress_bars = context.print_on_execution_start = False
         # Ordinary data and no read tasks: those would wait for the processors that the workers have taken.
         answered = ray.data.from_arrow(tables).map_batches(
-            WORKERS[task],
+            WORKERS[task] if isinstance(task, str) else task,
             fn_constructor_args=(replace(job, processors=each),),
             batch_size=None,
             batch_format="pyarrow",
