@@ -1,7 +1,7 @@
 """What a recipe makes of few pictures: 5 to 100 % of one fixed set of views, and the curve as a PNG.
 
     python benchmarks/limited_data.py benchmarks/recipes.toml [--recipes NAME,...] [--batches N] [--steps N]
-        [--json FILE] [--png FILE]
+        [--seed N] [--threads N] [--json FILE] [--png FILE]
 
 The views are rendered and disturbed once, as photos are taken once; smaller shares are part of larger ones. Every run
 has the same number of steps, so that of a twentieth sees each view twenty times as often. The protocol is the paper's
@@ -105,7 +105,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
     parser.add_argument("--recipes", default="sphere-distance")
-    parser.add_argument("--batches", type=int, default=400, help="of 256 views: the whole of the data")
+    parser.add_argument("--batches", type=int, default=400, help="the whole of the data")
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=0)
@@ -120,6 +120,8 @@ def main() -> None:
         changes = given["recipes"][name] | {"name": name, "seed": options.seed, "steps": options.steps}
         configs[name] = check_training_config(from_mapping(TrainingConfig, merged(given["base"], changes), name), name)
     first = next(iter(configs.values()))
+    if any((config.views, config.model.image) != (first.views, first.model.image) for config in configs.values()):
+        parser.error("recipes of different views or image encoders; compare them in runs of their own")
     exam, views = Exam(first), rendered(first, options.batches)
     rows: list[dict[str, Any]] = []
     for name, config in configs.items():

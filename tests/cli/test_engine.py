@@ -80,14 +80,14 @@ class Killer(threading.Thread):
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A Ray cluster of two processors in this process, and the model folder that its workers find."""
-    from earthclip.batch.cluster.run import _import_ray
+    from earthclip.batch.cluster.run import import_ray
 
     model = write_tiny_model(tmp_path_factory.mktemp("model") / "tiny")
     folder = tempfile.mkdtemp(prefix="earthclip-test-")  # a short path, for Ray's sockets
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("EARTHCLIP_HOME", str(tmp_path_factory.mktemp("home")))
         environment.setenv("RAY_AUTH_TOKEN", "t" * 64)  # or Ray keeps one in the user's home
-        ray = _import_ray()
+        ray = import_ray()
         ray.init(
             "local",
             num_cpus=2,
@@ -184,6 +184,36 @@ class TestOnACluster:
         expected = load(cluster, runtime="onnxruntime").encode_image(files)
         np.testing.assert_allclose(np.array([row["embedding"] for row in rows]), expected, atol=1e-6)
 
+    def test_what_cannot_be_asked_begins_nothing(
+        self, cluster: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        write_picture(Path("a.png"), seed=1)
+        given = ["locate", "a.png", "--model", cluster, *EXACT, "--engine", "ray", "-o", "places"]
+        assert run(*given, "--top-k", 0) == 2
+        assert "top_k is 0" in capsys.readouterr().err and not Path("places").exists()
+        assert run(*given, "--workers", 1) == 0
+        before = answers(Path("places"))
+        assert run(*given, "--force", "--top-k", 10**6) == 2
+        assert run(*given, "--force", "--worker-cpus", 64) == 2
+        assert "--worker-cpus 64: the largest machine has 2" in capsys.readouterr().err
+        assert run(*given, "--workers", 1, "--force") == 0
+        assert answers(Path("places")) == before
+        Path("elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        assert run(*given[:-1], tmp_path / "places", "--resume") == 2
+        assert f"of a run with folder {tmp_path}, found {tmp_path}/elsewhere" in capsys.readouterr().err
+
+    def test_embeddings_of_a_folder_of_what_locate_wrote(self, cluster: Path, tmp_path: Path) -> None:
+        files = [write_picture(tmp_path / f"{i}.png", seed=i) for i in range(3)]
+        given = [*files, tmp_path / "gone.png", "--model", cluster, *EXACT, "--engine", "ray", "--workers", 1]
+        assert run("locate", *given, "--block-size", 2, "-o", tmp_path / "places") == 1
+        given = [tmp_path / "places", "--model", cluster, *EXACT, "--engine", "ray", "--workers", 1]
+        assert run("embed", *given, "-o", tmp_path / "features") == 1
+        rows = answers(tmp_path / "features")
+        assert [row["error"] is None for row in rows] == [True, True, True, False]
+        assert "no such file" in str(rows[3]["error"]) and rows[3]["feature_000"] is None
+
     def test_features_are_those_of_one_machine(
         self, cluster: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -205,7 +235,7 @@ class TestOnACluster:
 
     def test_shards_of_a_killed_worker_are_made_by_another(self, cluster: Path, photos: Path, tmp_path: Path) -> None:
         taken = open_photos(str(photos / "table.csv"))
-        job = ExtractionJob(taken, photos / "clip", tmp_path / "there", 1, 0, shard_rows=4)
+        job = ExtractionJob(taken, photos / "clip", str(tmp_path / "there"), 1, 0, shard_rows=4)
         deaths = threading.Event()
 
         def kill() -> None:
@@ -252,8 +282,13 @@ def test_a_cluster_of_its_own_leaves_nothing(tiny_model: Path, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["s3://bucket/*.jpg"], "s3://bucket/*.jpg: addresses are read with --engine ray"),
+        (["s3://bucket/*.jpg"], "s3://bucket/*.jpg: addresses are for --engine ray"),
+        (["a.jpg", "-o", "s3://bucket/a.csv"], "s3://bucket/a.csv: addresses are for --engine ray"),
         (["a.jpg", "--embeddings"], "are for --engine ray"),
+        (
+            ["a.jpg", "--engine", "ray", "-o", "x", "--embeddings", "--text", "sea"],
+            "--embeddings are of pictures alone",
+        ),
         (["a.jpg", "--engine", "ray"], "needs -o FOLDER"),
         (["a.jpg", "--engine", "ray", "-o", "x", "--format", "csv"], "writes Parquet; leave out --format"),
         (["a.jpg", "--engine", "ray", "-o", "x", "--map", "m.html"], "writes Parquet; leave out --format, --map"),

@@ -93,7 +93,7 @@ def test_the_image_encoder_alone_goes_on_under_another_location_encoder(release,
     config = replace(read_training_config(feature_config(sphere)), init_location=False)
     model, untouched = build_model(config, WIDTH), build_model(config, WIDTH)
     said = start_from(str(release), model, config)
-    assert said == f"starting from the weights of {release}; location_encoder not in it, so fresh"
+    assert said == f"starting from the weights of {release}, without its location encoder"
     assert torch.equal(model.location_encoder(PLACES), untouched.location_encoder(PLACES))
     published = read_published(release).head
     assert published is not None

@@ -168,8 +168,18 @@ def test_runs_that_a_run_goes_on_from_are_trained_first(tmp_path, capsys, monkey
     said = capsys.readouterr().out
     assert said.index("first: ") < said.index("second: ") < said.index("third: ")
     assert "starting from the weights of runs/first\n" in said
-    assert "starting from the weights of runs/second; location_encoder not in it, so fresh" in said
+    assert "starting from the weights of runs/second, without its location encoder\n" in said
     card = (tmp_path / "model" / "README.md").read_text()
+    # A model's name is no run, even with a configuration of that name beside; a run made elsewhere needs none.
+    text = last.replace('name = "tiny"', 'name = "fourth"')
+    (tmp_path / "orbt.toml").write_text(last)
+    (tmp_path / "fourth.toml").write_text('init = "orbt"\n' + text)
+    (tmp_path / "first.toml").unlink()
+    assert main(["orbit", "build", "fourth.toml", "-o", "other", "-n", "4", "--imagery", "bmng"]) == 2
+    assert "did you mean 'orbit'" in capsys.readouterr().err and not (tmp_path / "orbt").exists()
+    (tmp_path / "fourth.toml").write_text('init = "runs/first"\n' + text)
+    assert main(["orbit", "build", "fourth.toml", "-o", "other", "-n", "4", "--imagery", "bmng"]) == 0
+    assert "first: " not in capsys.readouterr().out
     assert "The image encoder went on from the weights of the run before, `configs/second.toml`." in card
 
 

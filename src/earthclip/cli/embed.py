@@ -61,15 +61,16 @@ def embed(
     earthclip embed places.csv -o features.npy
     earthclip embed places.parquet --model geoclip -o features.parquet
     """
-    if engine == "ray":
-        from earthclip.cli.locate_cluster import ClusterRun, embed_on_cluster
+    from earthclip.cli.locate_cluster import ClusterRun, embed_on_cluster, refuse_addresses
 
+    if engine == "ray":
         with libraries_muted():
             return embed_on_cluster(
                 table, source, runtime, ClusterRun(output, resume, force, workers, None, block_size)
             )
     if resume or workers or block_size:
         raise click.UsageError("--resume, --workers and --block-size are for --engine ray.")
+    refuse_addresses((table, output))
     from earthclip.outputs.features import check_features_path
 
     check_features_path(output, force)  # before the imports below, which take longer than to see this

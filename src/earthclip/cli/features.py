@@ -64,7 +64,7 @@ def features(
     if engine == "ray":
         from earthclip.cli.features_cluster import ExtractionJob, extract_on_cluster
 
-        job = ExtractionJob(photos, backbone_folder(backbone).absolute(), out, views, seed)
+        job = ExtractionJob(photos, backbone_folder(backbone).absolute(), str(out), views, seed)
         with libraries_muted():
             extract_on_cluster(job, resume=resume, workers=workers, processors=worker_cpus)
         failed = open_features(out).failed

@@ -122,6 +122,8 @@ def locate(
     on_cluster = engine == "ray"
     of_files = bool(maps or write_sidecar or privacy or strip_to) or format_ != "table"
     _check_engine(on_cluster, bool(pictures or listed), of_files, embeddings or column or block_size or worker_cpus)
+    if embeddings and (text or region or refine or min_confidence or prior != "model"):
+        raise click.UsageError("--embeddings are of pictures alone; leave out --text and what chooses among places.")
     from earthclip.cli.locate_beside import Beside
     from earthclip.cli.locate_cluster import ClusterRun, locate_on_cluster, refuse_addresses
     from earthclip.cli.locate_run import Ask, Destination, locate_pictures, locate_texts, read_regions
@@ -144,7 +146,7 @@ def locate(
         run = ClusterRun(output, resume, force, workers or None, worker_cpus, block_size, embeddings, column)
         with libraries_muted():
             return locate_on_cluster(ask, pictures, listed, run)
-    refuse_addresses(pictures)
+    refuse_addresses((*pictures, *([output] if output else [])))
     beside = Beside(maps, write_sidecar, format_ if privacy else None, strip_to, force)
     with libraries_muted():
         destination = Destination(output, format_, resume, force, beside)

@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,10 +16,12 @@ import click
 from earthclip.cli import INTERRUPTED
 from earthclip.cli.pictures import SUFFIXES, check_list, each_picture
 from earthclip.cli.status import Pace, StatusLine, duration, say
-from earthclip.errors import InputError
+from earthclip.errors import EarthCLIPError, InputError
 from earthclip.prediction import Failure
 
 if TYPE_CHECKING:
+    from earthclip.batch.cluster.output import OutputFolder
+    from earthclip.batch.cluster.run import BlockDone
     from earthclip.batch.cluster.workers import Job
     from earthclip.cli.locate_run import Ask
     from earthclip.models.folder import ModelFolder
@@ -62,17 +64,18 @@ def as_given(path: Path) -> str:
 
 
 def refuse_addresses(paths: tuple[Path, ...]) -> None:
-    """Raise UsageError for an address, which is read on a cluster only."""
+    """Raise UsageError for an address, which is for a cluster only."""
     for path in paths:
         if "://" in (given := as_given(path)):
             raise click.UsageError(
-                f"{given}: addresses are read with --engine ray, files without; see docs/clusters.md."
+                f"{given}: addresses are for --engine ray, files for the local one; see docs/clusters.md."
             )
 
 
 def locate_on_cluster(ask: Ask, arguments: tuple[Path, ...], listed: Path | None, run: ClusterRun) -> int:
     """Locate pictures, or with ``run.embeddings`` embed them; returns the exit code."""
     from earthclip.cli.locate_run import BATCH_SIZES
+    from earthclip.locator import load
     from earthclip.models.sources import default_source, resolve
 
     task = "embeddings" if run.embeddings else "locate"
@@ -85,6 +88,7 @@ def locate_on_cluster(ask: Ask, arguments: tuple[Path, ...], listed: Path | None
     if run.embeddings:
         options = {name: options[name] for name in ("views", "runtime", "precision", "draft")}
     words = {"text": ask.texts[0], "text_weight": ask.text_weight} if ask.texts else {}
+    terms: dict[str, Any] = {**ask.terms, **words}
     job = _job(
         folder,
         source,
@@ -95,9 +99,11 @@ def locate_on_cluster(ask: Ask, arguments: tuple[Path, ...], listed: Path | None
         views=ask.views,
         draft=ask.draft,
         batch_size=BATCH_SIZES[ask.views],
-        terms=ask.terms | words,
+        terms=terms,
     )
-    asked = {"inputs": _names(arguments, listed), "column": run.column, **options}
+    if task == "locate" and not run.resume:  # what cannot be asked is said before anything is begun
+        load(source, runtime=ask.runtime, precision=ask.precision).locate([], views=ask.views, **terms)
+    asked = {**_asked_of(arguments, listed, job), "column": run.column, **options}
     return _run(task, job, folder, asked, lambda: _inputs(arguments, listed), run)
 
 
@@ -119,7 +125,7 @@ def embed_on_cluster(table: Path, source: str | None, runtime: Runtime, run: Clu
                 raise InputError(f"{item}: --engine ray embeds Parquet tables; write it as .parquet")
             yield item
 
-    asked = {"inputs": _names((table,), None), "runtime": runtime}
+    asked = {**_asked_of((table,), None, job), "runtime": runtime}
     return _run("embed", job, folder, asked, tables, run)
 
 
@@ -139,54 +145,65 @@ def _job(folder: ModelFolder, source: str, output: str, **options: Any) -> Job:
     )
 
 
-def _run(task: str, job: Job, folder: ModelFolder, asked: Mapping[str, object], inputs: Any, run: ClusterRun) -> int:
+def _run(
+    task: str,
+    job: Job,
+    folder: ModelFolder,
+    asked: Mapping[str, object],
+    inputs: Callable[[], Iterator[str | Failure]],
+    run: ClusterRun,
+) -> int:
     from earthclip.batch.cluster.blocks import blocks_of, plan
     from earthclip.batch.cluster.output import OutputFolder
+    from earthclip.batch.cluster.run import import_ray, on_ray
     from earthclip.batch.journal import header
 
+    import_ray()
     output = OutputFolder(job.output)
     size = run.block_size or _BLOCK[task]
-    made = output.begin(
-        header(folder.config, {"task": task, **asked}),
-        lambda: plan(inputs(), size, job.base),
-        resume=run.resume,
-        force=run.force,
-    )
-    done = output.done() if run.resume else set()
-    say(f"model: {folder.config.name}")
-    if folder.config.caution and task == "locate":
-        say(f"caution: {folder.config.caution}")
-    rows = made.column("rows").to_numpy()
-    earlier = int(rows[[number in done for number in made.column("block").to_pylist()]].sum())
-    try:
-        # Nothing of ours goes there; Ray tells of lost workers on it, and cannot be asked not to.
-        with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+    with contextlib.ExitStack() as stack:
+
+        def planned() -> Any:
+            blocks = plan(inputs(), size, job.base)
+            stack.enter_context(on_ray())  # what stands in the folder is not touched before there is a cluster
+            return blocks
+
+        asked_of_model = header(folder.config, {"task": task, **asked})
+        made = output.begin(asked_of_model, planned, resume=run.resume, force=run.force)
+        done = output.done() if run.resume else set()
+        say(f"model: {folder.config.name}")
+        if folder.config.caution and task == "locate":
+            say(f"caution: {folder.config.caution}")
+        rows = made.column("rows").to_numpy()
+        earlier = int(rows[[number in done for number in made.column("block").to_pylist()]].sum())
+        try:
             return _follow(task, job, made, blocks_of(made, done), earlier, output, run)
-    except KeyboardInterrupt as error:
-        say(f"interrupted: {len(output.done()):,} blocks are kept in {output.where}, --resume goes on")
-        raise click.exceptions.Exit(INTERRUPTED) from error
+        except KeyboardInterrupt as error:
+            say(f"interrupted: {len(output.done()):,} blocks are kept in {output.where}, --resume goes on")
+            raise click.exceptions.Exit(INTERRUPTED) from error
+        except EarthCLIPError:
+            output.withdraw()
+            raise
 
 
-def _follow(task: str, job: Job, made: Any, blocks: Any, earlier: int, output: Any, run: ClusterRun) -> int:
+def _follow(
+    task: str, job: Job, made: Any, blocks: Iterable[Any], earlier: int, output: OutputFolder, run: ClusterRun
+) -> int:
     """Tell of the blocks as they are written; returns the exit code."""
     from earthclip.batch.cluster.run import answer_on_cluster
 
-    status, began = StatusLine(), time.monotonic()
+    began = time.monotonic()
     pace = Pace(int(made.column("rows").to_numpy().sum()), earlier)
     answered = failed = 0
-    running = answer_on_cluster(task, job, blocks, run.workers, run.processors)
-    with contextlib.closing(running):  # type: ignore[type-var]
-        for block in running:
-            for position, error in enumerate(block.errors, start=failed):
-                if position < _MOST_TOLD:
-                    status.clear()
-                    say(f"error: {error}")
-            if block.lost:
-                status.clear()
-                say(f"block {block.block}: done by worker {block.lost + 1}, as those before it were lost")
-            answered, failed = answered + block.answered, failed + block.failed
-            status.show(pace.text(earlier + answered + failed))
-    status.clear()
+
+    def told(block: BlockDone) -> None:
+        nonlocal answered, failed
+        for position, error in enumerate(block.errors, start=failed):
+            if position < _MOST_TOLD:
+                say(f"error: {error}")
+        answered, failed = answered + block.answered, failed + block.failed
+
+    watch(answer_on_cluster(task, job, blocks, run.workers, run.processors), pace, earlier, told)
     output.finish()
     if failed > _MOST_TOLD:
         say(f"error: {failed - _MOST_TOLD:,} more; they are in the column error")
@@ -196,24 +213,48 @@ def _follow(task: str, job: Job, made: Any, blocks: Any, earlier: int, output: A
     return 2 if not answered + earlier else 1 if failed else 0
 
 
-def _inputs(arguments: tuple[Path, ...], listed: Path | None, suffixes: Any = SUFFIXES) -> Iterator[str | Failure]:
+def watch(running: Generator[BlockDone, None, None], pace: Pace, done: int, told: Callable[[BlockDone], None]) -> None:
+    """Tell ``told`` of blocks as they come, and the user how many of all rows; ``done`` were before."""
+    status = StatusLine()
+    # Nothing of ours goes there; Ray tells of lost workers on it, and cannot be asked not to.
+    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.closing(running):
+        try:
+            for block in running:
+                if block.lost or block.errors:
+                    status.clear()
+                if block.lost:
+                    say(f"block {block.block}: done by worker {block.lost + 1}, as those before it were lost")
+                told(block)
+                done += block.answered + block.failed
+                status.show(pace.text(done))
+        finally:
+            status.clear()
+
+
+def _inputs(
+    arguments: tuple[Path, ...], listed: Path | None, suffixes: Collection[str] = SUFFIXES
+) -> Iterator[str | Failure]:
     from earthclip.batch.cluster.storage import find, local_path
 
     for argument in arguments:
         given = local_path(as_given(argument))
-        if "://" in given:
-            yield from find(given, suffixes)
-            continue
-        yield from _paths((Path(given),), None)
+        found = find(given, suffixes) if "://" in given else _paths((Path(given),), None, suffixes)
+        yield from (item for item in found if isinstance(item, Failure) or "/_earthclip/" not in item)
     if listed is not None:
-        yield from _paths((), listed)
+        yield from _paths((), listed, suffixes)
 
 
-def _paths(arguments: tuple[Path, ...], listed: Path | None) -> Iterator[str | Failure]:
+def _paths(arguments: tuple[Path, ...], listed: Path | None, suffixes: Collection[str]) -> Iterator[str | Failure]:
     # Addresses in a list are taken as they are: to look for each of a million would take longer than to fetch them.
-    for picture in each_picture(arguments, listed):
+    for picture in each_picture(arguments, listed, suffixes):
         yield picture if isinstance(picture, Failure) else as_given(picture)
 
 
-def _names(arguments: tuple[Path, ...], listed: Path | None) -> list[str]:
-    return [*map(as_given, arguments), *([f"--list {listed}"] if listed else [])]
+def _asked_of(arguments: tuple[Path, ...], listed: Path | None, job: Job) -> dict[str, object]:
+    """The inputs as they were given, with the folder where any are relative: elsewhere they are others."""
+    from earthclip.batch.cluster.storage import is_address, local_path
+
+    inputs = [as_given(argument) for argument in arguments]
+    absolute = all(is_address(given) or Path(local_path(given)).is_absolute() for given in inputs) and not listed
+    lists = [f"--list {listed}"] if listed else []
+    return {"inputs": [*inputs, *lists], "folder": None if absolute else job.base}

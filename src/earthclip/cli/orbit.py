@@ -117,12 +117,17 @@ def build(
 
 def _train_to_the_end(context: click.Context, config: Path, run: Path) -> None:
     from earthclip.cli.train import train
-    from earthclip.training.checkpoint import has_checkpoint
+    from earthclip.training.checkpoint import CONFIG, has_checkpoint
     from earthclip.training.config import read_training_config
 
     begun = has_checkpoint(run)
     init = read_training_config(config).init
     if init and not begun:
         before = Path(init)
-        _train_to_the_end(context, config.with_name(f"{before.name}.toml"), before)  # where the committed ones stand
+        beside = config.with_name(f"{before.name}.toml")  # where the committed configurations stand
+        is_name = len(before.parts) == 1 and not before.exists()  # of a model
+        ours = not before.exists() or (before / CONFIG).is_file()  # a run, begun or not
+        if ours and not is_name and before != run and beside.is_file():
+            _train_to_the_end(context, beside, before)
+    # Whatever else init may be (a model, a release, a run made elsewhere) is there, or train says what is not.
     context.invoke(train, config=config, out=run, resume=begun)

@@ -6,7 +6,7 @@ import fnmatch
 import io
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import cast
 
@@ -25,10 +25,12 @@ def find_pictures(arguments: Iterable[Path]) -> tuple[list[Path], list[Failure]]
     return files, [picture for picture in found if isinstance(picture, Failure)]
 
 
-def each_picture(arguments: Iterable[Path], listed: Path | None = None) -> Iterator[Path | Failure]:
+def each_picture(
+    arguments: Iterable[Path], listed: Path | None = None, suffixes: Collection[str] = SUFFIXES
+) -> Iterator[Path | Failure]:
     """Files as given, the pictures in folders, what patterns match, then the paths of the list, in that order.
 
-    Folders are searched to the bottom in sorted order for ``SUFFIXES``; hidden names are passed over, links to
+    Folders are searched to the bottom in sorted order for ``suffixes``; hidden names are passed over, links to
     folders not followed. ``*``, ``?``, ``[...]`` and ``**`` are a pattern unless a file has that very name. ``-``
     stands for a list on stdin, whose paths are ended by line breaks or, where there are any, by NUL. A folder without
     pictures or that cannot be read and a pattern without matches are a Failure. Raises InputError for a list that
@@ -36,13 +38,13 @@ def each_picture(arguments: Iterable[Path], listed: Path | None = None) -> Itera
     """
     for argument in arguments:
         if str(argument) == STDIN:
-            yield from _listed(argument)
+            yield from _listed(argument, suffixes)
         elif _is_pattern(str(argument)) and not os.path.lexists(argument):
-            yield from _matches(argument)
+            yield from _matches(argument, suffixes)
         else:
-            yield from _file_or_folder(argument)
+            yield from _file_or_folder(argument, suffixes)
     if listed is not None:
-        yield from _listed(listed)
+        yield from _listed(listed, suffixes)
 
 
 def count_pictures(arguments: Iterable[Path], listed: Path | None = None) -> int | None:
@@ -60,7 +62,7 @@ def check_list(path: Path) -> None:
         raise InputError(f"{path}: expected a file of paths, found {advice}")
 
 
-def _file_or_folder(path: Path) -> Iterator[Path | Failure]:
+def _file_or_folder(path: Path, suffixes: Collection[str]) -> Iterator[Path | Failure]:
     if not path.is_dir():
         yield path
         return
@@ -69,20 +71,22 @@ def _file_or_folder(path: Path) -> Iterator[Path | Failure]:
     for parent, folders, names in os.walk(path, onerror=faults.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."):
+            if Path(name).suffix.lower() in suffixes and not name.startswith("."):
                 empty = False
                 yield Path(parent, name)
     for fault in faults:
         yield Failure(str(fault.filename), f"{fault.filename}: the folder cannot be read ({fault.strerror})")
     if empty and not faults:
-        yield Failure(str(path), f"{path}: a folder without pictures; expected files that end in one of {_KINDS}")
+        kinds = _KINDS if suffixes is SUFFIXES else " ".join(suffix.removeprefix(".") for suffix in suffixes)
+        what = "pictures" if suffixes is SUFFIXES else "tables"
+        yield Failure(str(path), f"{path}: a folder without {what}; expected files that end in one of {kinds}")
 
 
 def _is_pattern(text: str) -> bool:
     return any(sign in text for sign in "*?[")
 
 
-def _matches(pattern: Path) -> Iterator[Path | Failure]:
+def _matches(pattern: Path, suffixes: Collection[str]) -> Iterator[Path | Failure]:
     parts = pattern.parts
     while parts[-1] == "**":  # of a folder, all that is below
         parts = parts[:-1] or (".",)
@@ -91,7 +95,7 @@ def _matches(pattern: Path) -> Iterator[Path | Failure]:
         if "**" in parts and path.is_dir():
             continue  # what is in it is matched by itself
         empty = False
-        yield from _file_or_folder(path)
+        yield from _file_or_folder(path, suffixes)
     if empty:
         yield Failure(str(pattern), f"{pattern}: no such file, nor any that match it; check the name and the folder")
 
@@ -121,20 +125,20 @@ def _names(folder: Path, *, hidden: bool = False) -> list[str]:
         return []
 
 
-def _listed(path: Path) -> Iterator[Path | Failure]:
+def _listed(path: Path, suffixes: Collection[str]) -> Iterator[Path | Failure]:
     if str(path) == STDIN:
         if sys.stdin is None:
             raise InputError("-: expected paths on stdin, which is closed")
-        yield from _paths(cast(io.BufferedReader, sys.stdin.buffer), "stdin")
+        yield from _paths(cast(io.BufferedReader, sys.stdin.buffer), "stdin", suffixes)
         return
     try:
         with path.open("rb") as file:
-            yield from _paths(file, str(path))
+            yield from _paths(file, str(path), suffixes)
     except OSError as error:
         raise InputError(f"{path}: the list of paths cannot be read ({error.strerror})") from error
 
 
-def _paths(file: io.BufferedReader, where: str) -> Iterator[Path | Failure]:
+def _paths(file: io.BufferedReader, where: str, suffixes: Collection[str]) -> Iterator[Path | Failure]:
     rest, end = b"", b""
     while block := file.read1(1 << 16):
         rest += block
@@ -144,11 +148,11 @@ def _paths(file: io.BufferedReader, where: str) -> Iterator[Path | Failure]:
         if end:
             *lines, rest = rest.split(end)
             for line in lines:
-                yield from _entry(line)
-    yield from _entry(rest)
+                yield from _entry(line, suffixes)
+    yield from _entry(rest, suffixes)
 
 
-def _entry(line: bytes) -> Iterator[Path | Failure]:
+def _entry(line: bytes, suffixes: Collection[str]) -> Iterator[Path | Failure]:
     text = line.removeprefix(b"\xef\xbb\xbf").removesuffix(b"\r")
     if text.strip():
-        yield from _file_or_folder(Path(os.fsdecode(text)))
+        yield from _file_or_folder(Path(os.fsdecode(text)), suffixes)

@@ -163,7 +163,7 @@ class ParquetTable:
                 batch = next(batches, None)
                 if batch is None:
                     return
-                coordinates = np.stack([_values(batch.column(name)) for name in self._coordinate_names()], axis=1)
+                coordinates = np.stack([degrees_of(batch.column(name)) for name in self._coordinate_names()], axis=1)
             yield Chunk(check_degrees(coordinates, self.source, row), batch)
             row += len(coordinates)
 
@@ -276,8 +276,8 @@ def _number_or_nan(text: str | None) -> float:
         return math.nan
 
 
-def _values(column: Any) -> Float64[np.ndarray, " n"]:
-    """A pyarrow column of numbers, or of text that are numbers; NaN where one is missing or is none."""
+def degrees_of(column: Any) -> Float64[np.ndarray, " n"]:
+    """A pyarrow array of numbers, or of text that are numbers; NaN where one is missing or is none."""
     import pyarrow.types as kinds
 
     if kinds.is_dictionary(column.type):

@@ -14,14 +14,14 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
 
+from earthclip.datasets.remote import open_with_fsspec, reason
 from earthclip.datasets.rows import NO_PLACE, Rows, Scan
 from earthclip.datasets.tar_samples import Sample, Shard, indexed, read_shard
-from earthclip.errors import InputError, MissingExtraError
+from earthclip.errors import InputError
 
 CUT_SHORT, UNREADABLE, NO_PHOTO = "cut short with their shard", "shards that cannot be read", "without a photo"
 
@@ -45,15 +45,15 @@ class ShardStore:
         url, start, size = self.shards[int(self.shard[row])], int(self.start[row]), int(self.size[row])
         try:
             if _is_local(url):
-                with open(url, "rb") as file:  # noqa: PTH123
+                with Path(url).open("rb") as file:
                     file.seek(start)
                     data = file.read(size)
             else:
-                system, path = _remote(url)
+                system, path = open_with_fsspec(url)
                 data = system.cat_file(path, start=start, end=start + size)
         except (OSError, ValueError) as error:
             raise InputError(
-                f"{self.label(row)}: cannot be read ({_reason(error)}); is the shard still there?"
+                f"{self.label(row)}: cannot be read ({reason(error)}); is the shard still there?"
             ) from error
         if len(data) != size:
             raise InputError(f"{self.label(row)}: the shard has become shorter since it was opened; get it again")
@@ -95,7 +95,7 @@ def scan_shards(pattern: str, progress: Callable[[int], None] | None = None, cac
                 rows.skipped.add(CUT_SHORT, f"the end of {url}")
             read += 1
         except (OSError, ValueError, tarfile.TarError) as error:
-            rows.leave_out(UNREADABLE, f"{url}: {_reason(error)}")
+            rows.leave_out(UNREADABLE, f"{url}: {reason(error)}")
         if progress is not None:
             progress(number + 1)
     if not read:
@@ -153,7 +153,7 @@ def _listed(pattern: str) -> list[str]:
     if _is_local(pattern):
         anchor = Path(pattern).anchor
         return sorted(str(path) for path in Path(anchor or ".").glob(pattern.removeprefix(anchor)))
-    system, path = _remote(pattern)
+    system, path = open_with_fsspec(pattern)
     return sorted(str(system.unstrip_protocol(found)) for found in system.glob(path))
 
 
@@ -163,9 +163,9 @@ def _is_local(url: str) -> bool:
 
 def _read(url: str) -> Shard:
     if _is_local(url):
-        with open(url, "rb") as file:  # noqa: PTH123
+        with Path(url).open("rb") as file:
             return read_shard(file)
-    system, path = _remote(url)
+    system, path = open_with_fsspec(url)
     with system.open(path, "rb") as file:
         return read_shard(file)
 
@@ -175,23 +175,5 @@ def _identity(url: str) -> str:
     if _is_local(url):
         status = Path(url).stat()
         return f"{Path(url).resolve()} {status.st_size} {status.st_mtime_ns}"
-    system, path = _remote(url)
+    system, path = open_with_fsspec(url)
     return f"{url} {system.ukey(path)}"
-
-
-def _remote(url: str) -> tuple[Any, str]:
-    try:
-        import fsspec
-    except ImportError as error:
-        raise MissingExtraError(url, "remote", "fsspec") from error
-    try:
-        system, path = fsspec.core.url_to_fs(url)
-    except ImportError as error:  # of the package for this protocol, which fsspec names
-        raise InputError(f"{url}: {_reason(error)}, by pip") from error
-    except ValueError as error:
-        raise InputError(f"{url}: {_reason(error)}; expected a path or an address as s3://bucket/*.tar") from error
-    return system, path
-
-
-def _reason(error: BaseException) -> str:
-    return " ".join(str(getattr(error, "strerror", None) or error).split())[:120] or type(error).__name__

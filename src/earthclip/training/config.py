@@ -92,9 +92,7 @@ class TrainingConfig:
     steps: int = 0
     epochs: float = 0.0  # of photos or features, instead of steps
     init: str | None = None  # the run, model folder, published release or named model whose weights it starts from
-    init_location: bool = (
-        True  # with the location encoder of init; false: its image encoder alone, for another position
-    )
+    init_location: bool = True  # its location encoder too; false: this run's may be of another size or position
     backbone: str | None = None  # under a head, frozen: a folder in Hugging Face's format, or a name on the Hub
     batch_size: int = 256  # of all processes together
     seed: int = 0
@@ -159,6 +157,7 @@ def _general(config: TrainingConfig) -> dict[str, bool]:
         "steps must be at least 1": config.steps >= 1 or config.epochs != 0,
         "epochs must be above 0 and at most 10000, or left out": 0 <= config.epochs <= 10_000,
         "steps and epochs both say how long to train; keep one": not (config.steps and config.epochs),
+        "init_location = false is for a run with init": config.init_location or config.init is not None,
         "batch_size must be at least 2": config.batch_size >= 2,
         "seed must not be negative": config.seed >= 0,
         "threads must not be negative": config.threads >= 0,

@@ -39,9 +39,9 @@ def start_from(source: str, model: GeoCLIP, config: TrainingConfig) -> str:
     """Give ``model`` the weights of a run's folder, a model or a published release; returns what to say of it.
 
     Where the model has more sigmas, the first are the source's and the others start with an output of zero, so that
-    every place's embedding is at first what it was. Without ``config.init_location`` the source gives its image encoder
-    alone, so the location encoder may be of any size. What the source lacks (a head, cells) keeps its fresh weights and
-    is named. Raises InputError when the sizes or sigmas do not fit, ModelError when ``source`` is not here.
+    every place's embedding is at first what it was. Without ``config.init_location`` the source gives all but its
+    location encoder, so the model's may be of any size. What the source lacks (a head, cells) keeps its fresh weights
+    and is named. Raises InputError when the sizes or sigmas do not fit, ModelError when ``source`` is not here.
     """
     initial = read_initial(source)
     wanted, own = config.model.location.sigmas, own_weights(model)
@@ -65,6 +65,9 @@ def start_from(source: str, model: GeoCLIP, config: TrainingConfig) -> str:
     model.load_state_dict(weights, strict=False)
     fresh = sorted({name.split(".")[0] for name in own.keys() - weights.keys()})
     said = f"starting from the weights of {source}"
+    if not config.init_location:
+        said += ", without its location encoder"
+        fresh.remove("location_encoder")
     if added:
         said += f"; sigmas {_list(wanted[len(wanted) - added :])} are new and start at zero"
     return said + (f"; {', '.join(fresh)} not in it, so fresh" if fresh else "")

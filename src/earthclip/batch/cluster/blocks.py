@@ -10,8 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
-from earthclip.batch.cluster.storage import below, open_storage, reason
+from earthclip.batch.cluster.storage import below, open_storage
+from earthclip.datasets.remote import reason
 from earthclip.errors import InputError
+from earthclip.outputs.delimited import printable
 from earthclip.outputs.geoparquet import import_pyarrow
 from earthclip.prediction import Failure
 
@@ -117,7 +119,9 @@ def _pieces(inputs: Iterable[str | Failure], base: str) -> Iterator[tuple[str, s
             counts = dict(zip(tables, threads.map(lambda path: _group_rows(below(base, path)), tables), strict=True))
             for item in some:
                 if isinstance(item, Failure):
-                    yield item.path or "", item.error, None, 0, 1
+                    yield printable(item.path or ""), printable(item.error), None, 0, 1
+                elif printable(item) != item:
+                    yield printable(item), f"{printable(item)}: a name that is not UTF-8; rename it", None, 0, 1
                 elif item not in counts:
                     yield item, None, None, 0, 1
                 else:

@@ -19,15 +19,17 @@ from earthclip.batch.cluster.storage import (
     local_path,
     open_storage,
     read_bytes,
-    reason,
     write_bytes,
 )
+from earthclip.datasets.remote import reason
 from earthclip.errors import InputError, OutputError
 from earthclip.outputs.geoparquet import import_pyarrow
 from earthclip.outputs.structured import dumps
 
 _PART = re.compile(r"part-(\d{6,})\.parquet")
-_LEFT = re.compile(r"\.part-\d+\.parquet\..*\.part")  # of a worker that was killed while it wrote
+_LEFT = re.compile(
+    r"\.part-\d+\.parquet\..*\.part|part-\d+\.parquet\.part"
+)  # of a worker that was killed while it wrote
 _TRY = re.compile(r"_earthclip/try-(\d+)-\d+")
 _MOST_TRIES = 5  # of a block: one that has taken so many workers with it will take the next
 _HEADER, _BLOCKS, _SUCCESS = "_earthclip/run.json", "_earthclip/blocks.parquet", "_SUCCESS"
@@ -54,7 +56,8 @@ class OutputFolder:
             return self._read_table(_BLOCKS)
         if (begun or parts) and not force:
             done = _SUCCESS in names
-            advice = "choose another, or --force to replace it" if done else "--resume goes on, --force starts anew"
+            goes_on = begun and not done
+            advice = "--resume goes on, --force starts anew" if goes_on else "choose another, or --force to replace it"
             raise OutputError(f"{self.where}: holds the answers of a run already; {advice}")
         blocks = plan()
         known = (_SUCCESS, _HEADER, _BLOCKS, *parts)
@@ -67,6 +70,11 @@ class OutputFolder:
         self._write_table(_BLOCKS, blocks)
         write_bytes(self._at(_HEADER), dumps(dict(header)).encode() + b"\n")  # last: with it, a run has begun
         return blocks
+
+    def withdraw(self) -> None:
+        """Forget a run that has written nothing, so that another may be asked for."""
+        if not self.done():
+            self._remove([name for name in self._names() if name in (_HEADER, _BLOCKS) or _TRY.fullmatch(name)])
 
     def done(self) -> set[int]:
         """The numbers of the blocks that are written."""
@@ -90,7 +98,6 @@ class OutputFolder:
     def write_block(self, number: int, table: Any) -> None:
         """Put a block's answers in their place, whole or not at all. Raises OutputError."""
         self._write_table(f"part-{number:06}.parquet", table)
-        self.end_block(number)
 
     def end_block(self, number: int) -> None:
         """Forget who tried the block: it is written."""
@@ -123,9 +130,9 @@ class OutputFolder:
 
     def _names(self, prefixes: tuple[str, ...] = ("", "_earthclip/")) -> list[str]:
         """Of files in the folder and in ``_earthclip``, as they are called from here."""
-        import pyarrow.fs as fs
-
         system, path = open_storage(self.where)
+        import pyarrow.fs as fs  # it is there, or the line above has said that it is not
+
         found = []
         try:
             info = system.get_file_info(path)
@@ -134,19 +141,19 @@ class OutputFolder:
             for prefix in prefixes:
                 selector = fs.FileSelector(f"{path}/{prefix}".rstrip("/"), allow_not_found=True)
                 found += [prefix + item.base_name for item in system.get_file_info(selector) if item.is_file]
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise OutputError(f"{self.where}: cannot be listed ({reason(error)}); check the rights") from error
         return found
 
     def _remove(self, names: list[str]) -> None:
         system, path = open_storage(self.where)
-        # The run's own description goes first, or half of its answers could be taken for all.
-        for name in sorted(names, key=lambda name: (_PART.fullmatch(name) is not None, name)):
+        # The run's own description goes first, its answers last, or half of them could be taken for all.
+        for name in sorted(names, key=lambda name: (name != _HEADER, _PART.fullmatch(name) is not None, name)):
             try:
                 system.delete_file(f"{path}/{name}")
             except FileNotFoundError:
                 continue
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 raise OutputError(f"{self._at(name)}: cannot be replaced ({reason(error)})") from error
 
     def _at(self, name: str) -> str:

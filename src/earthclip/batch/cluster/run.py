@@ -6,19 +6,20 @@ Only names, row numbers and counts pass the driver; pictures are fetched, and an
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from earthclip import errors
 from earthclip.batch.cluster.storage import remove_left
-from earthclip.errors import EarthCLIPError, MissingExtraError
+from earthclip.errors import EarthCLIPError, InputError, MissingExtraError
 from earthclip.processors import usable_processors
 
 _PROCESSORS = 4  # of a worker, where nobody says how many: fewer keep the memory of a machine full of models
@@ -54,7 +55,7 @@ def answer_on_cluster(
     blocks: Iterable[Any],
     workers: int | None = None,
     processors: int | None = None,
-) -> Iterator[BlockDone]:
+) -> Generator[BlockDone, None, None]:
     """Answer ``blocks`` (of cluster.blocks.blocks_of) on all machines of a cluster; gives each when it is written.
 
     ``task`` is "locate", "embeddings" (of pictures) or "embed" (of coordinates), with a ``workers.Job``; or a class of
@@ -64,11 +65,10 @@ def answer_on_cluster(
     """
     from earthclip.batch.cluster.workers import WORKERS
 
-    ray = _import_ray()
     tables = list(blocks)
     if not tables:
         return
-    with _cluster(ray):
+    with on_ray() as ray:
         import ray.data
 
         count, each = _share(ray, len(tables), workers, processors)
@@ -107,30 +107,44 @@ def _fault(text: str) -> EarthCLIPError:
 def _share(ray: Any, blocks: int, workers: int | None, processors: int | None) -> tuple[int, int]:
     """How many workers, and how many processors each, fit the cluster as it is now."""
     nodes = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
+    most = max(nodes, default=0)
+    if workers is None or processors is None:  # or both are the user's, and machines may be on their way
+        if not most:
+            raise EarthCLIPError(
+                "Ray: no machine with processors has joined yet; wait, or give --workers and --worker-cpus"
+            )
+        if processors and processors > most:
+            raise InputError(
+                f"--worker-cpus {processors}: the largest machine has {most}; ask for no more, or give --workers too"
+            )
     if processors is None:
-        room = sum(nodes) // workers if workers else max(nodes, default=1)
-        processors = max(1, min(_PROCESSORS, room))
+        processors = max(1, min(_PROCESSORS, most, sum(nodes) // workers if workers else most))
     if workers is None:
-        workers = max(1, sum(node // processors for node in nodes))
+        workers = sum(node // processors for node in nodes)
     return min(workers, blocks), processors
 
 
-def _import_ray() -> Any:
+def import_ray() -> Any:
+    """Ray, set to tell nobody of its use. Raises MissingExtraError without the extra ``ray``."""
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
     try:
-        import pyarrow.parquet  # noqa: F401
-        import ray
+        importlib.import_module("pyarrow.parquet")
+        ray = importlib.import_module("ray")
     except ImportError as error:
         raise MissingExtraError("--engine ray", "ray", error.name or "ray") from error
     return ray
 
 
 @contextlib.contextmanager
-def _cluster(ray: Any) -> Iterator[None]:
-    """Ray, connected to: this process's, the one RAY_ADDRESS names, this machine's, or one that ends with the block."""
+def on_ray() -> Iterator[Any]:
+    """Ray, connected to: this process's, the one RAY_ADDRESS names, this machine's, or one that ends with the block.
+
+    Raises MissingExtraError, and EarthCLIPError where there is no cluster at that address.
+    """
+    ray = import_ray()
     if ray.is_initialized():
-        yield
+        yield ray
         return
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     address = os.environ.get("RAY_ADDRESS") or ("auto" if _CLUSTER_HERE.exists() else None)
@@ -158,7 +172,7 @@ def _cluster(ray: Any) -> Iterator[None]:
         reason = " ".join(str(error).split())[:160]
         raise EarthCLIPError(f"Ray: no cluster {where} ({reason}); check RAY_ADDRESS, or unset it") from error
     try:
-        yield
+        yield ray
     finally:
         ray.shutdown()
         if folder:

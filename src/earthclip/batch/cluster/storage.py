@@ -15,7 +15,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from earthclip.errors import EarthCLIPError, InputError, MissingExtraError, OutputError
+from earthclip.datasets.remote import open_with_fsspec, reason
+from earthclip.errors import InputError, MissingExtraError, OutputError
 from earthclip.files import atomic_write
 from earthclip.prediction import Failure
 
@@ -23,8 +24,11 @@ MOST_BYTES = 1 << 30  # of one picture: more than any that decode, and less than
 _ATTEMPTS = 4  # of a read that failed for a reason that may pass
 _FIRST_PAUSE_S = 0.5  # doubled each time
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # two letters at least: C:\ is a path
-_PYARROWS = ("s3://", "gs://", "gcs://", "abfs://", "abfss://")  # fsspec would ask for a package in vain
+_OBJECTS = ("s3://", "gs://", "gcs://", "abfs://", "abfss://")  # pyarrow's; an object appears when it is complete
+_QUERIED = (*_OBJECTS, "hdfs://", "viewfs://")  # what follows ? is for pyarrow, and no part of the name as on the web
+_WEB = ("http://", "https://")
 _QUERY = re.compile(r"\?(\w+=.*)$")  # a question mark alone is a pattern
+_FAULTS = (OSError, ValueError)  # pyarrow's errors are one or the other
 
 
 def is_address(text: str) -> bool:
@@ -42,8 +46,8 @@ def below(base: str, path: str) -> str:
     if is_address(path):
         return path
     if is_address(base):
-        bare = _QUERY.sub("", base)
-        return path if Path(path).is_absolute() else f"{bare.rstrip('/')}/{path}{base[len(bare) :]}"
+        root, inner, query = _parts(base)
+        return path if Path(path).is_absolute() else f"{root}/{_joined(inner, path)}{query}"
     return str(Path(local_path(base), local_path(path)))
 
 
@@ -51,8 +55,8 @@ def folder_of(where: str) -> str:
     """The folder of a file, with what follows its ``?``."""
     if not is_address(where):
         return str(Path(local_path(where)).parent)
-    bare = _QUERY.sub("", where)
-    return bare.rpartition("/")[0] + where[len(bare) :]
+    root, inner, query = _parts(where)
+    return f"{root}/{inner.rpartition('/')[0]}{query}"
 
 
 def open_storage(where: str) -> tuple[Any, str]:
@@ -64,22 +68,23 @@ def open_storage(where: str) -> tuple[Any, str]:
     fs = _filesystems()
     if not is_address(where):
         return fs.LocalFileSystem(), str(Path(local_path(where)).absolute())
-    bare = _QUERY.sub("", where)
-    query = where[len(bare) :]
-    scheme, _, rest = bare.partition("://")
-    root, _, inner = rest.partition("/")
-    system, base = _open_root(f"{scheme.lower()}://{root}", query)
-    return system, base.rstrip("/") + "/" + inner.rstrip("/") if inner else base
+    root, inner, query = _parts(where)
+    system, base = _open_root(root, query)
+    return system, _joined(base, inner)
 
 
 def find(address: str, suffixes: Collection[str]) -> Iterator[str | Failure]:
     """The files at an address: itself, those below it that end in ``suffixes``, or what its ``*``, ``?``, ``**`` match.
 
-    In sorted order; a Failure where there is none. Raises InputError when it cannot be listed.
+    In sorted order, without hidden ones; a Failure where there is none. What is on the web is taken as it is, since it
+    cannot be listed. Raises InputError when it cannot be listed.
     """
+    if address.lower().startswith(_WEB):
+        yield address
+        return
     system, path = open_storage(address)
-    bare = _QUERY.sub("", address)
-    query = address[len(bare) :]
+    root, _, query = _parts(address)
+    _, base = _open_root(root, query)
     fs = _filesystems()
     folder = _before_pattern(path)
     try:
@@ -90,23 +95,21 @@ def find(address: str, suffixes: Collection[str]) -> Iterator[str | Failure]:
                 return
             found = system.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True))
             taken = [
-                item.path for item in found if item.is_file and PurePosixPath(item.path).suffix.lower() in suffixes
+                item.path
+                for item in found
+                if item.is_file and PurePosixPath(item.path).suffix.lower() in suffixes and _is_shown(item.path, path)
             ]
         else:
             deep = "/" in path[len(folder) + 1 :]
             found = system.get_file_info(fs.FileSelector(folder, recursive=deep, allow_not_found=True))
             matches = _pattern(path)
             taken = [item.path for item in found if item.is_file and matches.fullmatch(item.path)]
-    except OSError as error:
+    except _FAULTS as error:
         raise InputError(f"{address}: cannot be listed ({reason(error)}); check the address and the rights") from error
     if not taken:
         yield Failure(address, f"{address}: nothing found there; check the address, or that it ends in a picture's")
-    # Names in storage start with the bucket, as they do in the address.
-    start = (
-        bare[: len(bare.rstrip("/")) - len(path)] if bare.rstrip("/").endswith(path) else bare.split("://")[0] + "://"
-    )
     for name in sorted(taken):
-        yield start + name.removeprefix("/") + query if start.endswith("://") else start + name + query
+        yield f"{root}/{name.removeprefix(base).lstrip('/')}{query}"
 
 
 def read_bytes(where: str, most: int = MOST_BYTES) -> bytes:
@@ -115,22 +118,27 @@ def read_bytes(where: str, most: int = MOST_BYTES) -> bytes:
     Raises InputError when it is not there, may not be read, is larger than ``most`` bytes, or the tries are used up.
     """
     system, path = open_storage(where)
+    on_the_web = where.lower().startswith(_WEB)  # where a server that is busy is told as a file that is missing
     for attempt in range(_ATTEMPTS):
+        last = attempt == _ATTEMPTS - 1
         try:
             with system.open_input_stream(path) as stream:
                 data: bytes = stream.read(most + 1)
         except FileNotFoundError as error:
-            raise InputError(f"{where}: no such file; check the address") from error
+            if last or not on_the_web:
+                raise InputError(f"{where}: no such file; check the address") from error
         except (PermissionError, IsADirectoryError) as error:
             raise InputError(f"{where}: cannot be read ({reason(error)}); check the rights") from error
-        except OSError as error:
-            if attempt == _ATTEMPTS - 1:
+        except ValueError as error:
+            raise InputError(f"{where}: cannot be read ({reason(error)}); check the address") from error
+        except Exception as error:  # OSError, and whatever the package behind fsspec has of its own
+            if last:
                 raise InputError(f"{where}: cannot be read ({reason(error)}); tried {_ATTEMPTS} times") from error
-            time.sleep(_FIRST_PAUSE_S * 2**attempt)
-            continue
-        if len(data) > most:
-            raise InputError(f"{where}: more than {most:,} bytes; not a picture that can be read")
-        return data
+        else:
+            if len(data) > most:
+                raise InputError(f"{where}: more than {most:,} bytes; not a picture that can be read")
+            return data
+        time.sleep(_FIRST_PAUSE_S * 2**attempt)
     raise AssertionError("the last attempt returns or raises")
 
 
@@ -141,10 +149,13 @@ def write_bytes(where: str, data: bytes) -> None:
             file.write(data)
         return
     system, path = open_storage(where)
+    under_way = path if where.lower().startswith(_OBJECTS) else f"{path}.part"
     try:
-        with system.open_output_stream(path) as stream:  # an object appears when it is complete
+        with system.open_output_stream(under_way) as stream:
             stream.write(data)
-    except OSError as error:
+        if under_way != path:
+            system.move(under_way, path)
+    except _FAULTS as error:
         raise OutputError(f"{where}: writing failed ({reason(error)}); check the address and the rights") from error
 
 
@@ -159,10 +170,21 @@ def remove_left(prefix: str) -> None:
             continue  # another user's
 
 
-def reason(error: Exception) -> str:
-    """The fault alone, in one line: pyarrow's messages may have many, and a path that the reader knows."""
-    text = getattr(error, "strerror", None) or str(error)
-    return " ".join(str(text).split())[:160] or type(error).__name__
+def _parts(address: str) -> tuple[str, str, str]:
+    """``scheme://authority``, the path without the slash that it starts with, and the query where that is pyarrow's."""
+    bare = _QUERY.sub("", address) if address.lower().startswith(_QUERIED) else address
+    scheme, _, rest = bare.partition("://")
+    authority, _, inner = rest.partition("/")
+    return f"{scheme.lower()}://{authority}", inner.rstrip("/"), address[len(bare) :]
+
+
+def _joined(base: str, inner: str) -> str:
+    """One path below another, either of which may be empty: not every filesystem's paths start with a slash."""
+    return f"{base.rstrip('/')}/{inner}" if base and inner else base or inner
+
+
+def _is_shown(path: str, folder: str) -> bool:
+    return not any(part.startswith(".") for part in PurePosixPath(path.removeprefix(folder)).parts)
 
 
 def _before_pattern(path: str) -> str:
@@ -212,24 +234,10 @@ def _open_root(root: str, query: str) -> tuple[Any, str]:
     try:
         system, base = fs.FileSystem.from_uri(root + query)
     except pyarrow.ArrowInvalid as error:
-        if root.startswith(_PYARROWS):
+        if root.startswith(_QUERIED):  # fsspec would ask for a package in vain
             raise InputError(f"{root}{query}: not a whole address ({reason(error)})") from error
-        return _open_with_fsspec(root)
+        remote, base = open_with_fsspec(root, "ray")
+        return fs.PyFileSystem(fs.FSSpecHandler(remote)), str(base)
     except (pyarrow.ArrowException, OSError) as error:
         raise InputError(f"{root}: cannot be opened ({reason(error)}); check the address and the rights") from error
     return system, str(base)
-
-
-def _open_with_fsspec(root: str) -> tuple[Any, str]:
-    try:
-        import fsspec
-    except ImportError as error:
-        raise MissingExtraError(root, "ray", "fsspec") from error
-    fs = _filesystems()
-    try:
-        system, base = fsspec.core.url_to_fs(root)
-    except ImportError as error:  # of the package for this protocol, which fsspec names
-        raise EarthCLIPError(f"{root}: {reason(error)}") from error
-    except ValueError as error:
-        raise InputError(f"{root}: an address of no known kind; expected s3://, gs://, abfs:// or a path") from error
-    return fs.PyFileSystem(fs.FSSpecHandler(system)), str(base)

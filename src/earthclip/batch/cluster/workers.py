@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from earthclip.batch.cluster.pictures import PictureReader, Subject
 from earthclip.batch.cluster.rows import answer_row, answers_table, embeddings_table
 from earthclip.batch.cluster.storage import below
 from earthclip.batch.journal import header
-from earthclip.datasets.coordinates import coordinate_columns, feature_names
+from earthclip.datasets.coordinates import coordinate_columns, degrees_of, feature_names
 from earthclip.errors import EarthCLIPError, InputError, ModelError
 from earthclip.geo.degrees import are_places, degrees_fault, wrapped
 from earthclip.locator import Locator, load
@@ -35,6 +35,19 @@ from earthclip.runtime.encoders import Encoder
 from earthclip.runtime.prepared import Prepared
 
 _TOLD = 20  # faults of pictures that a block hands back in words; all are in its file
+
+
+@runtime_checkable
+class WorkerJob(Protocol):
+    """What any worker is told, whatever it makes."""
+
+    @property
+    def output(self) -> str:
+        """The folder or address where blocks are written."""
+
+    @property
+    def processors(self) -> int:
+        """How many are its own."""
 
 
 @dataclass(frozen=True)
@@ -60,25 +73,20 @@ class Job:
 
 
 class BlockWorker:
-    """Answers blocks and writes them; called by Ray Data with a block's pieces, gives one row of what came of it."""
+    """Makes blocks and writes them; called by Ray Data with a block's pieces, gives one row of what came of it."""
 
-    def __init__(self, job: Job) -> None:
-        self.job, self._fault = job, None
+    def __init__(self, job: WorkerJob) -> None:
+        self._fault = None
         # As many threads as Ray counts for this worker, not one for each processor of the machine.
         os.environ["EARTHCLIP_THREADS"] = str(job.processors)
         try:
             self._output = OutputFolder(job.output)
-            if header(self.locator.config, {})["fingerprint"] != job.fingerprint:
-                where = f"worker {os.uname().nodename}: {self.locator.folder.path}"
-                raise ModelError(
-                    f"{where}: another model than where the run was started; copy the same to all machines"
-                )
             self.open()
         except (EarthCLIPError, OSError) as error:
             self._fault = f"{type(error).__name__}: {error}"
 
     def __call__(self, pieces: Any) -> Any:
-        """Answer the block; the row is a BlockDone and, when the run cannot go on, its fault."""
+        """Make the block; the row is a run.BlockDone and, when the run cannot go on, its fault."""
         pyarrow = import_pyarrow()
         block, fault = int(pieces.column("block")[0].as_py()), self._fault
         errors: list[str] = []
@@ -86,20 +94,13 @@ class BlockWorker:
         if fault is None:
             try:
                 lost = self._output.begin_block(block)
-                table = self.answer(pieces)
-                errors = [error for error in table.column("error").to_pylist() if error is not None]
-                rows = len(table)
-                self._output.write_block(block, table)
+                rows, errors = self.make(block, pieces)
+                self._output.end_block(block)
             except (EarthCLIPError, OSError) as error:
                 fault = f"{type(error).__name__}: {error}"
         told = pyarrow.array([errors[:_TOLD]], pyarrow.list_(pyarrow.string()))
         counts = {"block": [block], "answered": [rows - len(errors)], "failed": [len(errors)], "lost": [lost]}
         return pyarrow.table(counts | {"errors": told, "fault": pyarrow.array([fault], pyarrow.string())})
-
-    @cached_property
-    def locator(self) -> Locator:
-        """The model."""
-        return load(self.job.source, runtime=self.job.runtime, precision=self.job.precision)
 
     def open(self) -> None:
         """Make what blocks need. Raises EarthCLIPError."""
@@ -108,12 +109,38 @@ class BlockWorker:
         """Let go of what ``open`` made; Ray ends the process, where this is not called."""
 
     @abstractmethod
+    def make(self, block: int, pieces: Any) -> tuple[int, list[str]]:
+        """Write the block, whole; returns how many rows it has and what was wrong with some."""
+
+
+class _ModelWorker(BlockWorker):
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        super().__init__(job)
+
+    @cached_property
+    def locator(self) -> Locator:
+        """The model."""
+        return load(self.job.source, runtime=self.job.runtime, precision=self.job.precision)
+
+    def open(self) -> None:
+        if header(self.locator.config, {})["fingerprint"] != self.job.fingerprint:
+            where = f"worker {os.uname().nodename}: {self.locator.folder.path}"
+            raise ModelError(f"{where}: another model than where the run was started; copy the same to all machines")
+
+    def make(self, block: int, pieces: Any) -> tuple[int, list[str]]:
+        table = self.answer(pieces)
+        self._output.write_block(block, table)
+        return len(table), [error for error in table.column("error").to_pylist() if error is not None]
+
+    @abstractmethod
     def answer(self, pieces: Any) -> Any:
         """A pyarrow table with a row for each picture or row of the block, and a column ``error``."""
 
 
-class _PictureWorker(BlockWorker):
+class _PictureWorker(_ModelWorker):
     def open(self) -> None:
+        super().open()
         preprocessing = self.locator.config.preprocessing
         if preprocessing is None:
             raise ModelError(f"model '{self.locator.name}' has no image encoder; use a model that has one")
@@ -180,7 +207,7 @@ class ImageEmbeddingWorker(_PictureWorker):
         return embeddings_table(subjects, np.concatenate(found), errors)
 
 
-class LocationEmbeddingWorker(BlockWorker):
+class LocationEmbeddingWorker(_ModelWorker):
     """The rows of tables of coordinates, with a float32 column for each feature and ``error`` for what is no place."""
 
     def answer(self, pieces: Any) -> Any:
@@ -196,13 +223,15 @@ class LocationEmbeddingWorker(BlockWorker):
             degrees = np.stack([_degrees(table.column(latitude), where), _degrees(table.column(longitude), where)], 1)
             places = are_places(degrees)
             width = self.locator.config.embedding_size
+            if taken := set(feature_names(width)) & set(table.schema.names):
+                raise InputError(f"{where}: has a column called {min(taken)} already; rename or drop it")
             features = np.full((len(degrees), width), np.nan, np.float32)
             if places.any():
                 features[places] = self.locator.encode_location(wrapped(degrees[places]))
             for name, values in zip(feature_names(width), features.T, strict=True):
                 table = table.append_column(name, pyarrow.array(np.ascontiguousarray(values), mask=~places))
             faults = [None if ok else degrees_fault(*pair) for ok, pair in zip(places, degrees.tolist(), strict=True)]
-            tables.append(table.append_column("error", pyarrow.array(faults, pyarrow.string())))
+            tables.append(_with_errors(table, faults, where))
         try:
             return pyarrow.concat_tables(tables, promote_options="permissive")
         except pyarrow.ArrowException as error:
@@ -210,26 +239,23 @@ class LocationEmbeddingWorker(BlockWorker):
             raise InputError(f"{names}: columns of different types ({error}); embed the tables one by one") from error
 
 
-def _degrees(column: Any, where: str) -> np.ndarray:
-    """A column of numbers, or of text that are numbers, as float64; NaN where one is missing or is none."""
+def _with_errors(table: Any, faults: list[str | None], where: str) -> Any:
+    """The table with what was wrong with each row: what an earlier command said of it, or else ``faults``."""
     pyarrow = import_pyarrow()
-    kinds = pyarrow.types
-    if kinds.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if kinds.is_string(column.type) or kinds.is_large_string(column.type):
-        return np.array([_number(value) for value in column.to_pylist()], np.float64)
+    if "error" in table.schema.names:
+        earlier = table.column("error").to_pylist()
+        if any(error is not None and not isinstance(error, str) for error in earlier):
+            raise InputError(f"{where}: has a column called error that is not of text; rename or drop it")
+        faults = [before or fault for before, fault in zip(earlier, faults, strict=True)]
+        table = table.drop_columns(["error"])
+    return table.append_column("error", pyarrow.array(faults, pyarrow.string()))
+
+
+def _degrees(column: Any, where: str) -> np.ndarray:
     try:
-        values: np.ndarray = column.cast(pyarrow.float64(), safe=False).to_numpy()
-    except pyarrow.ArrowException as error:
+        return degrees_of(column.combine_chunks())
+    except import_pyarrow().ArrowException as error:
         raise InputError(f"{where}: coordinates of type {column.type}; expected numbers of degrees") from error
-    return values
-
-
-def _number(text: str | None) -> float:
-    try:
-        return float((text or "").replace("_", "?"))  # Python reads 1_0 as 10
-    except ValueError:
-        return float("nan")
 
 
 WORKERS: dict[str, type[BlockWorker]] = {
