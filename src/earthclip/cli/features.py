@@ -43,10 +43,12 @@ def features(
     """Run a frozen backbone once over photos with known places, for `earthclip train` to read its features.
 
     SOURCE is what `earthclip data check` takes: a folder of photos with GPS, a table, shards, a benchmark. Features
-    are in float16, 4,096 photos a file; a kill costs what was under way of one.
+    are in float16, 4,096 photos a file; a kill costs what was under way of one. With --engine ray the machines of a
+    cluster share the files out; photos, backbone and DIR lie where all reach them by the same name.
 
     \b
     earthclip features photos/ -o features --backbone openai/clip-vit-large-patch14
+    earthclip features /shared/photos -o /shared/features --backbone /shared/clip --engine ray --resume
     """
     from earthclip.datasets.features import open_features
     from earthclip.datasets.sources import open_photos
