@@ -11,6 +11,7 @@ import logging
 import os
 import secrets
 import shutil
+import socket
 import tempfile
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -19,10 +20,12 @@ from typing import Any
 
 from earthclip import errors
 from earthclip.batch.cluster.storage import remove_left
+from earthclip.datasets.remote import reason
 from earthclip.errors import EarthCLIPError, InputError, MissingExtraError
 from earthclip.processors import usable_processors
 
 _PROCESSORS = 4  # of a worker, where nobody says how many: fewer keep the memory of a machine full of models
+_ANSWERS_WITHIN_S = 10.0
 _STORE_BYTES = 200_000_000  # of shared memory on one machine: only names pass through it
 _PREFIX = "earthclip-ray-"
 _CLUSTER_HERE = Path("/tmp/ray/ray_current_cluster")  # where `ray start` leaves the address
@@ -147,7 +150,7 @@ def on_ray() -> Iterator[Any]:
         yield ray
         return
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    address = os.environ.get("RAY_ADDRESS") or ("auto" if _CLUSTER_HERE.exists() else None)
+    address = _cluster_to_join()
     folder = None
     try:
         if address:
@@ -169,11 +172,35 @@ def on_ray() -> Iterator[Any]:
         if folder:
             shutil.rmtree(folder, ignore_errors=True)
         where = f"at {address}" if address else "on this machine"
-        reason = " ".join(str(error).split())[:160]
-        raise EarthCLIPError(f"Ray: no cluster {where} ({reason}); check RAY_ADDRESS, or unset it") from error
+        raise EarthCLIPError(f"Ray: no cluster {where} ({reason(error)}); check RAY_ADDRESS, or unset it") from error
     try:
         yield ray
     finally:
         ray.shutdown()
         if folder:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _cluster_to_join() -> str | None:
+    """The address that RAY_ADDRESS names, or of the cluster of this machine where one runs. Raises EarthCLIPError."""
+    if named := os.environ.get("RAY_ADDRESS"):
+        if named != "auto" and (fault := _unreachable(named)):
+            raise EarthCLIPError(f"Ray: no cluster at {named} ({fault}); check RAY_ADDRESS, or unset it")
+        return named
+    try:
+        here = _CLUSTER_HERE.read_text().strip()
+    except OSError:
+        return None
+    return None if _unreachable(here) else here  # a cluster that was killed leaves its address
+
+
+def _unreachable(address: str) -> str | None:
+    """Why nobody answers there; Ray itself would try for minutes, without a word."""
+    host, _, port = address.rpartition("://")[2].partition("/")[0].rpartition(":")
+    if not host or not port.isdecimal():
+        return None  # a form of Ray's own, such as local
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWERS_WITHIN_S).close()
+    except OSError as error:
+        return reason(error)
+    return None
