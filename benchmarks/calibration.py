@@ -13,11 +13,11 @@ import argparse
 import numpy as np
 
 import earthclip
-from earthclip.calibration import Evidence, Outcomes, outcomes
-from earthclip.locator import Locator
-from earthclip.orbit.camera import Cameras
-from earthclip.orbit.imagery import IMAGERY, imagery, load_texture
+from earthclip.evaluation.calibration import Evidence, Outcomes, outcomes
+from earthclip.locating.locator import Locator
 from earthclip.orbit.testset import pictures, test_cameras
+from earthclip.training.rendering.camera import Cameras
+from earthclip.training.rendering.imagery import IMAGERY, imagery, load_texture
 
 _SEED = 1_000_003  # the card's
 _BANDS_KM = ((150.0, 1500.0), (300.0, 1500.0), (150.0, 300.0))

@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from published import OFFLINE, WORK, published_python, run, save_random_clip  # noqa: E402
 
-from earthclip.datasets.features import About, FeatureWriter, open_features  # noqa: E402
+from earthclip.datasets.feature_store import About, FeatureWriter, open_features  # noqa: E402
 from earthclip.nn.backbone import HubBackbone  # noqa: E402
 from earthclip.training.config import read_training_config  # noqa: E402
 from earthclip.training.extract import encode  # noqa: E402

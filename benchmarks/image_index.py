@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from earthclip import load
-from earthclip.geo.geodesy import great_circle_km, unit_vectors
+from earthclip.geo.sphere import great_circle_km, unit_vectors
 from earthclip.metrics import Report
-from earthclip.orbit.imagery import land_mask, load_texture
 from earthclip.orbit.testset import pictures
-from earthclip.orbit.views import ViewDistribution, sample_cameras
+from earthclip.training.rendering.imagery import land_mask, load_texture
+from earthclip.training.rendering.views import ViewDistribution, sample_cameras
 
 TRAINING = ("bmng", "shadedrelief", "etopo1")
 VALIDATION = ("bmng", "solar-system-scope", "natural-earth", "openuniverse")

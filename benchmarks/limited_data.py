@@ -24,9 +24,9 @@ import torch
 from recipes import Exam, Recipe, merged, row_of
 
 from earthclip.configuration import from_mapping
-from earthclip.orbit.sampler import Batch
 from earthclip.training.config import TrainingConfig, check_training_config
 from earthclip.training.order import Order
+from earthclip.training.rendering.sampler import Batch
 from earthclip.training.samples import batches
 
 _SHARES = (0.05, 0.1, 0.2, 0.5, 1.0)

@@ -174,8 +174,8 @@ def torch_embeddings(points: np.ndarray) -> np.ndarray:
 
 def compare_images(published: Published) -> list[Row]:
     import earthclip
-    from earthclip.runtime.decode import decode
-    from earthclip.runtime.preprocess import preprocess
+    from earthclip.pictures.decode import decode
+    from earthclip.pictures.preprocess import preprocess
 
     published.run("image")
     theirs = np.load(published.work / f"image-{published.clip_size}.npz")

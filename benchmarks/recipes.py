@@ -23,16 +23,16 @@ import numpy as np
 import torch
 
 from earthclip.configuration import from_mapping
-from earthclip.geo.geodesy import great_circle_km
+from earthclip.geo.sphere import great_circle_km
 from earthclip.metrics import Report
 from earthclip.nn.geoclip import GeoCLIP
-from earthclip.orbit.imagery import land_mask, load_texture
-from earthclip.orbit.views import ViewDistribution, land_places, render, sample_cameras
 from earthclip.training.config import TrainingConfig, check_training_config
 from earthclip.training.loop import learning_rate
 from earthclip.training.objective import batch_loss
 from earthclip.training.pixels import to_tensor
 from earthclip.training.queue import CoordinateQueue
+from earthclip.training.rendering.imagery import land_mask, load_texture
+from earthclip.training.rendering.views import ViewDistribution, land_places, render, sample_cameras
 from earthclip.training.samples import batches
 
 _SEED = 20_230_915  # of the validation's cameras, as in training/validation.py

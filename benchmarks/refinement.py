@@ -13,13 +13,13 @@ import time
 import numpy as np
 
 import earthclip
-from earthclip.geo.geodesy import destination, great_circle_km, unit_vectors
-from earthclip.locator import Locator
+from earthclip.geo.sphere import destination, great_circle_km, unit_vectors
+from earthclip.locating.locator import Locator
+from earthclip.locating.posterior import Posterior
+from earthclip.locating.refinement import Grids, refine
 from earthclip.metrics import Report
-from earthclip.orbit.imagery import land_mask, load_texture
 from earthclip.orbit.testset import pictures, test_cameras
-from earthclip.posterior import Posterior
-from earthclip.refinement import Grids, refine
+from earthclip.training.rendering.imagery import land_mask, load_texture
 
 _AT_ONCE = 20
 _SEED = 1_000_005  # apart from the card's cameras and those that calibration is fitted on

@@ -98,7 +98,7 @@ class Ours:
 
     def prepare(self, paths: list[str]) -> float:
         """Seconds of one core to read and preprocess a picture."""
-        from earthclip.runtime.prepared import prepare
+        from earthclip.pictures.prepare import prepare
 
         preprocessing = self.locator.config.preprocessing
         assert preprocessing is not None
@@ -109,7 +109,7 @@ class Ours:
 
     def encode(self, path: str, batch: int) -> float:
         """Seconds of the image encoder for a picture, in a batch of them."""
-        from earthclip.runtime.prepared import prepare
+        from earthclip.pictures.prepare import prepare
 
         preprocessing = self.locator.config.preprocessing
         assert preprocessing is not None
@@ -199,7 +199,7 @@ class Search:
     """Exact queries of ``count`` places in a gallery mapped from a file."""
 
     def __init__(self, rows: str, coordinates: str, count: int) -> None:
-        from earthclip.gallery import Gallery
+        from earthclip.locating.gallery import Gallery
 
         self.gallery = Gallery(np.load(coordinates)[:count], np.load(rows, mmap_mode="r")[:count], "of no model")
         query = np.random.default_rng(1).standard_normal((1, self.gallery.embeddings.shape[1]), np.float32)

@@ -21,10 +21,9 @@ import shapely
 from geodata_countries import ALIASES, BOXES, CIRCLES, DISPLAY, OUTLINES, PARTS, SPLITS
 from shapely.geometry.base import BaseGeometry
 
-from earthclip.geo.antimeridian import cut, globe_polygon, polygonal
-from earthclip.geo.geodesy import EARTH_RADIUS_KM
 from earthclip.geo.nearest import NearestTown
-from earthclip.geo.shapes import box_area, circle_area
+from earthclip.geo.shapes import box_area, circle_area, cut, globe_polygon, polygonal
+from earthclip.geo.sphere import EARTH_RADIUS_KM
 
 DATA = Path(__file__).parents[1] / "src" / "earthclip" / "geo" / "data"
 TOLERANCE_KM = 0.7  # how far a simplified border may lie from the original; the source's own grid is 0.4 km

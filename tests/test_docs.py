@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from earthclip.cli import main
-from earthclip.geo.geodesy import great_circle_km
+from earthclip.geo.sphere import great_circle_km
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

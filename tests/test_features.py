@@ -19,7 +19,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from earthclip.errors import InputError, MissingExtraError, ModelError
 from earthclip.features import LocationFeatures
-from earthclip.locator import load
+from earthclip.locating.locator import load
 from earthclip.models import sources
 from tests.tiny import WIDTH, write_tiny_model
 

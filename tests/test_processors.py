@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from earthclip.configuration import encoder_threads, usable_processors
 from earthclip.errors import ConfigError
-from earthclip.processors import encoder_threads, usable_processors
 
 
 @pytest.mark.parametrize(("given", "threads"), [("", None), ("1", 1), ("12", 12)])

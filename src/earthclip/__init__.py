@@ -14,9 +14,10 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from earthclip.errors import EarthCLIPError
-    from earthclip.locator import Locator, load
-    from earthclip.posterior import Posterior
-    from earthclip.prediction import Failure, Prediction
+    from earthclip.locating.locator import Locator, load
+    from earthclip.locating.posterior import Posterior
+    from earthclip.locating.prediction import Prediction
+    from earthclip.pictures.prepare import Failure
 
 __version__ = "0.1.0"
 
@@ -24,11 +25,11 @@ __all__ = ["EarthCLIPError", "Failure", "Locator", "Posterior", "Prediction", "_
 
 _HOME_OF = {
     "EarthCLIPError": "earthclip.errors",
-    "Failure": "earthclip.prediction",
-    "Locator": "earthclip.locator",
-    "Posterior": "earthclip.posterior",
-    "Prediction": "earthclip.prediction",
-    "load": "earthclip.locator",
+    "Failure": "earthclip.pictures.prepare",
+    "Locator": "earthclip.locating.locator",
+    "Posterior": "earthclip.locating.posterior",
+    "Prediction": "earthclip.locating.prediction",
+    "load": "earthclip.locating.locator",
 }
 
 

@@ -1,9 +1,10 @@
-"""Plain mappings (TOML, JSON) into small frozen dataclasses; a left-over key is an error with a guess."""
+"""Strict dataclasses from TOML and JSON, and the processors this process may use."""
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
+import os
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -122,3 +123,26 @@ def _convert_tuple(arguments: tuple[Any, ...], value: object, where: str) -> tup
 def _show(value: object) -> str:
     text = repr(value)
     return f"{type(value).__name__} {text if len(text) <= 40 else text[:37] + '...'}"
+
+
+_THREADS = "EARTHCLIP_THREADS"
+
+
+def usable_processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def encoder_threads() -> int | None:
+    """How many threads an encoder may take, by EARTHCLIP_THREADS; None where that is not set: one a processor.
+
+    For machines shared without fences, where this process sees more processors than it should use. Raises ConfigError.
+    """
+    given = os.environ.get(_THREADS)
+    if not given:
+        return None
+    if not given.isdecimal() or int(given) < 1:
+        raise ConfigError(f"{_THREADS}={given}: expected a number of threads from 1, or unset it")
+    return int(given)

@@ -10,10 +10,10 @@ from jaxtyping import Float32, Float64
 
 from earthclip.datasets.coordinates import coordinate_columns, feature_names
 from earthclip.errors import InputError, MissingExtraError, ModelError
-from earthclip.geo.degrees import check_degrees
+from earthclip.geo.sphere import check_degrees
 from earthclip.models.config import LOCATION_ENCODER, LOCATION_PHASES
+from earthclip.models.encoders import LocationEncoder
 from earthclip.models.sources import resolve
-from earthclip.runtime.encoders import LocationEncoder
 
 try:
     from sklearn.base import BaseEstimator, TransformerMixin

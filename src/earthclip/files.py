@@ -1,4 +1,4 @@
-"""Writing files so that a kill, a full disk or a second run never leaves half a file or takes the user's own."""
+"""Atomic writes, checksums, and the folder where fetched and computed files are kept."""
 
 from __future__ import annotations
 
@@ -98,3 +98,13 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def home() -> Path:
+    """The cache folder; not created here. Set ``EARTHCLIP_HOME`` to move it."""
+    chosen = os.environ.get("EARTHCLIP_HOME")
+    if chosen:
+        return Path(chosen).expanduser()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("earthclip")

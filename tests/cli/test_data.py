@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from earthclip.cli.data import data
 from earthclip.datasets.manifest import read_manifest
-from earthclip.datasets.sources import open_photos
+from earthclip.datasets.opening import open_photos
 from earthclip.errors import EarthCLIPError, InputError, OutputError
 from earthclip.geo.cells import cell_of
 from tests.datasets.making import photo, write_photos, write_table

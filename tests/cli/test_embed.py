@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from earthclip.cli.embed import embed
 from earthclip.errors import EarthCLIPError, InputError, MissingExtraError, ModelError, OutputError
-from earthclip.locator import load
+from earthclip.locating.locator import load
 from tests.tiny import WIDTH, write_tiny_model
 
 PLACES = np.array([[48.86, 2.35], [-17.5, 359.5], [90.0, -180.0]])

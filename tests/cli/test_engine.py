@@ -24,11 +24,11 @@ from earthclip.cli import main
 from earthclip.cli.features_cluster import ExtractionJob, extract_on_cluster
 from earthclip.cli.locate import ENGINES
 from earthclip.cli.locate_cluster import as_given
-from earthclip.datasets.features import open_features
-from earthclip.datasets.sources import open_photos
-from earthclip.locator import load
-from tests.batch.processes import children
+from earthclip.datasets.feature_store import open_features
+from earthclip.datasets.opening import open_photos
+from earthclip.locating.locator import load
 from tests.nn.tiny_clip import write_clip
+from tests.pictures.processes import children
 from tests.tiny import WIDTH, write_picture, write_tiny_model
 
 EXACT = ["--runtime", "onnxruntime"]
@@ -80,7 +80,7 @@ class Killer(threading.Thread):
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A Ray cluster of two processors in this process, and the model folder that its workers find."""
-    from earthclip.batch.cluster.run import import_ray
+    from earthclip.cluster.run import import_ray
 
     model = write_tiny_model(tmp_path_factory.mktemp("model") / "tiny")
     folder = tempfile.mkdtemp(prefix="earthclip-test-")  # a short path, for Ray's sockets

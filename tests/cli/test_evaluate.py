@@ -13,8 +13,8 @@ from click.testing import CliRunner, Result
 from earthclip.cli import main
 from earthclip.cli.evaluate import evaluate
 from earthclip.errors import InputError
-from earthclip.geo.geodesy import great_circle_km
-from earthclip.locator import load
+from earthclip.geo.sphere import great_circle_km
+from earthclip.locating.locator import load
 from tests.tiny import write_picture, write_tiny_model
 
 IM2GPS3K = Path(__file__).parents[1] / "data" / "im2gps3k"

@@ -14,8 +14,8 @@ from PIL import Image
 from earthclip.cli import main
 from earthclip.cli.locate import PRIORS
 from earthclip.errors import OutputError
-from earthclip.prior import Prior
-from tests.runtime.photos import jpeg
+from earthclip.locating.posterior import Prior
+from tests.pictures.photos import jpeg
 from tests.tiny import write_picture
 
 
@@ -135,7 +135,7 @@ def test_a_journal_keeps_what_regions_and_maps_need(
         area.write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
         if west == -180:
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr("earthclip.batch.journal.open_writer", _full_disk)
+                patch.setattr("earthclip.outputs.journal.open_writer", _full_disk)
                 assert locate(*how, "--force", "--region", area) == 2
     capsys.readouterr()
     assert locate(*how, "--force", "--resume", "--region", area) == 2

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from earthclip.cli import main
-from tests.batch.processes import alive, children, wait_until
+from tests.pictures.processes import alive, children, wait_until
 from tests.tiny import write_picture
 
 posix = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="signals, and looks processes up in /proc")
@@ -132,7 +132,9 @@ def test_other_options_are_not_mixed(
     out = tmp_path / "out"
     assert locate(pictures, "--model", tiny_model, "-o", out, "--workers", "0") == 1
     # As if it had been killed before the last step.
-    script = "import sys; from earthclip.batch.journal import Journal; Journal.finish = lambda *_: Journal._flush(_[0])"
+    script = (
+        "import sys; from earthclip.outputs.journal import Journal; Journal.finish = lambda *_: Journal._flush(_[0])"
+    )
     command = [sys.executable, "-c", f"{script}; from earthclip.cli import main; main(sys.argv[1:])", "locate"]
     given = [pictures, "--model", tiny_model, "--workers", "0", "-o"]
     subprocess.run([*command, *map(str, [*given, tmp_path / "other"])], capture_output=True, check=True)

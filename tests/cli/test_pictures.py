@@ -11,7 +11,7 @@ import pytest
 
 from earthclip.cli.pictures import check_list, count_pictures, each_picture
 from earthclip.errors import InputError
-from earthclip.prediction import Failure
+from earthclip.pictures.prepare import Failure
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from earthclip.datasets.benchmarks import BENCHMARKS, find_benchmark
+from earthclip.datasets.opening import open_photos, scan
 from earthclip.datasets.rows import NO_FILE
-from earthclip.datasets.sources import open_photos, scan
 from earthclip.errors import InputError
 from tests.datasets.making import PLACES, rows_of, write_photos, write_table
 

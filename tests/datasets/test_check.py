@@ -9,7 +9,7 @@ from earthclip.datasets.check import CUT_SHORT, EMPTY, NO_PHOTO, OTHER_KIND, SAM
 from earthclip.datasets.folder import NO_GPS
 from earthclip.datasets.rows import NO_FILE, NULL_ISLAND, SEEN_ELSEWHERE
 from tests.datasets.making import PLACES, photo, rows_of, sample, write_photos, write_shard, write_table
-from tests.runtime.photos import jpeg
+from tests.pictures.photos import jpeg
 
 IM2GPS3K = Path(__file__).parents[1] / "data" / "im2gps3k" / "im2gps3k_coordinates.csv"
 

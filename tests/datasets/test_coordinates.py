@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from earthclip.datasets import coordinates
 from earthclip.datasets.coordinates import coordinate_columns, feature_names, open_coordinates
 from earthclip.errors import InputError, MissingExtraError
-from earthclip.geo.degrees import check_degrees
+from earthclip.geo.sphere import check_degrees
 
 HEADER = "name,lat,lon\n"
 

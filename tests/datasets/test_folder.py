@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from earthclip.datasets.folder import NO_GPS, NOT_A_PHOTO, UNREADABLE
+from earthclip.datasets.opening import open_photos
 from earthclip.datasets.photos import shown
 from earthclip.datasets.rows import NULL_ISLAND
-from earthclip.datasets.sources import open_photos
 from earthclip.errors import InputError
 from tests.datasets.making import PLACES, photo
-from tests.runtime.photos import LATITUDE, LONGITUDE, jpeg, png
+from tests.pictures.photos import LATITUDE, LONGITUDE, jpeg, png
 
 
 def test_photos_that_know_their_places(tmp_path: Path) -> None:

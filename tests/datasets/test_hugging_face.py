@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from earthclip.datasets.hugging_face import scan_dataset
+from earthclip.datasets.opening import open_photos
 from earthclip.datasets.rows import NO_PLACE
-from earthclip.datasets.sources import open_photos
 from earthclip.errors import InputError, MissingExtraError
 from tests.datasets.making import PLACES, photo, write_photos
 

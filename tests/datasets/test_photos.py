@@ -8,7 +8,7 @@ import pytest
 
 from earthclip.datasets.manifest import read_manifest
 from earthclip.datasets.photos import FileStore, PhotoSet, Skipped, StoredPhotos, shown
-from earthclip.datasets.written import write_manifest
+from earthclip.datasets.splits import write_manifest
 from earthclip.errors import InputError, OutputError
 
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from earthclip.datasets import shards
+from earthclip.datasets.opening import open_photos
 from earthclip.datasets.rows import NO_PLACE, NOT_NUMBERS, SEEN_BEFORE
 from earthclip.datasets.shards import CUT_SHORT, NO_PHOTO, UNREADABLE, expand, scan_shards
-from earthclip.datasets.sources import open_photos
 from earthclip.errors import InputError, MissingExtraError
 from tests.datasets.making import PLACES, photo, sample, write_shard
 

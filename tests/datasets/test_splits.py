@@ -18,7 +18,7 @@ from earthclip.datasets.splits import (
 )
 from earthclip.errors import InputError
 from earthclip.geo.cells import cell_of
-from earthclip.geo.geodesy import from_unit_vectors
+from earthclip.geo.sphere import from_unit_vectors
 
 
 def photos(n: int, seed: int = 0, authors: int | None = 50) -> StoredPhotos:

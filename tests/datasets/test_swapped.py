@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from earthclip.datasets.manifest import read_manifest
-from earthclip.datasets.swapped import swapped_columns
+from earthclip.datasets.rows import swapped_columns
 from earthclip.geo.countries import country_codes
-from earthclip.geo.geodesy import from_unit_vectors
+from earthclip.geo.sphere import from_unit_vectors
 
 IM2GPS3K = Path(__file__).parents[1] / "data" / "im2gps3k" / "im2gps3k_coordinates.csv"
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from earthclip.datasets.files_by_id import FilesById
+from earthclip.datasets.opening import open_photos
 from earthclip.datasets.rows import (
     NO_FILE,
     NO_ID,
@@ -18,8 +18,7 @@ from earthclip.datasets.rows import (
     SEEN_BEFORE,
     SEEN_ELSEWHERE,
 )
-from earthclip.datasets.sources import open_photos
-from earthclip.datasets.tables import TOO_SHORT, read_rows
+from earthclip.datasets.tables import TOO_SHORT, FilesById, read_rows
 from earthclip.errors import InputError
 from tests.datasets.making import PLACES, rows_of, write_photos, write_table
 

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from earthclip.datasets.manifest import Manifest
 from earthclip.errors import InputError
 from earthclip.evaluation.answers import answers_for
+from earthclip.locating.prediction import Prediction
 from earthclip.outputs import writer
-from earthclip.prediction import Failure, Prediction
+from earthclip.pictures.prepare import Failure
 
 TRUTH = Manifest(["a", "b.jpg", "more/c"], np.zeros((3, 2)), "truth.csv")
 PATHS = ["photos/more/c.jpg", "photos/b.jpg", r"C:\photos\a.png"]

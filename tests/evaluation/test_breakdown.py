@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from earthclip.evaluation.breakdown import by_continent, by_country, countries_of
+from earthclip.evaluation.measured import by_continent, by_country, countries_of
 from earthclip.metrics import Report
 
 PLACES = np.array(

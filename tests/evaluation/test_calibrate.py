@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from earthclip.cli.calibrate import calibrate
 from earthclip.errors import InputError
-from earthclip.locator import load
+from earthclip.locating.locator import load
 from earthclip.models.config import read_config
 from tests.tiny import write_picture, write_tiny_model
 

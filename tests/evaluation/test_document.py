@@ -12,12 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from earthclip.evaluation.comparison import leaderboard
 from earthclip.evaluation.document import Picture, Section, document
-from earthclip.evaluation.leaderboard import leaderboard
 from earthclip.evaluation.measured import Evaluation, evaluate
-from earthclip.evaluation.page import to_html
-from earthclip.evaluation.plain import escaped, to_markdown, to_text
 from earthclip.evaluation.promises import Promises
+from earthclip.evaluation.rendering import escaped, to_html, to_markdown, to_text
 from earthclip.metrics import Intervals, Report
 
 RUDE = 'a|b<script>alert("1")</script>\n[x](y)\x1b[31m*_$x$'

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from earthclip.errors import InputError
-from earthclip.evaluation.leaderboard import LEADERBOARDS, leaderboard
+from earthclip.evaluation.comparison import LEADERBOARDS, leaderboard
 
 
 def test_rows_are_shares_that_grow_with_the_distance_and_have_sources() -> None:

@@ -14,11 +14,11 @@ from earthclip.datasets.photos import FileStore, StoredPhotos
 from earthclip.errors import InputError
 from earthclip.evaluation.located import locate_photos
 from earthclip.evaluation.report import manifest_photos
-from earthclip.locator import load
+from earthclip.locating.locator import load
+from earthclip.locating.prediction import Prediction
 from earthclip.models.config import ModelConfig
 from earthclip.models.sources import resolve
-from earthclip.prediction import Failure, Prediction
-from earthclip.runtime.prepared import Prepared
+from earthclip.pictures.prepare import Failure, Prepared
 from tests.tiny import write_picture
 
 PLACES = {"b.jpg": (0.0, 1.0), "a.png": (10.0, 10.0), "dotted.v2.jpeg": (0.0, 0.0), "c.jpg": (0.0, 0.0)}

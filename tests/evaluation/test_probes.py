@@ -23,8 +23,8 @@ from earthclip.evaluation.probes.linear import blocked_folds, format_scores, pro
 from earthclip.evaluation.probes.nus_wide import CONCEPTS, format_rows, measure, read_nus_wide
 from earthclip.evaluation.probes.tasks import TASKS, Task, build, check_names
 from earthclip.geo.cells import cell_of
-from earthclip.geo.geodesy import pairwise_km, unit_vectors
-from earthclip.locator import load
+from earthclip.geo.sphere import pairwise_km, unit_vectors
+from earthclip.locating.locator import load
 from tests.tiny import write_picture
 
 

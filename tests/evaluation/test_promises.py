@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from earthclip.calibration import calibration_error
+from earthclip.evaluation.calibration import calibration_error
 from earthclip.evaluation.promises import Promises, calibration_report, joined, promise_of
-from earthclip.geo.geodesy import great_circle_km
-from earthclip.posterior import Posterior
-from earthclip.prediction import Prediction
+from earthclip.geo.sphere import great_circle_km
+from earthclip.locating.posterior import Posterior
+from earthclip.locating.prediction import Prediction
 
 
 def promises(held: np.ndarray) -> Promises:

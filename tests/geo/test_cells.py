@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from earthclip.errors import InputError
 from earthclip.geo.cells import MAX_LEVEL, cell_area_km2, cell_centres, cell_of, grid
-from earthclip.geo.geodesy import EARTH_RADIUS_KM, great_circle_km, unit_vectors
+from earthclip.geo.sphere import EARTH_RADIUS_KM, great_circle_km, unit_vectors
 
 
 @pytest.mark.parametrize("level", [0, 1, 5])

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from earthclip.geo.continents import CONTINENTS, continent_of
-from earthclip.geo.countries import countries
+from earthclip.geo.countries import CONTINENTS, continent_of, countries
 
 
 def test_every_country_has_a_continent() -> None:

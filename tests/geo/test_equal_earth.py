@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earthclip.geo.equal_earth import equal_earth, inverse_equal_earth
-from earthclip.geo.geodesy import great_circle_km
+from earthclip.geo.sphere import great_circle_km
 
 REFERENCE = pyproj.Proj("+proj=eqearth +R=1")
 EDGES = [(90.0, 0.0), (-90.0, 0.0), (90.0, -180.0), (0.0, -180.0), (0.0, 179.999999), (0.0, 0.0), (-60.0, -180.0)]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earthclip.errors import InputError
-from earthclip.geo.geodesy import (
+from earthclip.geo.sphere import (
     EARTH_RADIUS_KM,
     check_coordinates,
     destination,

@@ -5,10 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from earthclip.geo.cells import cell_of
-from earthclip.geo.geodesy import great_circle_km
-from earthclip.geo.local import local_grid
-from earthclip.geo.place_cells import DEEPEST, PlaceCells, cosine_of_km
+from earthclip.geo.cells import DEEPEST, PlaceCells, cell_of, cosine_of_km
+from earthclip.geo.sphere import great_circle_km, local_grid
 
 
 def random_places(n: int, seed: int = 0) -> np.ndarray:

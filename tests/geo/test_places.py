@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earthclip.errors import InputError
-from earthclip.geo.geodesy import from_unit_vectors, great_circle_km, pairwise_km
 from earthclip.geo.nearest import NearestTown
 from earthclip.geo.oceans import ocean_names
 from earthclip.geo.places import describe
+from earthclip.geo.sphere import from_unit_vectors, great_circle_km, pairwise_km
 
 
 @pytest.mark.parametrize(

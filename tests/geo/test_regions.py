@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from shapely.geometry import MultiPolygon, box
 
 from earthclip.errors import InputError
-from earthclip.geo.antimeridian import cut, globe_polygon
-from earthclip.geo.geodesy import EARTH_RADIUS_KM, destination, great_circle_km
 from earthclip.geo.regions import Region, parse_region, parse_regions, widened
+from earthclip.geo.shapes import cut, globe_polygon
+from earthclip.geo.sphere import EARTH_RADIUS_KM, destination, great_circle_km
 
 LATITUDES = st.one_of(st.floats(-90, 90), st.sampled_from([90.0, -90.0, 0.0, 89.99, -89.999]))
 LONGITUDES = st.one_of(st.floats(-180, 180), st.sampled_from([180.0, -180.0, 0.0, 179.999]))

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from earthclip.errors import MissingExtraError, ModelError
-from earthclip.models import fastest
+from earthclip.models import fastest, openvino
 from earthclip.models.config import IMAGE_ENCODER, IMAGE_ENCODER_INT8, read_config, write_config
 from earthclip.models.fastest import PICTURES, Choice, choose
 from earthclip.models.folder import ModelFolder, open_folder
-from earthclip.runtime import openvino
 from tests.tiny import WIDTH, write_tiny_model
 
 
@@ -56,7 +55,7 @@ def test_large_ones_take_the_fastest_that_is_faithful(folder: ModelFolder, earth
 @pytest.mark.usefixtures("heavy")
 def test_weights_that_bfloat16_spoils_are_run_in_float32(folder: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = np.eye(WIDTH, dtype=np.float32)[[0]]
-    monkeypatch.setattr("earthclip.runtime.openvino.OpenVINOGraph.run", lambda self, values: rows)
+    monkeypatch.setattr("earthclip.models.openvino.OpenVINOGraph.run", lambda self, values: rows)
     assert kind(choose(folder)) == (IMAGE_ENCODER, "openvino", "float32")
 
 

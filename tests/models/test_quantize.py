@@ -12,12 +12,12 @@ from onnx import TensorProto, helper, numpy_helper
 
 from earthclip.cli import main
 from earthclip.errors import InputError, ModelError
-from earthclip.locator import load
+from earthclip.locating.locator import load
 from earthclip.models.config import IMAGE_ENCODER, IMAGE_ENCODER_INT8
+from earthclip.models.encoders import Encoder
 from earthclip.models.folder import open_folder
 from earthclip.models.int8 import calibrate, write_int8
 from earthclip.models.quantize import quantize_image_encoder
-from earthclip.runtime.encoders import Encoder
 from tests.tiny import SIZE, save_graph, write_picture
 
 

@@ -10,8 +10,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from earthclip.errors import ModelError
-from earthclip.locator import load
-from earthclip.models import hub, ready
+from earthclip.locating.locator import load
+from earthclip.models import ready
+from earthclip.models import sources as hub
 from tests.tiny import save_graph, write_picture
 
 

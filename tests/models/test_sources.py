@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from earthclip.errors import ModelError
-from earthclip.models.cache import home
+from earthclip.files import home
 from earthclip.models.sources import default_source, list_models, resolve
 
 
@@ -38,7 +38,7 @@ def test_unknown_names_list_the_known() -> None:
 
 
 def test_what_is_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("earthclip.models.hub._snapshot", lambda *_, **__: "no network")
+    monkeypatch.setattr("earthclip.models.sources._snapshot", lambda *_, **__: "no network")
     assert "someone/model cannot be downloaded from the Hugging Face Hub (no network)" in fault("hf-hub:someone/model")
     assert "earthclip pull geoclip" in fault("geoclip")
     assert "'geoclip' is not on this machine" in fault("geoclip") and "'orbit'" in fault("geoclip")

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from earthclip.models import Precision, Runtime
 from earthclip.models.config import IMAGE_ENCODER
+from earthclip.models.encoders import Encoder
 from earthclip.nn.backbone import BackboneEncoder, HubBackbone
 from earthclip.nn.export import export_image_encoder
-from earthclip.runtime.choice import Precision, Runtime
-from earthclip.runtime.encoders import Encoder
 from tests.nn.tiny_clip import write_clip
 
 

@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 import torch
 
-from earthclip.locator import load
+from earthclip.locating.locator import load
 from earthclip.models.config import ModelConfig, Preprocessing
 from earthclip.nn.export import ViewAveraged, export_model
 from earthclip.nn.geoclip import GeoCLIP, GeoCLIPConfig

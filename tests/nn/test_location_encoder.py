@@ -7,8 +7,13 @@ import pytest
 import torch
 
 from earthclip.geo.equal_earth import equal_earth
-from earthclip.nn.location_encoder import LocationEncoder, LocationEncoderConfig
-from earthclip.nn.position import EqualEarth, FourierFeatures, UnitVector
+from earthclip.nn.location_encoder import (
+    EqualEarth,
+    FourierFeatures,
+    LocationEncoder,
+    LocationEncoderConfig,
+    UnitVector,
+)
 
 PLACES = torch.tensor([[0.0, 0.0], [48.85, 2.35], [-33.9, 151.2], [71.0, -179.9], [-60.0, 179.9], [90.0, 10.0]])
 

@@ -16,7 +16,8 @@ import pytest
 import torch
 
 from earthclip.errors import ModelError
-from earthclip.locator import load
+from earthclip.locating.locator import load
+from earthclip.nn.location_encoder import LocationEncoder
 from earthclip.nn.published import WHEEL, WHEEL_SHA256, read_published
 from earthclip.nn.pull import pull_geoclip
 
@@ -46,7 +47,8 @@ def test_the_torch_encoder_gives_the_published_numbers(wheel: Path, golden: dict
     assert published.gallery is not None
     assert published.gallery.shape == (100_000, 2)
     assert published.logit_scale == pytest.approx(3.681, abs=1e-3)
-    rows = published.location_encoder()(torch.from_numpy(places(golden)).float()).detach().numpy()
+    encoder = LocationEncoder.from_weights(published.location, published.sigmas, published.origin)
+    rows = encoder(torch.from_numpy(places(golden)).float()).detach().numpy()
     np.testing.assert_allclose(rows[:, :8], [place["first"] for place in golden["places"]], atol=2e-6)
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), [place["norm"] for place in golden["places"]], atol=2e-6)
 

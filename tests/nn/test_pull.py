@@ -16,13 +16,13 @@ from PIL import Image
 
 from earthclip.cli import main
 from earthclip.errors import InputError, ModelError
-from earthclip.locator import load
+from earthclip.locating.locator import load
 from earthclip.models.folder import open_folder
 from earthclip.nn.backbone import HubBackbone, read_preprocessing
 from earthclip.nn.location_encoder import LocationEncoder
 from earthclip.nn.published import _LOCATION, _SHA256, read_published
 from earthclip.nn.pull import pull_geoclip
-from earthclip.runtime.preprocess import preprocess
+from earthclip.pictures.preprocess import preprocess
 from tests.nn.tiny_clip import EMBEDDING, LENGTH, write_clip, write_release
 from tests.tiny import write_picture
 
@@ -63,7 +63,7 @@ def test_pictures_words_and_places_equal_torch(pulled: Path, parts: Path, tmp_pa
     locator = load(pulled)
     picture = write_picture(tmp_path / "a.png")
     np.testing.assert_allclose(locator.encode_image([picture]), torch_image(parts, picture), atol=1e-5)
-    encoder = read_published(parts / "release").location_encoder()
+    encoder = LocationEncoder.from_pretrained(parts / "release")
     expected = torch.nn.functional.normalize(encoder(torch.from_numpy(PLACES).float()), dim=1).detach().numpy()
     np.testing.assert_allclose(locator.encode_location(PLACES), expected, atol=1e-5)
     tokens = torch.tensor([[9, 1, 2, 10] + [10] * (LENGTH - 4)])  # <start> snow volcano <end>

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from earthclip.geo.geodesy import EARTH_RADIUS_KM, from_unit_vectors, great_circle_km, unit_vectors
-from earthclip.orbit.camera import Cameras
+from earthclip.geo.sphere import EARTH_RADIUS_KM, from_unit_vectors, great_circle_km, unit_vectors
+from earthclip.training.rendering.camera import Cameras
 
 
 def camera(

@@ -10,9 +10,9 @@ from PIL import Image
 from earthclip.cli.orbit import orbit
 from earthclip.datasets.manifest import read_manifest
 from earthclip.errors import InputError, OutputError
-from earthclip.orbit.imagery import imagery, imagery_path
 from earthclip.orbit.testset import test_cameras as cameras_of  # not a test, whatever its name
 from earthclip.orbit.testset import write_test_set
+from earthclip.training.rendering.imagery import imagery, imagery_path
 
 SMALL = {"n": 3, "source": "etopo1", "size": 32, "seed": 4, "half_width_km": (300.0, 900.0)}
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from earthclip.geo.geodesy import unit_vectors
-from earthclip.orbit.texture import Texture
+from earthclip.geo.sphere import unit_vectors
+from earthclip.training.rendering.texture import Texture
 
 
 def globe(width: int = 720) -> Texture:

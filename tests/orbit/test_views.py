@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from earthclip.geo.geodesy import great_circle_km, unit_vectors
-from earthclip.orbit.imagery import land_mask, load_texture
-from earthclip.orbit.views import ViewDistribution, land_places, render, sample_cameras
+from earthclip.geo.sphere import great_circle_km, unit_vectors
+from earthclip.training.rendering.imagery import land_mask, load_texture
+from earthclip.training.rendering.views import ViewDistribution, land_places, render, sample_cameras
 
 
 def test_the_land_mask_knows_the_world():

@@ -9,8 +9,9 @@ import numpy as np
 import shapely
 
 from earthclip.geo.places import Place
-from earthclip.posterior import Posterior
-from earthclip.prediction import Failure, Prediction
+from earthclip.locating.posterior import Posterior
+from earthclip.locating.prediction import Prediction
+from earthclip.pictures.prepare import Failure
 
 PLACES = np.array([[37.7510123456, 14.9934], [-38.1, -179.99999]])
 NAMED = [

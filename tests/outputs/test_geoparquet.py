@@ -11,8 +11,9 @@ import pytest
 import shapely
 
 from earthclip.errors import MissingExtraError
+from earthclip.locating.prediction import Prediction
 from earthclip.outputs import geoparquet, open_writer
-from earthclip.prediction import Failure, Prediction
+from earthclip.pictures.prepare import Failure
 from tests.outputs.answers import FAILURE, bare, full
 
 

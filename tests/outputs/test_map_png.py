@@ -13,7 +13,8 @@ from PIL import Image
 
 from earthclip.errors import InputError, MissingExtraError, OutputError
 from earthclip.geo.equal_earth import equal_earth
-from earthclip.geo.geodesy import great_circle_km
+from earthclip.geo.sphere import great_circle_km
+from earthclip.locating.posterior import Posterior
 from earthclip.outputs.cartography import (
     WORLD_X,
     azimuthal_km,
@@ -23,7 +24,6 @@ from earthclip.outputs.cartography import (
     world_surface,
 )
 from earthclip.outputs.map_png import write_map_png
-from earthclip.posterior import Posterior
 from tests.outputs.answers import HOSTILE, full
 from tests.tiny import write_picture
 

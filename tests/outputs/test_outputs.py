@@ -11,9 +11,10 @@ import pytest
 from shapely.geometry import shape
 
 from earthclip.cli.locate import FORMATS as COMMAND_FORMATS
+from earthclip.locating.prediction import Prediction
 from earthclip.outputs import FORMATS, writer
 from earthclip.outputs.structured import place_object
-from earthclip.prediction import Failure, Prediction
+from earthclip.pictures.prepare import Failure
 from tests.outputs.answers import NAMED
 
 PLACES = np.array([[37.7510123456, 14.9934], [-38.1, -179.99999]])

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from earthclip.errors import InputError, OutputError
 from earthclip.outputs.sidecar import check_sidecar, sidecar, sidecar_path, write_sidecar, xmp_coordinate
-from earthclip.runtime.metadata.findings import Collector
-from earthclip.runtime.metadata.xmp import coordinate, read_xmp
+from earthclip.pictures.metadata.findings import Collector
+from earthclip.pictures.metadata.xmp import coordinate, read_xmp
 from tests.outputs.answers import HOSTILE, FakeVerdict, full
 from tests.tiny import write_picture
 

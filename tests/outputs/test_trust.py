@@ -17,13 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earthclip.errors import InputError, OutputError
+from earthclip.locating.prediction import Prediction
 from earthclip.outputs import check_format, open_writer, writer
-from earthclip.outputs.cellsets import cells_text, parse_cells
-from earthclip.outputs.markup import xml_text
-from earthclip.outputs.outlines import oriented
-from earthclip.outputs.structured import dumps, from_object, to_object
+from earthclip.outputs.drawing import oriented
+from earthclip.outputs.sidecar import xml_text
+from earthclip.outputs.structured import cells_text, dumps, from_object, parse_cells, to_object
 from earthclip.outputs.table import area_text
-from earthclip.prediction import Failure, Prediction
+from earthclip.pictures.prepare import Failure
 from tests.outputs.answers import FAILURE, HOSTILE, FakeRegion, FakeVerdict, bare, full
 
 _KML = "{http://www.opengis.net/kml/2.2}"
@@ -62,8 +62,8 @@ def test_json_names_are_fixed() -> None:
 
 
 def test_an_answer_read_back_is_written_the_same() -> None:
-    pytest.importorskip("earthclip.credible")
-    pytest.importorskip("earthclip.verdict")
+    pytest.importorskip("earthclip.locating.trust")
+    pytest.importorskip("earthclip.locating.trust")
     answer = full(region="Italy", credible=None)
     first = to_object(answer, cells=True)
     first["verdict"]["sentence"] = "made anew"

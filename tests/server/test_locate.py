@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from earthclip.geo.cells import cell_of
-from earthclip.locator import load
+from earthclip.locating.locator import load
 from tests.server.conftest import photo_of
 from tests.server.running import FORM, Running, form
 

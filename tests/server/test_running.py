@@ -70,7 +70,7 @@ def test_the_page_and_all_its_files_come_from_here(server: Running) -> None:
 
 
 def test_embed_is_the_library_s(server: Running, tiny_model: Path) -> None:
-    from earthclip.locator import load
+    from earthclip.locating.locator import load
 
     reply = server.ask("POST", "/v1/embed", b'{"coordinates": [[59.9, 10.8], [-33.9, 151.2]]}', JSON)
     expected = load(tiny_model).encode_location([[59.9, 10.8], [-33.9, 151.2]])

@@ -41,8 +41,8 @@ def store(n: int = 90, broken: int | None = None) -> Store:
 
 
 def module() -> types.ModuleType:
-    """Stands for ``earthclip.datasets.features``; the folder's name may say which photo is broken."""
-    made = types.ModuleType("earthclip.datasets.features")
+    """Stands for ``earthclip.datasets.feature_store``; the folder's name may say which photo is broken."""
+    made = types.ModuleType("earthclip.datasets.feature_store")
 
     def open_features(folder: Path) -> Store:
         return store(broken=int(folder.name.split("-")[1]) if "-" in folder.name else None)
@@ -52,7 +52,7 @@ def module() -> types.ModuleType:
 
 
 if __name__ == "__main__":
-    sys.modules["earthclip.datasets.features"] = module()
+    sys.modules["earthclip.datasets.feature_store"] = module()
     from earthclip.cli import main
 
     sys.exit(main(sys.argv[1:]))

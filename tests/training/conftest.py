@@ -46,7 +46,7 @@ every_steps = 6
 @pytest.fixture
 def features(monkeypatch: pytest.MonkeyPatch) -> None:
     """The trainer finds features in memory, wherever its configuration says they are."""
-    monkeypatch.setitem(sys.modules, "earthclip.datasets.features", module())
+    monkeypatch.setitem(sys.modules, "earthclip.datasets.feature_store", module())
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ import torch
 from PIL import Image
 
 from earthclip.cli import main
-from earthclip.datasets.features import open_features
-from earthclip.datasets.sources import open_photos
+from earthclip.datasets.feature_store import open_features
+from earthclip.datasets.opening import open_photos
 from earthclip.errors import InputError
 from earthclip.nn.backbone import HubBackbone, read_preprocessing
-from earthclip.runtime.prepared import prepare
+from earthclip.pictures.prepare import prepare
 from earthclip.training.extract import extract
 from tests.nn.tiny_clip import WIDTH, write_clip
 

@@ -18,7 +18,7 @@ from PIL import Image
 from earthclip.cli import main
 from earthclip.errors import InputError, OutputError
 from earthclip.training.checkpoint import CHECKPOINT, DAMAGED, PREVIOUS, load_trained
-from earthclip.training.lock import locked
+from earthclip.training.run_folder import locked
 
 pytestmark = pytest.mark.usefixtures("features")
 

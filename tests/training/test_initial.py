@@ -12,6 +12,7 @@ import torch
 
 from earthclip.cli import main
 from earthclip.errors import InputError, ModelError
+from earthclip.nn.location_encoder import LocationEncoder
 from earthclip.nn.published import read_published
 from earthclip.training.config import read_training_config
 from earthclip.training.initial import start_from
@@ -38,7 +39,7 @@ def test_a_new_scale_changes_no_place_at_first_and_learns(release, feature_confi
     model = build_model(config, WIDTH)
     said = start_from(str(release), model, config)
     assert said == f"starting from the weights of {release}; sigmas 4096 are new and start at zero"
-    before = read_published(release).location_encoder()
+    before = LocationEncoder.from_pretrained(release)
     assert torch.equal(model.location_encoder(PLACES), before(PLACES))
     assert model.location_encoder.position.frequencies.shape == (3, 10, 2)
     assert model.location_encoder.position.frequencies[2].abs().max() > 1000
@@ -52,7 +53,7 @@ def test_the_same_scales_start_as_they_were(release, feature_config):
     config = read_training_config(feature_config(("sigmas = [1.0, 8.0]", "sigmas = [1.0, 16.0]"), *AS_RELEASED[1:]))
     model = build_model(config, WIDTH)
     assert start_from(str(release), model, config) == f"starting from the weights of {release}"
-    assert torch.equal(model.location_encoder(PLACES), read_published(release).location_encoder()(PLACES))
+    assert torch.equal(model.location_encoder(PLACES), LocationEncoder.from_pretrained(release)(PLACES))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from earthclip.geo.geodesy import pairwise_km
+from earthclip.geo.sphere import pairwise_km
 from earthclip.training.losses import annealed_tau_km, cell_loss, distance_loss, one_hot_loss
 
 PLACES = torch.tensor([[0.0, 0.0], [0.0, 1.0], [50.0, 10.0], [-20.0, -170.0]], dtype=torch.float64)

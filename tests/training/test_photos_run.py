@@ -15,7 +15,7 @@ from PIL import Image
 
 from earthclip.cli import main
 from earthclip.errors import InputError
-from earthclip.locator import load
+from earthclip.locating.locator import load
 from earthclip.training.photos import decode_batch, start_worker
 from earthclip.training.simclr import simclr_view
 from tests.nn.tiny_clip import write_clip

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from earthclip.runtime.preprocess import Preprocessing, preprocess
+from earthclip.pictures.preprocess import Preprocessing, preprocess
 from earthclip.training.pixels import MEAN, STD, to_tensor
 
 

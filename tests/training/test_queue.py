@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from earthclip.geo.geodesy import great_circle_km, unit_vectors
+from earthclip.geo.sphere import great_circle_km, unit_vectors
 from earthclip.training.queue import CoordinateQueue, add_noise
 
 

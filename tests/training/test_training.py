@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from earthclip.cli import main
 from earthclip.errors import ConfigError
-from earthclip.geo.geodesy import great_circle_km
+from earthclip.geo.sphere import great_circle_km
 from earthclip.nn.geoclip import GeoCLIP
 from earthclip.nn.location_encoder import LocationEncoderConfig
 from earthclip.training.checkpoint import TrainingState, restore_checkpoint, save_checkpoint
@@ -27,8 +27,8 @@ from earthclip.training.config import OptimizerConfig, in_steps, read_training_c
 from earthclip.training.networks import build_model
 from earthclip.training.optimization import learning_rate, make_optimizer
 from earthclip.training.order import Order
-from earthclip.training.places import thinned
 from earthclip.training.queue import CoordinateQueue
+from earthclip.training.validation import thinned
 
 CONFIG = """
 name = "tiny"

@@ -24,7 +24,7 @@ import shapely
 import shapely.affinity
 from PIL import Image
 
-from earthclip.outputs.surface import cell_outlines
+from earthclip.outputs.drawing import cell_outlines
 
 STATIC = Path(__file__).parents[2] / "src/earthclip/server/static"
 LEVEL = 5  # cells of 204 km

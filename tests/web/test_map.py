@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from earthclip.geo.geodesy import great_circle_km
+from earthclip.geo.sphere import great_circle_km
 from tests.web.conftest import drop, jpeg, screenshot
 from tests.web.mock import PUNO, MockServer, answer_around
 

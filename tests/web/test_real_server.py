@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from earthclip.geo.geodesy import great_circle_km
+from earthclip.geo.sphere import great_circle_km
 from tests.server.running import Running, running
 from tests.web.conftest import drop, screenshot
 from tests.web.test_map import markers

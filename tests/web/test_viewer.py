@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from earthclip.geo.geodesy import great_circle_km
+from earthclip.geo.sphere import great_circle_km
 from earthclip.outputs.html_map import open_html_map
 from tests.outputs.answers import FAILURE, PLACES, full
 from tests.web.conftest import jpeg, screenshot, serious_faults

@@ -29,8 +29,8 @@ def calibrate(source: str, manifest: Path, images: Path | None, dry_run: bool) -
     \b
     earthclip calibrate geoclip photos/manifest.csv
     """
-    from earthclip.evaluation.calibrate import evidence_of, fit, format_fit, write_calibration
-    from earthclip.locator import load
+    from earthclip.evaluation.calibration import evidence_of, fit, format_fit, write_calibration
+    from earthclip.locating.locator import load
 
     locator = load(source)
     status = StatusLine()

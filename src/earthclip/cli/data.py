@@ -45,7 +45,7 @@ def check(dataset: str, images: Path | None, decode: bool, form: Literal["text",
     earthclip data check table.csv --images photos/ --decode
     """
     from earthclip.datasets.check import check as look
-    from earthclip.models.cache import home
+    from earthclip.files import home
 
     status = StatusLine()
 
@@ -94,12 +94,11 @@ def split(
     earthclip data split yfcc4k:yfcc4k/ --by author --shares 0.5,0.5 \\
       --apart-from mp16:mp16/ --out parts/
     """
-    from earthclip.datasets.sources import open_photos
-    from earthclip.datasets.splits import author_split, blocked_split, random_split, without_authors_of
+    from earthclip.datasets.opening import open_photos
+    from earthclip.datasets.splits import author_split, blocked_split, random_split, without_authors_of, write_parts
     from earthclip.datasets.splits import fraction as share_of
-    from earthclip.datasets.written import write_parts
     from earthclip.errors import InputError
-    from earthclip.models.cache import home
+    from earthclip.files import home
 
     if block_km is not None and by != "place":
         raise InputError(f"--block-km {block_km:g} is for --by place, not for --by {by}; leave it out")

@@ -11,12 +11,12 @@ import click
 
 from earthclip.cli.locate import ENGINES
 from earthclip.cli.status import StatusLine, libraries_muted, say
-from earthclip.runtime.choice import RUNTIMES, Runtime
+from earthclip.models import RUNTIMES, Runtime
 
 if TYPE_CHECKING:
     from earthclip.datasets.coordinates import CoordinateTable
-    from earthclip.locator import Locator
-    from earthclip.outputs.features import FeatureWriter
+    from earthclip.locating.locator import Locator
+    from earthclip.outputs.embeddings import FeatureWriter
 
 _BATCH = 8192  # rows from one progress report to the next
 
@@ -71,14 +71,14 @@ def embed(
     if resume or workers or block_size:
         raise click.UsageError("--resume, --workers and --block-size are for --engine ray.")
     refuse_addresses((table, output))
-    from earthclip.outputs.features import check_features_path
+    from earthclip.outputs.embeddings import check_features_path
 
     check_features_path(output, force)  # before the imports below, which take longer than to see this
 
     from earthclip.datasets.coordinates import open_coordinates
-    from earthclip.locator import load
+    from earthclip.locating.locator import load
     from earthclip.models.sources import default_source
-    from earthclip.outputs.features import keeps_columns, open_features
+    from earthclip.outputs.embeddings import keeps_columns, open_features
 
     with open_coordinates(table, keeps_columns(output)) as coordinates:
         locator = load(source or default_source(), runtime=runtime)

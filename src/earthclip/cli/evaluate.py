@@ -75,7 +75,7 @@ def evaluate(
     """
     from earthclip.cli.evaluate_run import Wanted, by_model, by_tables
     from earthclip.errors import InputError
-    from earthclip.evaluation.leaderboard import leaderboard as published
+    from earthclip.evaluation.comparison import leaderboard as published
 
     of_model = {"MODEL": model, "DATASET": dataset, "--images": images, "--views": None if views == "none" else views}
     of_tables = {"--predictions": predictions, "--truth": truth}

@@ -15,17 +15,17 @@ from earthclip.datasets.manifest import Manifest, read_manifest
 from earthclip.datasets.photos import PhotoSet
 from earthclip.errors import InputError
 from earthclip.evaluation.answers import SUFFIXES, answers_for
+from earthclip.evaluation.comparison import Leaderboard
 from earthclip.evaluation.document import Picture, comparison_section, document, leaderboard_section
-from earthclip.evaluation.leaderboard import Leaderboard
 from earthclip.evaluation.measured import Evaluation, evaluate
-from earthclip.evaluation.plain import to_markdown, to_text
+from earthclip.evaluation.rendering import to_markdown, to_text
 from earthclip.evaluation.report import format_report, manifest_photos
 from earthclip.files import atomic_write, refuse_existing
 from earthclip.outputs.structured import dumps
 
 if TYPE_CHECKING:
     from earthclip.evaluation.located import Located
-    from earthclip.locator import Locator
+    from earthclip.locating.locator import Locator
 
 Format: TypeAlias = Literal["table", "markdown", "json", "html"]
 _PICTURES = ("error_curve", "error_map", "calibration")
@@ -119,14 +119,14 @@ def _photos(dataset: str, images: Path | None) -> PhotoSet:
     if dataset.lower().endswith(".csv") and Path(dataset).is_file():
         return manifest_photos(dataset, images)
     from earthclip.cli.data import SHARDS
-    from earthclip.datasets.sources import open_photos
-    from earthclip.models.cache import home
+    from earthclip.datasets.opening import open_photos
+    from earthclip.files import home
 
     return open_photos(dataset, images=images, cache=home() / SHARDS)
 
 
 def _load(model: str, views: str) -> Locator:
-    from earthclip.locator import load
+    from earthclip.locating.locator import load
 
     status = StatusLine()
     locator = load(model, lambda done, n: status.show(f"encoding {n:,} places, once: {100 * done // n} %"))
@@ -137,8 +137,8 @@ def _load(model: str, views: str) -> Locator:
 
 
 def _locate(locator: Locator, photos: PhotoSet, views: str) -> Located:
+    from earthclip.configuration import usable_processors
     from earthclip.evaluation.located import locate_photos
-    from earthclip.processors import usable_processors
 
     say(f"model: {locator.config.name}")
     if locator.config.caution:
@@ -184,7 +184,7 @@ def _text(evaluation: Evaluation, pictures: list[Picture], wanted: Wanted) -> st
     if wanted.form == "json":
         return dumps(evaluation.to_object())
     if wanted.form == "html":
-        from earthclip.evaluation.page import to_html
+        from earthclip.evaluation.rendering import to_html
         from earthclip.geo.places import ATTRIBUTION
 
         return to_html(document(evaluation, pictures), ATTRIBUTION).rstrip("\n")

@@ -50,9 +50,9 @@ def features(
     earthclip features photos/ -o features --backbone openai/clip-vit-large-patch14
     earthclip features /shared/photos -o /shared/features --backbone /shared/clip --engine ray --resume
     """
-    from earthclip.datasets.features import open_features
-    from earthclip.datasets.sources import open_photos
-    from earthclip.models.cache import home
+    from earthclip.datasets.feature_store import open_features
+    from earthclip.datasets.opening import open_photos
+    from earthclip.files import home
     from earthclip.training.extract import extract
     from earthclip.training.networks import backbone_folder
 

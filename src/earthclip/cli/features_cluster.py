@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from earthclip.batch.cluster.workers import BlockWorker
-from earthclip.datasets.features import SHARD_ROWS
+from earthclip.cluster.workers import BlockWorker
+from earthclip.datasets.feature_store import SHARD_ROWS
 from earthclip.outputs.geoparquet import import_pyarrow
 
 if TYPE_CHECKING:
@@ -63,9 +63,9 @@ def extract_on_cluster(job: ExtractionJob, *, resume: bool, workers: int | None,
 
     The store is begun here, so that what a user cannot have (another store's folder) is said before any worker starts.
     """
-    from earthclip.batch.cluster.run import answer_on_cluster, import_ray
     from earthclip.cli.locate_cluster import watch
     from earthclip.cli.status import Pace
+    from earthclip.cluster.run import answer_on_cluster, import_ray
 
     import_ray()
     begun = job.extractor(resume)

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from earthclip.cli.status import libraries_muted
-from earthclip.runtime.choice import PRECISIONS, RUNTIMES, VIEWS, Precision, Runtime
+from earthclip.models import PRECISIONS, RUNTIMES, Precision, Runtime
+from earthclip.pictures import VIEWS
 
 # Spelled out, since importing outputs.FORMATS would make --help load numpy; a test holds the two together.
 FORMATS = ("table", "json", "jsonl", "csv", "geojson", "kml", "geoparquet")

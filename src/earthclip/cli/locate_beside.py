@@ -14,7 +14,8 @@ import click
 
 from earthclip.cli.status import say
 from earthclip.errors import EarthCLIPError
-from earthclip.prediction import Failure, Prediction
+from earthclip.locating.prediction import Prediction
+from earthclip.pictures.prepare import Failure
 
 if TYPE_CHECKING:
     from earthclip.models.config import ModelConfig
@@ -51,7 +52,7 @@ class Beside:
 
                 check_html_map(path, overwrite=self.force)
         if self.strip_to is not None:
-            from earthclip.privacy import check_strip_folder
+            from earthclip.outputs.privacy import check_strip_folder
 
             check_strip_folder(self.strip_to)
 
@@ -79,8 +80,8 @@ class Beside:
     def _report(self, answer: Prediction | Failure) -> None:
         if answer.path is None:
             return
+        from earthclip.outputs.privacy import examine
         from earthclip.outputs.structured import dumps
-        from earthclip.privacy import examine
 
         report = examine(answer.path, answer)
         text = dumps(report.to_object()) if self.reports == "jsonl" else "\n".join(report.lines())
@@ -89,7 +90,7 @@ class Beside:
 
     def _copy(self, answer: Prediction | Failure) -> None:
         if self.strip_to is not None and answer.path is not None:
-            from earthclip.privacy import strip_to
+            from earthclip.outputs.privacy import strip_to
 
             say(f"without metadata: {strip_to(Path(answer.path), self.strip_to, overwrite=self.force)}")
 

@@ -17,15 +17,15 @@ from earthclip.cli import INTERRUPTED
 from earthclip.cli.pictures import SUFFIXES, check_list, each_picture
 from earthclip.cli.status import Pace, StatusLine, duration, say
 from earthclip.errors import EarthCLIPError, InputError
-from earthclip.prediction import Failure
+from earthclip.pictures.prepare import Failure
 
 if TYPE_CHECKING:
-    from earthclip.batch.cluster.output import OutputFolder
-    from earthclip.batch.cluster.run import BlockDone
-    from earthclip.batch.cluster.workers import Job
     from earthclip.cli.locate_run import Ask
+    from earthclip.cluster.output import OutputFolder
+    from earthclip.cluster.run import BlockDone
+    from earthclip.cluster.workers import Job
+    from earthclip.models import Runtime
     from earthclip.models.folder import ModelFolder
-    from earthclip.runtime.choice import Runtime
 
 _BLOCK = {"locate": 256, "embeddings": 256, "embed": 8192}  # a minute's work or less, which a lost worker repeats
 _MOST_TOLD = 20  # faults that are told one by one
@@ -75,7 +75,7 @@ def refuse_addresses(paths: tuple[Path, ...]) -> None:
 def locate_on_cluster(ask: Ask, arguments: tuple[Path, ...], listed: Path | None, run: ClusterRun) -> int:
     """Locate pictures, or with ``run.embeddings`` embed them; returns the exit code."""
     from earthclip.cli.locate_run import BATCH_SIZES
-    from earthclip.locator import load
+    from earthclip.locating.locator import load
     from earthclip.models.sources import default_source, resolve
 
     task = "embeddings" if run.embeddings else "locate"
@@ -109,7 +109,7 @@ def locate_on_cluster(ask: Ask, arguments: tuple[Path, ...], listed: Path | None
 
 def embed_on_cluster(table: Path, source: str | None, runtime: Runtime, run: ClusterRun) -> int:
     """Embed the coordinates of Parquet tables; returns the exit code."""
-    from earthclip.batch.cluster.blocks import is_table
+    from earthclip.cluster.blocks import is_table
     from earthclip.models.sources import default_source, resolve
 
     output = run.folder
@@ -130,10 +130,10 @@ def embed_on_cluster(table: Path, source: str | None, runtime: Runtime, run: Clu
 
 
 def _job(folder: ModelFolder, source: str, output: str, **options: Any) -> Job:
-    from earthclip.batch.cluster.output import OutputFolder
-    from earthclip.batch.cluster.workers import Job
-    from earthclip.batch.journal import header
+    from earthclip.cluster.output import OutputFolder
+    from earthclip.cluster.workers import Job
     from earthclip.models.sources import HUB_PREFIX, list_models
+    from earthclip.outputs.journal import header
 
     by_name = source.startswith(HUB_PREFIX) or source in {model.name for model in list_models()}
     return Job(
@@ -153,10 +153,10 @@ def _run(
     inputs: Callable[[], Iterator[str | Failure]],
     run: ClusterRun,
 ) -> int:
-    from earthclip.batch.cluster.blocks import blocks_of, plan
-    from earthclip.batch.cluster.output import OutputFolder
-    from earthclip.batch.cluster.run import import_ray, on_ray
-    from earthclip.batch.journal import header
+    from earthclip.cluster.blocks import blocks_of, plan
+    from earthclip.cluster.output import OutputFolder
+    from earthclip.cluster.run import import_ray, on_ray
+    from earthclip.outputs.journal import header
 
     import_ray()
     output = OutputFolder(job.output)
@@ -190,7 +190,7 @@ def _follow(
     task: str, job: Job, made: Any, blocks: Iterable[Any], earlier: int, output: OutputFolder, run: ClusterRun
 ) -> int:
     """Tell of the blocks as they are written; returns the exit code."""
-    from earthclip.batch.cluster.run import answer_on_cluster
+    from earthclip.cluster.run import answer_on_cluster
 
     began = time.monotonic()
     pace = Pace(int(made.column("rows").to_numpy().sum()), earlier)
@@ -234,7 +234,7 @@ def watch(running: Generator[BlockDone, None, None], pace: Pace, done: int, told
 def _inputs(
     arguments: tuple[Path, ...], listed: Path | None, suffixes: Collection[str] = SUFFIXES
 ) -> Iterator[str | Failure]:
-    from earthclip.batch.cluster.storage import find, local_path
+    from earthclip.cluster.storage import find, local_path
 
     for argument in arguments:
         given = local_path(as_given(argument))
@@ -252,7 +252,7 @@ def _paths(arguments: tuple[Path, ...], listed: Path | None, suffixes: Collectio
 
 def _asked_of(arguments: tuple[Path, ...], listed: Path | None, job: Job) -> dict[str, object]:
     """The inputs as they were given, with the folder where any are relative: elsewhere they are others."""
-    from earthclip.batch.cluster.storage import is_address, local_path
+    from earthclip.cluster.storage import is_address, local_path
 
     inputs = [as_given(argument) for argument in arguments]
     absolute = all(is_address(given) or Path(local_path(given)).is_absolute() for given in inputs) and not listed

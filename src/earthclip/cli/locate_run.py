@@ -17,16 +17,16 @@ from earthclip.cli.locate_beside import Beside
 from earthclip.cli.pictures import check_list, count_pictures, each_picture
 from earthclip.cli.status import Pace, StatusLine, duration, say
 from earthclip.errors import OutputError
-from earthclip.prediction import Failure
-from earthclip.runtime.choice import Precision, Runtime
+from earthclip.models import Precision, Runtime
+from earthclip.pictures.prepare import Failure
 
 if TYPE_CHECKING:
-    from earthclip.batch.journal import Journal
     from earthclip.geo.regions import Region
-    from earthclip.locator import Locator
+    from earthclip.locating.locator import Locator
+    from earthclip.locating.prediction import Prediction
     from earthclip.models.config import ModelConfig
-    from earthclip.prediction import Prediction
-    from earthclip.runtime.prepared import Prepared
+    from earthclip.outputs.journal import Journal
+    from earthclip.pictures.prepare import Prepared
 
 # Pictures in a batch, so that it has about as many views whatever they are: ten crops take ten times the memory.
 BATCH_SIZES = {"none": 16, "flip": 8, "ten-crop": 2}
@@ -96,7 +96,7 @@ class Destination:
             device = "a device or pipe; leave -o out and redirect"
             found = "a folder; name a file in it" if self.output.is_dir() else device
             raise OutputError(f"{self.output}: expected a file to write, found {found}")
-        from earthclip.batch.journal import open_journal
+        from earthclip.outputs.journal import open_journal
 
         with open_journal(self.output, batch_size, resume=self.resume, force=self.force) as journal:
             try:
@@ -147,7 +147,7 @@ def locate_texts(ask: Ask, destination: Destination) -> int:
 
 
 def _load(ask: Ask, status: StatusLine, journal: Journal | None) -> Locator:
-    from earthclip.locator import load
+    from earthclip.locating.locator import load
     from earthclip.models.sources import default_source
 
     def encoded(done: int, n: int) -> None:
@@ -156,7 +156,7 @@ def _load(ask: Ask, status: StatusLine, journal: Journal | None) -> Locator:
     source = ask.source or default_source()
     locator = load(source, encoded, runtime=ask.runtime, precision=ask.precision)
     if journal:
-        from earthclip.batch.journal import header
+        from earthclip.outputs.journal import header
 
         journal.begin(header(locator.config, ask.options))
     return locator
@@ -165,9 +165,9 @@ def _load(ask: Ask, status: StatusLine, journal: Journal | None) -> Locator:
 def _read(
     locator: Locator, pictures: Iterator[Path | Failure], ask: Ask, batch_size: int, workers: int | None
 ) -> Generator[Prepared | Failure, None, None]:
-    from earthclip.batch.ahead import read_ahead
+    from earthclip.configuration import usable_processors
     from earthclip.models.config import IMAGE_ENCODER
-    from earthclip.processors import usable_processors
+    from earthclip.pictures.ahead import read_ahead
 
     preprocessing = locator.config.preprocessing
     if preprocessing is None:
@@ -188,8 +188,8 @@ def _write(
     status: StatusLine,
 ) -> int:
     """Write the answers as they come, with progress and what failed on stderr; returns the exit code."""
-    from earthclip.batch.ahead import FEW
     from earthclip.outputs import writer
+    from earthclip.pictures.ahead import FEW
 
     _introduce(config)
     before = journal.kept if journal else 0

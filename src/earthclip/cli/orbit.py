@@ -41,7 +41,7 @@ def fetch(name: str) -> None:
 @orbit.command()
 def imagery() -> None:
     """List the imagery: its role, package, credit and licence."""
-    from earthclip.orbit.imagery import IMAGERY
+    from earthclip.training.rendering.imagery import IMAGERY
 
     for item in IMAGERY.values():
         click.echo(f"{item.name:20} {item.role:11} {item.package} {item.version}: {item.credit} ({item.licence})")
@@ -57,8 +57,8 @@ def card(model: str, count: int, names: tuple[str, ...], test: bool, write: bool
     """Measure MODEL on views of each imagery, half-widths 150-1500 km, and print the card's table."""
     from earthclip.errors import InputError
     from earthclip.evaluation.card import measure, table, write_card
-    from earthclip.locator import load
-    from earthclip.orbit.imagery import IMAGERY, imagery_path
+    from earthclip.locating.locator import load
+    from earthclip.training.rendering.imagery import IMAGERY, imagery_path
 
     if count < 2:
         raise InputError(f"-n must be at least 2, found {count}")
@@ -102,8 +102,8 @@ def build(
     """
     from earthclip.cli.export import export
     from earthclip.files import refuse_existing
-    from earthclip.orbit.imagery import IMAGERY, imagery_path
     from earthclip.training.config import read_training_config
+    from earthclip.training.rendering.imagery import IMAGERY, imagery_path
 
     if not force:
         refuse_existing(out / "config.json")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from earthclip.errors import InputError
-from earthclip.prediction import Failure
+from earthclip.pictures.prepare import Failure
 
 _KINDS = "jpg jpeg jpe jfif png tif tiff webp gif bmp jp2 avif ppm pgm"
 SUFFIXES = frozenset(f".{kind}" for kind in _KINDS.split())

@@ -39,7 +39,7 @@ def nus_wide(data: Path, source: str | None, format_: str) -> None:
     Without --model, geoclip answers where it is on this machine, else orbit.
     """
     from earthclip.evaluation.probes.nus_wide import format_rows, measure
-    from earthclip.locator import load
+    from earthclip.locating.locator import load
     from earthclip.models.sources import default_source
 
     model = load(source or default_source())
@@ -75,7 +75,7 @@ def features(sources: tuple[str, ...], tasks: str, points: int, block_level: int
     from earthclip.evaluation.probes.linear import format_scores
     from earthclip.evaluation.probes.linear import probe as measure
     from earthclip.evaluation.probes.tasks import build, check_names
-    from earthclip.locator import load
+    from earthclip.locating.locator import load
     from earthclip.models.sources import default_source
 
     names = check_names(tasks.split(","))

@@ -73,7 +73,7 @@ def pull(
 
 def _warm_up(folder: Path) -> None:
     """Do now what is done once for each machine, so that the first picture does not wait for it."""
-    from earthclip.locator import load
+    from earthclip.locating.locator import load
 
     status = StatusLine()
     say("making it ready for this machine; once, half a minute for ViT-L/14")

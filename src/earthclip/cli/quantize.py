@@ -39,10 +39,10 @@ def quantize_model(source: str | Path, pictures: Path, force: bool) -> ModelConf
 
     from earthclip.cli.pictures import find_pictures
     from earthclip.errors import InputError
-    from earthclip.locator import load
+    from earthclip.locating.locator import load
     from earthclip.models.config import GALLERY, IMAGE_ENCODER
     from earthclip.models.quantize import MOST_PICTURES, quantize_image_encoder
-    from earthclip.runtime.prepared import prepare
+    from earthclip.pictures.prepare import prepare
 
     files, failures = find_pictures([pictures])
     if failures:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from earthclip.cli.status import StatusLine, say
-from earthclip.runtime.choice import PRECISIONS, RUNTIMES, Precision, Runtime
+from earthclip.models import PRECISIONS, RUNTIMES, Precision, Runtime
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -48,7 +48,7 @@ def serve(
     curl -F photos=@photo.jpg http://127.0.0.1:8000/v1/locate
     """
     import earthclip.server  # noqa: F401  - says which extra it needs before the model is read
-    from earthclip.locator import load
+    from earthclip.locating.locator import load
     from earthclip.models.sources import default_source
     from earthclip.server.run import serve as run
     from earthclip.server.settings import Settings, hosts_of, is_loopback, read_api_key

@@ -15,13 +15,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from earthclip.datasets.opening import scan
 from earthclip.datasets.photos import Skipped, StoredPhotos
 from earthclip.datasets.rows import Scan
-from earthclip.datasets.sources import scan
 from earthclip.errors import InputError
-from earthclip.runtime.decode import decode_reduced
-from earthclip.runtime.metadata.containers import container_of, jpeg_parts, png_parts
-from earthclip.runtime.metadata.findings import DamagedError
+from earthclip.pictures.decode import decode_reduced
+from earthclip.pictures.metadata.containers import container_of, jpeg_parts, png_parts
+from earthclip.pictures.metadata.findings import DamagedError
 
 EMPTY, CUT_SHORT, NO_PHOTO = "empty files", "cut short or damaged", "no photo inside"
 OTHER_KIND, SAME_BYTES, NO_MORE, UNREADABLE = "of another kind than the suffix", "same bytes", "gone", "not decoded"

@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from earthclip.errors import InputError, MissingExtraError
-from earthclip.geo.degrees import are_places, check_degrees, degrees_fault, wrapped
+from earthclip.geo.sphere import are_places, check_degrees, degrees_fault, wrapped
 
 LATITUDE_NAMES = ("lat", "latitude", "decimallatitude")  # the last is Darwin Core's, as in GBIF's tables
 LONGITUDE_NAMES = ("lon", "lng", "long", "longitude", "decimallongitude")

@@ -9,7 +9,7 @@ from pathlib import Path
 from earthclip.datasets.photos import FileStore
 from earthclip.datasets.rows import Rows, Scan
 from earthclip.errors import InputError
-from earthclip.runtime.metadata import Position, metadata_of
+from earthclip.pictures.metadata import Position, metadata_of
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif", ".avif"))
 NO_GPS, NOT_A_PHOTO, UNREADABLE = "without GPS", "that are no photo", "that cannot be read"

@@ -1,21 +1,32 @@
-"""The table every data set and benchmark of the field comes as: a CSV of picture names with latitude and longitude.
-
-It is read strictly, since one swapped or missing coordinate silently spoils a training run or a benchmark figure.
-"""
+"""Tables of coordinates: a manifest of pictures with their places, or places alone."""
 
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 
-from earthclip.errors import InputError
-from earthclip.geo.geodesy import coordinate_fault, wrap_longitude
+from earthclip.errors import InputError, ModelError
+from earthclip.geo.sphere import check_coordinates, coordinate_fault, wrap_longitude
+
+
+def read_places(content: bytes, where: str) -> Float64[np.ndarray, "m 2"]:
+    """Degrees from the columns LAT and LON. Raises ModelError, naming ``where``, for what is no such table."""
+    try:
+        rows = csv.DictReader(io.StringIO(content.decode("utf-8-sig")))
+        places = np.array([(float(row["LAT"]), float(row["LON"])) for row in rows], np.float64)
+        return check_coordinates(places.reshape(-1, 2), where)
+    except InputError as error:
+        raise ModelError(str(error)) from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{where}: expected a CSV with the columns LAT and LON ({error}); get it again") from error
+
 
 COLUMNS = ("IMG_ID", "LAT", "LON")
 

@@ -1,8 +1,4 @@
-"""WebDataset shards: tar files of photos, each with a .json of the same name that says where it was taken.
-
-Headers are read once, from front to end; from then on each photo is one read at its offset, on this machine or at any
-address that fsspec knows. Of a shard cut short, what is whole is used.
-"""
+"""WebDataset shards, here or at an address: their tar members become photos."""
 
 from __future__ import annotations
 
@@ -14,14 +10,40 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
 
-from earthclip.datasets.remote import open_with_fsspec, reason
 from earthclip.datasets.rows import NO_PLACE, Rows, Scan
 from earthclip.datasets.tar_samples import Sample, Shard, indexed, read_shard
-from earthclip.errors import InputError
+from earthclip.errors import InputError, MissingExtraError
+
+
+def open_with_fsspec(address: str, extra: str = "remote") -> tuple[Any, str]:
+    """fsspec's filesystem of ``address``, and its path there.
+
+    Raises MissingExtraError, naming ``extra``, without fsspec; InputError, in fsspec's words, where it needs another
+    package for this protocol or knows none of that name.
+    """
+    try:
+        import fsspec
+    except ImportError as error:
+        raise MissingExtraError(address, extra, "fsspec") from error
+    try:
+        system, path = fsspec.core.url_to_fs(address)
+    except ImportError as error:  # of the package for this protocol, which fsspec names
+        raise InputError(f"{address}: {reason(error)}, by pip") from error
+    except ValueError as error:
+        raise InputError(f"{address}: {reason(error)}; expected a path or an address as s3://bucket/photos") from error
+    return system, path
+
+
+def reason(error: BaseException) -> str:
+    """The fault alone, in one line: libraries' messages may have many, and a path that the reader knows."""
+    text = getattr(error, "strerror", None) or str(error)
+    return " ".join(str(text).split())[:160] or type(error).__name__
+
 
 CUT_SHORT, UNREADABLE, NO_PHOTO = "cut short with their shard", "shards that cannot be read", "without a photo"
 

@@ -1,19 +1,19 @@
-"""Parts of a data set to train, tune and test on, that a number decides: the same whatever order the photos are in.
-
-Random parts share places and photographers, which flatters every figure: neighbours in time are near-copies. Blocks
-of the Earth, or authors, go into one part whole.
-"""
+"""Train, validation and test parts: drawn by place or author, and written as tables."""
 
 from __future__ import annotations
 
+import csv
 import hashlib
-from collections.abc import Sequence
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64
 
 from earthclip.datasets.photos import PhotoSet
-from earthclip.errors import InputError
+from earthclip.errors import InputError, OutputError
+from earthclip.files import atomic_write, refuse_existing
 from earthclip.geo.cells import cell_of, level_of_width
 
 DEFAULT_LEVEL = 4  # HEALPix cells 408 km wide, as the probes of location features hold out
@@ -128,3 +128,37 @@ def _not_empty(parts: list[Int64[np.ndarray, " _"]], what: str) -> list[Int64[np
 
 def _listed(shares: Sequence[float]) -> str:
     return ",".join(f"{share:g}" for share in shares)
+
+
+def write_parts(parts: Mapping[str, PhotoSet], folder: Path, *, overwrite: bool = False) -> list[Path]:
+    """Write ``NAME.csv`` for each part into the folder, which is made, and return their paths.
+
+    Raises OutputError, before anything is written, when one is there already and is not to be overwritten.
+    """
+    paths = [folder / f"{name}.csv" for name in parts]
+    if not overwrite:
+        for path in paths:
+            refuse_existing(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be made ({error.strerror}); choose another folder") from error
+    for path, photos in zip(paths, parts.values(), strict=True):
+        write_manifest(photos, path, overwrite=overwrite)
+    return paths
+
+
+def write_manifest(photos: PhotoSet, path: Path, *, overwrite: bool = False) -> None:
+    """Write ids and places as CSV with the columns IMG_ID, LAT, LON, and AUTHOR where authors are known.
+
+    Degrees are written so that the same numbers are read again. Raises OutputError.
+    """
+    authors = photos.authors
+    with atomic_write(path, overwrite=overwrite) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="", errors="surrogateescape")
+        rows = csv.writer(text, lineterminator="\n")
+        rows.writerow(["IMG_ID", "LAT", "LON"] + (["AUTHOR"] if authors is not None else []))
+        for i, (name, (latitude, longitude)) in enumerate(zip(photos.ids, photos.coordinates.tolist(), strict=True)):
+            rows.writerow([name, repr(latitude), repr(longitude)] + ([authors[i]] if authors is not None else []))
+        text.flush()
+        text.detach()

@@ -19,7 +19,7 @@ from jaxtyping import Float
 
 from earthclip.datasets.manifest import COLUMNS, Manifest, match, read_manifest
 from earthclip.errors import InputError
-from earthclip.geo.geodesy import coordinate_fault, wrap_longitude
+from earthclip.geo.sphere import coordinate_fault, wrap_longitude
 
 SUFFIXES = (".csv", ".jsonl")
 _LOCATED = ("path", "rank", "latitude", "longitude")  # of the columns that locate writes

@@ -17,14 +17,14 @@ from PIL import Image
 
 from earthclip.configuration import to_mapping
 from earthclip.files import atomic_write
-from earthclip.geo.geodesy import great_circle_km
-from earthclip.locator import Locator
+from earthclip.geo.sphere import great_circle_km
+from earthclip.locating.locator import Locator
 from earthclip.metrics import Report
 from earthclip.models.config import write_config
 from earthclip.models.folder import ModelFolder
-from earthclip.orbit.camera import Cameras
-from earthclip.orbit.imagery import imagery, load_texture
 from earthclip.orbit.testset import pictures, test_cameras
+from earthclip.training.rendering.camera import Cameras
+from earthclip.training.rendering.imagery import imagery, load_texture
 
 _SIZE = 256
 _AT_ONCE = 16

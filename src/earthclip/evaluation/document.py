@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from earthclip.evaluation.breakdown import Group
-from earthclip.evaluation.comparison import Comparison
-from earthclip.evaluation.leaderboard import Leaderboard
-from earthclip.evaluation.measured import Evaluation
+from earthclip.evaluation.comparison import Comparison, Leaderboard
+from earthclip.evaluation.measured import Evaluation, Group
 from earthclip.evaluation.promises import CalibrationReport
 from earthclip.metrics import THRESHOLDS_KM, Interval, Intervals, Report
 

@@ -12,16 +12,15 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Int64
 
-from earthclip.batch.ahead import read_ahead
 from earthclip.datasets.photos import FileStore, PhotoSet, StoredPhotos
 from earthclip.errors import InputError
 from earthclip.evaluation.promises import Promise, Promises, joined, promise_of
+from earthclip.locating.prediction import Prediction
 from earthclip.models.config import ModelConfig
-from earthclip.prediction import Failure, Prediction
-from earthclip.runtime.decode import decode_reduced
-from earthclip.runtime.prepared import Prepared, prepare
-from earthclip.runtime.preprocess import Preprocessing
-from earthclip.runtime.views import shortest_side, view_pixels
+from earthclip.pictures.ahead import read_ahead
+from earthclip.pictures.decode import decode_reduced
+from earthclip.pictures.prepare import Failure, Prepared, prepare
+from earthclip.pictures.preprocess import Preprocessing, shortest_side, view_pixels
 
 _BATCH = 16
 

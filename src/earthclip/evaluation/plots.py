@@ -14,11 +14,11 @@ import shapely
 from earthclip.errors import MissingExtraError
 from earthclip.evaluation.document import Picture
 from earthclip.evaluation.measured import Evaluation
-from earthclip.evaluation.plain import clean
 from earthclip.evaluation.promises import CalibrationReport
+from earthclip.evaluation.rendering import clean
 from earthclip.geo.cells import cell_of
 from earthclip.geo.equal_earth import equal_earth
-from earthclip.geo.geodesy import from_unit_vectors, unit_vectors
+from earthclip.geo.sphere import from_unit_vectors, unit_vectors
 from earthclip.metrics import LEVEL, THRESHOLDS_KM, bootstrap_curve
 from earthclip.outputs import cartography
 

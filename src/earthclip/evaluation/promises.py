@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
-from earthclip.calibration import PROMISES, calibration_error
+from earthclip.evaluation.calibration import PROMISES, calibration_error
 from earthclip.geo.cells import cell_of
+from earthclip.locating.prediction import Prediction
+from earthclip.locating.trust import CONFIDENCE_KM, confidence
 from earthclip.metrics import LEVEL, RESAMPLES, Interval, resampled_rows
-from earthclip.prediction import Prediction
-from earthclip.verdict import CONFIDENCE_KM, confidence
 
 BINS = 10
 

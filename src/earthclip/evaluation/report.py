@@ -14,7 +14,7 @@ from earthclip.datasets.manifest import Manifest, read_manifest
 from earthclip.datasets.photos import FileStore, StoredPhotos
 from earthclip.errors import InputError
 from earthclip.evaluation.answers import answers_for
-from earthclip.geo.geodesy import great_circle_km
+from earthclip.geo.sphere import great_circle_km
 from earthclip.metrics import Report
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")

@@ -1,19 +1,19 @@
-"""HEALPix cells: the sphere in 12 * 4**level pieces of equal area, for even grids, land masks and balanced samples.
-
-Cells are numbered in the nested scheme, where cell c of a level holds the cells 4c to 4c+3 of the next. Source:
-Górski et al., "HEALPix", Astrophysical Journal 622 (2005); the arithmetic is the `healpix` package's.
-"""
+"""HEALPix cells: which cell a place is in, their areas and centres, their outlines, and cells of a set of places."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import healpix
 import numpy as np
-from jaxtyping import Float, Int64, Integer, Num
+import shapely
+from jaxtyping import Float, Float64, Int64, Integer, Num
+from shapely.geometry import MultiPolygon
 
 from earthclip.errors import InputError
-from earthclip.geo.geodesy import EARTH_RADIUS_KM, wrap_longitude
+from earthclip.geo.shapes import cut
+from earthclip.geo.sphere import EARTH_RADIUS_KM, unit_vectors, wrap_longitude
 
 _FACE_ROW = np.array([2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4])  # of the southern corner of each of the 12 base cells
 _FACE_COLUMN = np.array([1, 3, 5, 7, 0, 2, 4, 6, 1, 3, 5, 7])  # of its middle, in eighths of a turn
@@ -93,3 +93,89 @@ def _sides(level: int) -> int:
     if not 0 <= level <= MAX_LEVEL:
         raise InputError(f"HEALPix level {level} does not exist; choose one from 0 to {MAX_LEVEL}")
     return 1 << level
+
+
+DEEPEST = 12  # cells of 1.6 km: the finest the field's thresholds tell apart
+
+
+@dataclass(frozen=True, eq=False)
+class PlaceCells:
+    """Places by their cells: ``order`` [m] sorts them by ``cells`` [m], nested numbers of the deepest level.
+
+    ``own_level`` [m] is the deepest level at which each place shares its cell with another, ``vectors`` [m, 3] are
+    unit vectors; these two are in the order of the places.
+    """
+
+    order: Int64[np.ndarray, " m"]
+    cells: Int64[np.ndarray, " m"]
+    own_level: Int64[np.ndarray, " m"]
+    vectors: Float64[np.ndarray, "m 3"]
+
+    @classmethod
+    def of(cls, coordinates: Float64[np.ndarray, "m 2"]) -> PlaceCells:
+        """The cells of places in degrees."""
+        unsorted = cell_of(coordinates, DEEPEST)
+        order = np.argsort(unsorted, kind="stable")
+        cells = unsorted[order]
+        # Two bits a level: the highest bit in which neighbours differ tells the level at which they part.
+        _, bits = np.frexp((cells[1:] ^ cells[:-1]).astype(np.float64))
+        shared = np.concatenate([[0], np.maximum(DEEPEST - (bits + 1) // 2, 0), [0]])
+        own_level = np.empty(len(cells), np.int64)
+        own_level[order] = np.maximum(shared[1:], shared[:-1])
+        return cls(order, cells, own_level, unit_vectors(coordinates))
+
+    def sums(self, values: Float64[np.ndarray, " m"], level: int) -> tuple[np.ndarray, np.ndarray]:
+        """The occupied cells of a level up to 12, ascending, and the sum of their places' ``values``, both [r]."""
+        cells = self.cells >> (2 * (DEEPEST - level))
+        first = np.concatenate([[0], np.flatnonzero(cells[1:] != cells[:-1]) + 1])
+        return cells[first], np.add.reduceat(values[self.order], first)
+
+    def in_cell(self, cell: int, level: int) -> Int64[np.ndarray, " r"]:
+        """Indices of the places in a cell of a level up to 12."""
+        deep = 2 * (DEEPEST - level)
+        low, high = np.searchsorted(self.cells, [cell << deep, (cell + 1) << deep])
+        return self.order[low:high]
+
+    def typical_level(self, weights: Float64[np.ndarray, " m"]) -> int:
+        """The median by ``weights`` of ``own_level``: how fine the places are where the weight is."""
+        held = np.cumsum(np.bincount(self.own_level, weights, DEEPEST + 1))
+        return int(np.searchsorted(held, held[-1] / 2))
+
+    def cosines(self, place: Float64[np.ndarray, " 2"]) -> Float64[np.ndarray, " m"]:
+        """Cosines of the angles between ``place``, in degrees, and each place; see ``cosine_of_km``."""
+        return np.asarray(self.vectors @ unit_vectors(place))
+
+
+def cosine_of_km(distance_km: float) -> float:
+    """The cosine of the angle that a distance of at least 0.1 km subtends; it falls as distances grow."""
+    return math.cos(min(distance_km / EARTH_RADIUS_KM, math.pi))
+
+
+_SIDE_DEG = 1.0  # sides of cells are curves in longitude and latitude: points about so far apart follow them
+_POLAR_DEG, _POLAR_POINTS = 75.0, 8  # beyond this latitude they bend more, and take so many times the points
+
+
+def cell_polygons(cells: Int64[np.ndarray, " r"], level: int) -> MultiPolygon:
+    """The area of cells, (longitude, latitude) in degrees: merged, valid, cut at ±180 and closed over the poles."""
+    if not len(cells):
+        return MultiPolygon()
+    width_deg = math.degrees(cell_width_km(level) / EARTH_RADIUS_KM)
+    per_side = max(1, round(width_deg / _SIDE_DEG))
+    rings = cell_boundaries(cells, level, per_side)
+    if np.abs(rings[..., 0]).max() > _POLAR_DEG:
+        rings = cell_boundaries(cells, level, _POLAR_POINTS * per_side)
+    rings = np.round(rings, 9)[..., ::-1]  # of neighbours the very same points
+    at_pole = np.abs(rings[..., 1]) == 90.0
+    plain = ~at_pole.any(axis=1)
+    polygons = [*shapely.polygons(rings[plain]), *(_over_pole(ring) for ring in rings[~plain])]
+    merged = cut(shapely.union_all(np.array(polygons, dtype=object)))
+    # Only points that lie on a straight line, to a thousandth of a cell, are left out.
+    return cut(shapely.simplify(merged, width_deg / 1000))
+
+
+def _over_pole(ring: Float64[np.ndarray, "points 2"]) -> shapely.Polygon:
+    """A cell with a corner at a pole, which on the plate is an edge from the meridian before to the one after it."""
+    corner = int(np.argmax(np.abs(ring[:, 1])))
+    before, after = ring[corner - 1, 0], ring[(corner + 1) % len(ring), 0]
+    edge = np.array([[before, ring[corner, 1]], [after, ring[corner, 1]]])
+    return shapely.Polygon(np.concatenate([ring[:corner], edge, ring[corner + 1 :]]))

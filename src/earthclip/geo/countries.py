@@ -1,8 +1,4 @@
-"""Countries: their names, ISO 3166 codes and outlines, and which one a coordinate lies in.
-
-Outlines are Natural Earth's (public domain) at 1:10 million, simplified by 0.7 km; names come from ISO 3166 and
-GeoNames. Both are embedded; data/README.md says how they were made.
-"""
+"""Countries by name and code, their outlines, and the continents they are on."""
 
 from __future__ import annotations
 
@@ -22,7 +18,7 @@ from jaxtyping import Float, Int64, Integer, UInt8
 from shapely.geometry import MultiPolygon
 
 from earthclip.errors import InputError
-from earthclip.geo.geodesy import wrap_longitude
+from earthclip.geo.sphere import wrap_longitude
 
 STEP_DEG = 0.001  # of stored coordinates
 
@@ -144,3 +140,37 @@ def _tree() -> shapely.STRtree:
 
 def _owners(counts: Integer[np.ndarray, " g"]) -> Int64[np.ndarray, " n"]:
     return np.repeat(np.arange(len(counts), dtype=np.int64), counts)
+
+
+CONTINENTS = {
+    "AF": "Africa",
+    "AN": "Antarctica",
+    "AS": "Asia",
+    "EU": "Europe",
+    "NA": "North America",
+    "OC": "Oceania",
+    "SA": "South America",
+}
+_MEMBERS = {
+    "AF": """AO BF BI BJ BW CD CF CG CI CM CV DJ DZ EG EH ER ET GA GH GM GN GQ GW KE KM LR LS LY MA MG ML MR MU MW MZ NA
+        NE NG RE RW SC SD SH SL SN SO SS ST SZ TD TG TN TZ UG YT ZA ZM ZW""",
+    "AN": "AQ BV GS HM TF",
+    "AS": """AE AF AM AZ BD BH BN BT CC CN GE HK ID IL IN IO IQ IR JO JP KG KH KP KR KW KZ LA LB LK MM MN MO MV MY NP OM
+        PH PK PS QA SA SG SY TH TJ TM TR TW UZ VN YE""",
+    "EU": """AD AL AT AX BA BE BG BY CH CY CZ DE DK EE ES FI FO FR GB GG GI GR HR HU IE IM IS IT JE LI LT LU LV MC MD ME
+        MK MT NL NO PL PT RO RS RU SE SI SJ SK SM UA VA XK""",
+    "NA": """AG AI AW BB BL BM BQ BS BZ CA CR CU CW DM DO GD GL GP GT HN HT JM KN KY LC MF MQ MS MX NI PA PM PR SV SX TC
+        TT US VC VG VI""",
+    "OC": "AS AU CK CX FJ FM GU KI MH MP NC NF NR NU NZ PF PG PN PW SB TK TL TO TV UM VU WF WS",
+    "SA": "AR BO BR CL CO EC FK GF GY PE PY SR UY VE",
+}
+
+
+def continent_of(country_code: str) -> str | None:
+    """The two letters of ``CONTINENTS`` for a country's alpha-2 code; None for a code that is none."""
+    return _continents().get(country_code)
+
+
+@functools.cache
+def _continents() -> dict[str, str]:
+    return {country: continent for continent, members in _MEMBERS.items() for country in members.split()}

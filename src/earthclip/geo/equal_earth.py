@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Num
 
-from earthclip.geo.geodesy import wrap_longitude
+from earthclip.geo.sphere import wrap_longitude
 
 A1, A2, A3, A4 = 1.340264, -0.081106, 0.000893, 0.003796
 

@@ -13,7 +13,7 @@ import itertools
 import numpy as np
 from jaxtyping import Float, Int32, Int64
 
-from earthclip.geo.geodesy import EARTH_RADIUS_KM, unit_vectors
+from earthclip.geo.sphere import EARTH_RADIUS_KM, unit_vectors
 
 _SIDE = 0.004  # of the unit sphere: 25 km; 27 cubes hold some hundred towns in Europe
 _BALL_SIDE = 0.06  # 400 km: two thousand balls for the towns of the Earth

@@ -15,9 +15,9 @@ import numpy as np
 from jaxtyping import Float, Float32, Int64, Num
 
 from earthclip.geo.countries import STEP_DEG, countries, country_codes, from_planes, read_arrays
-from earthclip.geo.geodesy import check_coordinates
 from earthclip.geo.nearest import NearestTown
 from earthclip.geo.oceans import ocean_names
+from earthclip.geo.sphere import check_coordinates
 
 ATTRIBUTION = "place names: GeoNames (geonames.org), CC BY 4.0; country outlines: Natural Earth, public domain"
 

@@ -17,10 +17,9 @@ from shapely.affinity import scale
 from shapely.geometry import MultiPolygon, Polygon, box
 
 from earthclip.errors import InputError
-from earthclip.geo.antimeridian import cut, polygonal
 from earthclip.geo.countries import country_outlines, find_country
-from earthclip.geo.geodesy import EARTH_RADIUS_KM, wrap_longitude
-from earthclip.geo.shapes import box_area, circle_area
+from earthclip.geo.shapes import box_area, circle_area, cut, polygonal
+from earthclip.geo.sphere import EARTH_RADIUS_KM, wrap_longitude
 from earthclip.geo.vector_files import SUFFIXES, area_of_geojson, read_area
 
 __all__ = ["SHORE_KM", "Region", "country_outlines", "parse_region", "parse_regions"]

@@ -15,7 +15,7 @@ from shapely.geometry import MultiPolygon
 from shapely.geometry.base import BaseGeometry
 
 from earthclip.errors import InputError, MissingExtraError
-from earthclip.geo.antimeridian import cut, polygonal
+from earthclip.geo.shapes import cut, polygonal
 
 SUFFIXES = (".geojson", ".json", ".gpkg", ".shp")
 

@@ -16,14 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from earthclip.errors import MissingExtraError, ModelError, OutputError
-from earthclip.files import atomic_write
-from earthclip.models.cache import home
+from earthclip.files import atomic_write, home
+from earthclip.models import Precision, Runtime, openvino
 from earthclip.models.config import IMAGE_ENCODER, IMAGE_ENCODER_INT8
+from earthclip.models.encoders import Encoder
 from earthclip.models.folder import ModelFolder
-from earthclip.runtime import openvino
-from earthclip.runtime.choice import Precision, Runtime
-from earthclip.runtime.encoders import Encoder
-from earthclip.runtime.prepared import prepare
+from earthclip.pictures.prepare import prepare
 
 LOWEST_COSINE = 0.999  # of each picture's embedding with float32's, for a precision nobody asked for
 PICTURES = Path(__file__).parent / "pictures"

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from earthclip.errors import InputError, ModelError
-from earthclip.geo.geodesy import check_coordinates
+from earthclip.geo.sphere import check_coordinates
 from earthclip.models.config import (
     GALLERY,
     IMAGE_ENCODER,

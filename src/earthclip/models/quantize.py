@@ -12,9 +12,9 @@ from jaxtyping import Float32
 
 from earthclip.errors import InputError, ModelError
 from earthclip.models.config import IMAGE_ENCODER, IMAGE_ENCODER_INT8, ModelConfig, write_config
+from earthclip.models.encoders import Encoder
 from earthclip.models.folder import ModelFolder
 from earthclip.models.int8 import Calibrated, calibrate, import_onnx, write_int8
-from earthclip.runtime.encoders import Encoder
 
 LOWEST_COSINE = 0.999  # mean over the pictures, of int8 embeddings with those in float32
 MOST_PICTURES = 256  # half of them to calibrate on, the others to measure on

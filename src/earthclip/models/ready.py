@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from earthclip.datasets.places import read_places
+from earthclip.datasets.manifest import read_places
 from earthclip.errors import ModelError
 from earthclip.files import staging_folder
 from earthclip.models.config import GALLERY, IMAGE_ENCODER, LOCATION_ENCODER, ModelConfig, write_config
-from earthclip.models.hub import snapshot
-from earthclip.runtime.preprocess import Preprocessing
+from earthclip.models.sources import snapshot
+from earthclip.pictures.preprocess import Preprocessing
 
 REPOSITORY = "Xenova/geoclip-large-patch14"
 _VISION, _LOCATION = "onnx/vision_model.onnx", "onnx/location_model.onnx"

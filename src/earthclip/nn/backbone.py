@@ -1,7 +1,4 @@
-"""Pretrained vision-language networks from the Hugging Face Hub, behind the two methods GeoCLIP asks of one.
-
-Whatever classes and outputs transformers has, in its fourth or fifth major version, stay in this file.
-"""
+"""The frozen image backbone: CLIP, SigLIP and the like, and CLIP's image tower by itself."""
 
 from __future__ import annotations
 
@@ -14,11 +11,41 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from earthclip.errors import MissingExtraError, ModelError
-from earthclip.nn.clip_tower import clip_picture_features
 from earthclip.nn.image_encoder import ImageEncoder
-from earthclip.runtime.preprocess import Preprocessing
+from earthclip.pictures.preprocess import Preprocessing
+
+
+def clip_picture_features(network: Any, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b w"]:
+    """Projected features (not normalised) of preprocessed pixels, by a ``CLIPModel`` of transformers in eval mode."""
+    tower = network.vision_model
+    tokens = tower.pre_layrnorm(tower.embeddings(pixels))
+    *layers, last = tower.encoder.layers
+    for layer in layers:
+        tokens = _layer(layer, tokens, tokens)
+    token = _layer(last, tokens[:, :1], tokens)
+    features: Tensor = network.visual_projection(tower.post_layernorm(token[:, 0]))
+    return features
+
+
+def _layer(layer: Any, asking: Float[Tensor, "b q d"], tokens: Float[Tensor, "b t d"]) -> Float[Tensor, "b q d"]:
+    """The layer's output for the tokens ``asking``, which are among ``tokens``."""
+    attention = layer.self_attn
+    normed = layer.layer_norm1(tokens)
+    keys, values = (_heads(project(normed), attention.num_heads) for project in (attention.k_proj, attention.v_proj))
+    queries = _heads(attention.q_proj(normed if asking is tokens else layer.layer_norm1(asking)), attention.num_heads)
+    seen = F.scaled_dot_product_attention(queries, keys, values)
+    asking = asking + attention.out_proj(seen.transpose(1, 2).flatten(2))
+    output: Tensor = asking + layer.mlp(layer.layer_norm2(asking))
+    return output
+
+
+def _heads(x: Float[Tensor, "b t d"], heads: int) -> Float[Tensor, "b h t w"]:
+    split: Tensor = x.view(*x.shape[:2], heads, -1)
+    return split.transpose(1, 2)
+
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)

@@ -1,7 +1,8 @@
-"""The hierarchical location encoder of GeoCLIP: one capsule per scale over Fourier features, summed."""
+"""The location encoder: Equal Earth, random Fourier features, one capsule a scale, summed."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -10,7 +11,67 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from earthclip.nn.position import FourierFeatures
+from earthclip.errors import ModelError
+from earthclip.nn.published import read_location_weights
+
+_A1, _A2, _A3, _A4 = 1.340264, -0.081106, 0.000893, 0.003796
+_SCALE = 66.50336
+
+
+class EqualEarth(nn.Module):
+    """Degrees to GeoCLIP's scaled Equal Earth plane: x and y within about [-1, 1] and [-0.5, 0.5].
+
+    Projection: Savric, Patterson and Jenny, 2018; scale: the published GeoCLIP code (66.50336 / 180). In the published
+    order of operations: at the finest scale a last bit of x moves the phases by 1e-3.
+    """
+
+    def forward(self, coordinates: Float[Tensor, "n 2"]) -> Float[Tensor, "n 2"]:
+        """``coordinates``: latitude, longitude in degrees."""
+        latitude, longitude = torch.deg2rad(coordinates).unbind(dim=1)
+        root3 = torch.sqrt(torch.tensor(3.0, dtype=coordinates.dtype, device=coordinates.device))
+        theta = torch.asin(root3 / 2 * torch.sin(latitude))
+        slope = 3 * (9 * _A4 * theta**8 + 7 * _A3 * theta**6 + 3 * _A2 * theta**2 + _A1)
+        x = 2 * root3 * longitude * torch.cos(theta) / slope
+        y = _A4 * theta**9 + _A3 * theta**7 + _A2 * theta**3 + _A1 * theta
+        return torch.stack([x, y], dim=1) * _SCALE / 180
+
+
+class UnitVector(nn.Module):
+    """Degrees to the unit vector over pi: a sigma spans as many km as on the Equal Earth plane, without its seam."""
+
+    def forward(self, coordinates: Float[Tensor, "n 2"]) -> Float[Tensor, "n 3"]:
+        """``coordinates``: latitude, longitude in degrees."""
+        latitude, longitude = torch.deg2rad(coordinates).unbind(dim=1)
+        across = torch.cos(latitude)
+        vector = [across * torch.cos(longitude), across * torch.sin(longitude), torch.sin(latitude)]
+        return torch.stack(vector, dim=1) / math.pi
+
+
+class FourierFeatures(nn.Module):
+    """Gaussian random Fourier features at several scales, concatenated: [n, 2 * frequencies * len(sigmas)].
+
+    For each sigma, cos and sin of 2 pi B x with B drawn once from N(0, sigma^2) (Tancik et al., 2020). The
+    frequencies are saved with the weights.
+    """
+
+    frequencies: Tensor
+
+    def __init__(self, sigmas: tuple[float, ...], frequencies: int, seed: int = 0, *, sphere: bool = False) -> None:
+        super().__init__()
+        self.projection: EqualEarth | UnitVector = UnitVector() if sphere else EqualEarth()
+        self.per_sigma = 2 * frequencies
+        generator = torch.Generator().manual_seed(seed)
+        axes = 3 if sphere else 2
+        drawn = [sigma * torch.randn(frequencies, axes, generator=generator) for sigma in sigmas]
+        self.register_buffer("frequencies", torch.stack(drawn))  # [s, f, axes]
+
+    def forward(self, coordinates: Float[Tensor, "n 2"]) -> Float[Tensor, "n f"]:
+        """``coordinates``: latitude, longitude in degrees, float32 or float64; the features are float32."""
+        with torch.autocast(coordinates.device.type, enabled=False):
+            turns = 2 * math.pi * self.projection(coordinates)
+            phases = [turns @ scale.to(turns.dtype).T for scale in self.frequencies]
+            waves = [wave for phase in phases for wave in (torch.cos(phase), torch.sin(phase))]
+            return torch.cat(waves, dim=1).float()
 
 
 @dataclass(frozen=True)
@@ -57,9 +118,28 @@ class LocationEncoder(nn.Module):
         Its weights take part in training wherever it is used; call ``requires_grad_(False)`` to freeze them. Raises
         ModelError when the source is not on this machine or has no weights to train on.
         """
-        from earthclip.nn.pretrained import load_location_encoder
+        return cls.from_weights(*read_location_weights(source))
 
-        return load_location_encoder(source)
+    @classmethod
+    def from_weights(cls, weights: dict[str, Tensor], sigmas: tuple[float, ...] | None, where: str) -> LocationEncoder:
+        """An encoder of the sizes its weights have; ``sigmas`` only document them, and ``where`` names them in errors.
+
+        Raises ModelError when the weights are of another shape than GeoCLIP's.
+        """
+        try:
+            scales, count, _ = weights["position.frequencies"].shape
+            layers = sorted(
+                (int(name.split(".")[3]), name) for name in weights
+                if name.startswith("network.capsules.0.") and name.endswith(".weight")
+            )  # fmt: skip
+            first, last = weights[layers[0][1]], weights[layers[-1][1]]
+            config = LocationEncoderConfig(sigmas or (0.0,) * scales, count, len(first), len(layers) - 1)
+            encoder = cls(config, len(last))
+            encoder.load_state_dict(weights)
+        except (KeyError, ValueError, IndexError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:160]
+            raise ModelError(f"{where}: its location encoder is not GeoCLIP's ({reason}); get it again") from error
+        return encoder.eval()
 
     def forward(self, coordinates: Float[Tensor, "n 2"]) -> Float[Tensor, "n d"]:
         """Degrees (latitude, longitude) to embeddings (not normalised)."""

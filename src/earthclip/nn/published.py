@@ -15,14 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors
 import safetensors.torch
 import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from earthclip.datasets.places import read_places
+from earthclip.datasets.manifest import read_places
 from earthclip.errors import ModelError
-from earthclip.nn.location_encoder import LocationEncoder, LocationEncoderConfig
+from earthclip.models.config import WEIGHTS
+from earthclip.models.sources import resolve
 
 WHEEL = "geoclip-1.3.0-py3-none-any.whl"
 WHEEL_SHA256 = "08a93791166a279d52b95c466a952c75f17f654cc61bdf6ab20355325b564dec"
@@ -56,28 +58,37 @@ class PublishedWeights:
     backbone_revision: str | None
     origin: str  # where it came from, for the model's config
 
-    def location_encoder(self) -> LocationEncoder:
-        """The trained location encoder. Raises ModelError when the weights are of another shape than published."""
-        return build_location_encoder(self.location, self.sigmas, self.origin)
 
+def read_location_weights(source: str | Path) -> tuple[dict[str, Tensor], tuple[float, ...] | None, str]:
+    """The location encoder's tensors of a model folder or of a published release, their sigmas, and their origin.
 
-def build_location_encoder(weights: dict[str, Tensor], sigmas: tuple[float, ...] | None, where: str) -> LocationEncoder:
-    """A location encoder of the sizes its weights have; ``sigmas`` only document them."""
+    The sigmas are None where the folder does not say them. Raises ModelError when the source is not on this machine
+    or has no weights to train on.
+    """
+    path = Path(source).expanduser()
+    if _is_release(path):
+        published = read_published(path)
+        return published.location, published.sigmas, published.origin
+    folder = resolve(source)
+    weights = folder.path / WEIGHTS
     try:
-        frequencies = weights["position.frequencies"]
-        scales, count, _ = frequencies.shape
-        layers = sorted(
-            (int(name.split(".")[3]), name) for name in weights
-            if name.startswith("network.capsules.0.") and name.endswith(".weight")
-        )  # fmt: skip
-        first, last = weights[layers[0][1]], weights[layers[-1][1]]
-        config = LocationEncoderConfig(sigmas or (0.0,) * scales, count, len(first), len(layers) - 1)
-        encoder = LocationEncoder(config, len(last))
-        encoder.load_state_dict(weights)
-    except (KeyError, ValueError, IndexError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise ModelError(f"{where}: its location encoder is not GeoCLIP's ({reason}); get it again") from error
-    return encoder.eval()
+        tensors = safetensors.torch.load_file(weights)
+    except FileNotFoundError as error:
+        raise ModelError(
+            f"{weights}: model '{folder.config.name}' was shipped without the weights to train on; train it again, or "
+            "use a model that was exported or pulled here"
+        ) from error
+    except (OSError, safetensors.SafetensorError) as error:
+        raise ModelError(f"{weights}: damaged or cut short ({error}); make the model again") from error
+    sigmas = folder.config.provenance.get("sigmas")
+    return _under(tensors, "location_encoder."), tuple(sigmas) if sigmas else None, str(weights)
+
+
+def _is_release(path: Path) -> bool:
+    try:
+        return "model_type" in json.loads((path / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 def read_published(source: Path) -> PublishedWeights:

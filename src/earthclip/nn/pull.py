@@ -14,10 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from earthclip.errors import MissingExtraError, ModelError
-from earthclip.files import sha256_of, staging_folder
-from earthclip.models.cache import home
+from earthclip.files import home, sha256_of, staging_folder
 from earthclip.models.config import TOKENIZER, ModelConfig, Words, write_config
-from earthclip.models.hub import snapshot
+from earthclip.models.sources import snapshot
 from earthclip.nn.backbone import BackboneEncoder, HubBackbone, read_preprocessing, read_tokenizer
 from earthclip.nn.export import (
     export_image_encoder,
@@ -27,6 +26,7 @@ from earthclip.nn.export import (
     save_weights,
 )
 from earthclip.nn.geoclip import GeoCLIP
+from earthclip.nn.location_encoder import LocationEncoder
 from earthclip.nn.published import WHEEL, WHEEL_SHA256, PublishedWeights, read_published
 
 RELEASE = "VicenteVivanco/geoclip-geolocation"
@@ -59,7 +59,7 @@ def pull_geoclip(
 
 
 def _build(weights: PublishedWeights, clip: Path | None, folder: Path, say: Say) -> ModelConfig:
-    location = weights.location_encoder()
+    location = LocationEncoder.from_weights(weights.location, weights.sigmas, weights.origin)
     say("exporting the location encoder")
     export_location_encoder(location, folder)
     preprocessing = words = None
@@ -116,7 +116,8 @@ def _join(weights: PublishedWeights, backbone: HubBackbone, clip: Path) -> GeoCL
             f"{weights.backbone}"
         )
     encoder.head.load_state_dict(weights.head)
-    return GeoCLIP(encoder, weights.location_encoder(), weights.logit_scale).eval()
+    location = LocationEncoder.from_weights(weights.location, weights.sigmas, weights.origin)
+    return GeoCLIP(encoder, location, weights.logit_scale).eval()
 
 
 def _fetch_weights(say: Say) -> PublishedWeights:

@@ -14,13 +14,13 @@ from typing import IO, Protocol, TextIO
 
 from earthclip.errors import OutputError
 from earthclip.files import atomic_write
-from earthclip.outputs.delimited import CSVWriter
+from earthclip.locating.prediction import Prediction
 from earthclip.outputs.geojson import GeoJSONWriter
 from earthclip.outputs.geoparquet import GeoParquetWriter, import_pyarrow
 from earthclip.outputs.kml import KMLWriter
 from earthclip.outputs.structured import JSONLinesWriter, JSONWriter
-from earthclip.outputs.table import TableWriter
-from earthclip.prediction import Failure, Prediction
+from earthclip.outputs.table import CSVWriter, TableWriter
+from earthclip.pictures.prepare import Failure
 
 __all__ = ["FORMATS", "Writer", "check_format", "open_writer", "writer"]
 

@@ -17,8 +17,8 @@ from jaxtyping import Float, Float64
 from earthclip.geo.cells import cell_area_km2, cell_of
 from earthclip.geo.countries import country_outlines
 from earthclip.geo.equal_earth import equal_earth, inverse_equal_earth
-from earthclip.geo.geodesy import EARTH_RADIUS_KM, destination, great_circle_km, unit_vectors
-from earthclip.posterior import Posterior
+from earthclip.geo.sphere import EARTH_RADIUS_KM, destination, great_circle_km, unit_vectors
+from earthclip.locating.posterior import Posterior
 
 WORLD_X, WORLD_Y = 2.7066, 1.3174  # half width and height of Equal Earth, in Earth radii
 Projection = Callable[[np.ndarray], np.ndarray]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any, TextIO
 
-from earthclip.outputs.outlines import coordinates_of, outline
+from earthclip.locating.prediction import Prediction
+from earthclip.outputs.drawing import coordinates_of, outline
 from earthclip.outputs.structured import (
     digits,
     dumps,
@@ -16,7 +17,7 @@ from earthclip.outputs.structured import (
     rounded,
     trust,
 )
-from earthclip.prediction import Failure, Prediction
+from earthclip.pictures.prepare import Failure
 
 
 class GeoJSONWriter:

@@ -9,10 +9,11 @@ import json
 from typing import IO, Any
 
 from earthclip.errors import MissingExtraError
-from earthclip.outputs.delimited import level_word, printable
-from earthclip.outputs.outlines import outline
+from earthclip.locating.prediction import Prediction
+from earthclip.outputs.drawing import outline
 from earthclip.outputs.structured import area90_km2, digits, rounded
-from earthclip.prediction import Failure, Prediction
+from earthclip.outputs.table import level_word, printable
+from earthclip.pictures.prepare import Failure
 
 _GROUP_ROWS = 4096
 _TEXT, _INTEGER, _NUMBER, _BINARY = "string", "int32", "double", "binary"

@@ -23,10 +23,11 @@ from PIL import Image
 
 from earthclip.errors import EarthCLIPError, OutputError
 from earthclip.files import atomic_write, refuse_existing
-from earthclip.outputs.drawable import to_answer
+from earthclip.locating.prediction import Prediction
+from earthclip.outputs.drawing import to_answer
 from earthclip.outputs.structured import dumps
-from earthclip.prediction import Failure, Prediction
-from earthclip.runtime.decode import decode_reduced
+from earthclip.pictures.decode import decode_reduced
+from earthclip.pictures.prepare import Failure
 
 THUMBNAIL_PX = 480  # the longer side; 30 KB a picture
 # No address at all may be asked: what the page needs is in the file, as text or as data.

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Any, TextIO
 
-from earthclip.outputs.delimited import level_word
-from earthclip.outputs.markup import xml_text
-from earthclip.outputs.outlines import outline, ring_of
+from earthclip.locating.prediction import Prediction
+from earthclip.outputs.drawing import outline, ring_of
+from earthclip.outputs.sidecar import xml_text
 from earthclip.outputs.structured import area90_km2, rounded
-from earthclip.outputs.table import area_text
-from earthclip.prediction import Failure, Prediction
+from earthclip.outputs.table import area_text, level_word
+from earthclip.pictures.prepare import Failure
 
 # Colours are aabbggrr. The best place stands out; regions are seen through.
 _HEAD = """<?xml version="1.0" encoding="UTF-8"?>

@@ -18,13 +18,13 @@ from earthclip.files import atomic_write, refuse_existing
 from earthclip.geo.countries import countries
 from earthclip.geo.equal_earth import equal_earth
 from earthclip.geo.places import ATTRIBUTION
+from earthclip.locating.posterior import Posterior
+from earthclip.locating.prediction import Prediction
 from earthclip.outputs import cartography
-from earthclip.outputs.outlines import outline
+from earthclip.outputs.drawing import outline
 from earthclip.outputs.structured import area90_km2
 from earthclip.outputs.table import area_text
-from earthclip.posterior import Posterior
-from earthclip.prediction import Prediction
-from earthclip.runtime.decode import decode
+from earthclip.pictures.decode import decode
 
 _WIDTH, _HEIGHT, _DPI = 14.0, 8.6, 130  # inches
 _INK, _PALE, _LINE, _SEA, _LAND = "#1d2730", "#6b7782", "#a9b2ba", "#e9eff4", "#faf8f3"

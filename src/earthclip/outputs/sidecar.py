@@ -1,21 +1,27 @@
-"""An answer as an XMP sidecar beside its photo, which is never touched: ``photo.jpg`` gets ``photo.jpg.xmp``.
-
-That is the name darktable, digiKam and Immich read, and the only one that keeps ``photo.jpg`` and ``photo.png`` apart.
-Adobe's programs read ``photo.xmp``, of raw files only. Sources: XMP Specification Part 2 (2016), section 3.2, for
-positions; CIPA DC-010-2020 for GPSHPositioningError; IPTC Photo Metadata Standard 2023.1 for place names.
-"""
+"""An answer as an XMP sidecar beside its photo, and text made safe inside XML 1.0."""
 
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 from earthclip.errors import InputError, OutputError
 from earthclip.files import atomic_write, refuse_existing
-from earthclip.outputs.markup import xml_text
+from earthclip.locating.prediction import Prediction
 from earthclip.outputs.structured import area90_km2, digits
-from earthclip.prediction import Prediction
+
+# What XML 1.0 cannot hold, not even escaped: control signs, halves of surrogate pairs, two that are no characters
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def xml_text(value: object) -> str:
+    """``value`` as text for element content or a quoted attribute; what XML cannot hold becomes U+FFFD."""
+    text = _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", str(value))
+    return escape(text, {'"': "&quot;", "'": "&apos;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"})
+
 
 _NAMESPACES = {
     "exif": "http://ns.adobe.com/exif/1.0/",

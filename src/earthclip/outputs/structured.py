@@ -1,14 +1,47 @@
-"""JSON and JSON Lines. The names of the keys are fixed: other people's programs read them."""
+"""Answers as JSON: the objects that every machine-readable output is made of."""
 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, TextIO
 
 import numpy as np
+from jaxtyping import Int64
 
-from earthclip.outputs.cellsets import cells_text, parse_cells
-from earthclip.prediction import Failure, Prediction
+from earthclip.errors import InputError
+from earthclip.geo.cells import MAX_LEVEL
+from earthclip.locating.prediction import Prediction
+from earthclip.pictures.prepare import Failure
+
+_FORM = re.compile(r"(\d{1,2})/((?:\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*)?)", re.ASCII)
+
+
+def cells_text(cells: Int64[np.ndarray, " r"], level: int) -> str:
+    """The cells of a level, in any order, as text."""
+    ordered = np.unique(cells)
+    breaks = np.flatnonzero(np.diff(ordered) > 1) + 1
+    first = ordered[np.concatenate([[0], breaks])] if ordered.size else ordered
+    last = ordered[np.concatenate([breaks - 1, [-1]])] if ordered.size else ordered
+    ranges = [f"{a}-{b}" if a != b else f"{a}" for a, b in zip(first.tolist(), last.tolist(), strict=True)]
+    return f"{level}/{','.join(ranges)}"
+
+
+def parse_cells(text: str) -> tuple[Int64[np.ndarray, " r"], int]:
+    """The cells that ``cells_text`` wrote, ascending, and their level. Raises InputError for other text."""
+    found = _FORM.fullmatch(text)
+    level = int(found[1]) if found else -1
+    if found is None or level > MAX_LEVEL:
+        raise InputError(f"expected cells as in 6/100-120,130, found {text[:40]!r}")
+    beyond = 12 * 4**level
+    ranges = []
+    for part in filter(None, found[2].split(",")):
+        first, _, last = part.partition("-")
+        low, high = int(first), int(last or first)
+        if not low <= high < beyond:
+            raise InputError(f"expected cells of level {level} below {beyond}, found {part}")
+        ranges.append(np.arange(low, high + 1, dtype=np.int64))
+    return np.concatenate(ranges) if ranges else np.empty(0, np.int64), level
 
 
 def to_object(answer: Prediction | Failure, *, cells: bool = False) -> dict[str, Any]:
@@ -162,13 +195,13 @@ def _place(values: dict[str, Any]) -> Any:
 
 
 def _verdict(values: dict[str, Any]) -> Any:
-    from earthclip.verdict import Verdict
+    from earthclip.locating.trust import Verdict
 
     return Verdict(values["level"], values["radius_km"], values["mass"])
 
 
 def _region(values: dict[str, Any]) -> Any:
-    from earthclip.credible import CredibleRegion
+    from earthclip.locating.trust import CredibleRegion
 
     # Without cells it keeps mass and area, and has no outline.
     cells, level = parse_cells(values["cells"]) if "cells" in values else (np.empty(0, np.int64), 0)

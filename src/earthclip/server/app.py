@@ -18,7 +18,7 @@ from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 
 from earthclip import __version__
-from earthclip.locator import Locator
+from earthclip.locating.locator import Locator
 from earthclip.outputs.structured import dumps
 from earthclip.server.gate import Gate
 from earthclip.server.meters import CONTENT_TYPE

@@ -18,8 +18,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from earthclip.errors import EarthCLIPError
-from earthclip.server.logs import LOGGER, log
-from earthclip.server.meters import Meters
+from earthclip.server.meters import LOGGER, Meters, log
 from earthclip.server.refusal import Refusal
 from earthclip.server.settings import Settings
 

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from earthclip.errors import EarthCLIPError, InputError
-from earthclip.geo.geodesy import check_coordinates
+from earthclip.geo.sphere import check_coordinates
 from earthclip.server.refusal import Refusal
 from earthclip.server.settings import Settings
 

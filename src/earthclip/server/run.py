@@ -11,8 +11,8 @@ from concurrent.futures import Future
 from types import FrameType
 
 from earthclip.errors import InputError
-from earthclip.locator import Locator
-from earthclip.server.logs import log, log_to
+from earthclip.locating.locator import Locator
+from earthclip.server.meters import log, log_to
 from earthclip.server.service import Service
 from earthclip.server.settings import Settings
 

@@ -1,8 +1,9 @@
-"""What the server does, apart from HTTP: photos decoded in a few threads, encoded in one, answers written in a few."""
+"""None"""
 
 from __future__ import annotations
 
 import asyncio
+import io
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,17 +12,35 @@ from typing import Any, Literal, TypeAlias, TypeVar
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from earthclip.locator import Locator
+from earthclip.errors import InputError
+from earthclip.locating.locator import Locator
+from earthclip.locating.prediction import Prediction
 from earthclip.models.config import IMAGE_ENCODER, TEXT_ENCODER
-from earthclip.outputs.drawable import to_answer
-from earthclip.prediction import Failure, Prediction
-from earthclip.runtime.prepared import Prepared
+from earthclip.outputs.drawing import to_answer
+from earthclip.pictures.decode import TooManyPixelsError
+from earthclip.pictures.prepare import Failure, Prepared, prepare_file
+from earthclip.pictures.preprocess import Preprocessing
 from earthclip.server.batching import Batcher
 from earthclip.server.meters import Meters
 from earthclip.server.questions import Question
 from earthclip.server.refusal import Refusal
 from earthclip.server.settings import Settings
-from earthclip.server.uploads import decode_bytes
+
+
+def decode_bytes(content: bytes, preprocessing: Preprocessing, where: str, max_pixels: int) -> Prepared:
+    """The picture whose file is ``content``, prepared as ``earthclip locate`` prepares it; ``where`` names it.
+
+    Raises Refusal: 413 for one of more than ``max_pixels``, 422 for what is not a picture or damaged.
+    """
+    if not content:
+        raise Refusal(422, f"{where}: the file is empty (0 bytes); send a picture")
+    try:
+        return prepare_file(io.BytesIO(content), preprocessing, where, max_pixels)
+    except TooManyPixelsError as error:
+        raise Refusal(413, str(error)) from None
+    except InputError as error:
+        raise Refusal(422, str(error)) from None
+
 
 _Result = TypeVar("_Result")
 _Key: TypeAlias = tuple[Literal["photo", "words", "places"], Question]

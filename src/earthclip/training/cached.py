@@ -12,7 +12,7 @@ from jaxtyping import Int64
 from earthclip.training.order import Order, TrainingBatch, seeds_of
 
 if TYPE_CHECKING:
-    from earthclip.datasets.features import FeatureStore
+    from earthclip.datasets.feature_store import FeatureStore
 
 _AHEAD = 2
 

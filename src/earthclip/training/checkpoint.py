@@ -23,9 +23,8 @@ from earthclip.configuration import from_mapping, to_mapping
 from earthclip.errors import ConfigError, InputError
 from earthclip.files import atomic_write
 from earthclip.nn.geoclip import GeoCLIP
-from earthclip.training.average import WeightAverage
 from earthclip.training.config import TrainingConfig
-from earthclip.training.networks import load_weights, own_weights
+from earthclip.training.networks import WeightAverage, load_weights, own_weights
 from earthclip.training.queue import CoordinateQueue
 
 CHECKPOINT = "checkpoint.safetensors"

@@ -12,8 +12,8 @@ from typing import Literal
 from earthclip.configuration import from_mapping
 from earthclip.errors import ConfigError
 from earthclip.nn.geoclip import GeoCLIPConfig
-from earthclip.orbit.imagery import IMAGERY
-from earthclip.orbit.sampler import ViewsConfig
+from earthclip.training.rendering.imagery import IMAGERY
+from earthclip.training.rendering.sampler import ViewsConfig
 
 
 @dataclass(frozen=True)

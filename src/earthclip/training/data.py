@@ -15,12 +15,12 @@ from jaxtyping import Float, Float32, Int64
 
 from earthclip.errors import InputError
 from earthclip.files import atomic_write
-from earthclip.runtime.preprocess import Preprocessing
+from earthclip.pictures.preprocess import Preprocessing
 from earthclip.training.config import FeaturesConfig, PhotosConfig, TrainingConfig
 from earthclip.training.order import TrainingBatch
 
 if TYPE_CHECKING:
-    from earthclip.datasets.features import FeatureStore
+    from earthclip.datasets.feature_store import FeatureStore
     from earthclip.datasets.photos import PhotoSet
 
 DATA = "data.json"
@@ -87,8 +87,8 @@ def open_data(config: TrainingConfig, say: Say = print) -> TrainingData | None:
     Raises InputError when there are fewer photos than a batch has, or what is named cannot be opened.
     """
     if config.photos is not None:
-        from earthclip.datasets.sources import open_photos
-        from earthclip.models.cache import home
+        from earthclip.datasets.opening import open_photos
+        from earthclip.files import home
 
         images = config.photos.images
         folder = Path(images).expanduser() if images else None
@@ -97,7 +97,7 @@ def open_data(config: TrainingConfig, say: Say = print) -> TrainingData | None:
             say(f"{photos.name}: {photos.skipped}")
         return _split(photos, photos.name, None, config.photos, config, {})
     if config.features is not None:
-        from earthclip.datasets.features import open_features
+        from earthclip.datasets.feature_store import open_features
 
         store = open_features(Path(config.features.folder).expanduser())
         name = Path(config.features.folder).name

@@ -14,16 +14,16 @@ import torch
 from jaxtyping import Float16, Float32
 
 from earthclip.configuration import to_mapping
-from earthclip.datasets.features import SHARD_ROWS, About, FeatureWriter
+from earthclip.datasets.feature_store import SHARD_ROWS, About, FeatureWriter
 from earthclip.datasets.photos import PhotoSet
 from earthclip.errors import InputError
 from earthclip.nn.backbone import HubBackbone, read_preprocessing
-from earthclip.orbit.sampler import end_with_parent
-from earthclip.runtime.decode import decode_reduced
-from earthclip.runtime.prepared import prepare, prepare_file
-from earthclip.runtime.preprocess import Preprocessing
+from earthclip.pictures.decode import decode_reduced
+from earthclip.pictures.prepare import prepare, prepare_file
+from earthclip.pictures.preprocess import Preprocessing
 from earthclip.training.optimization import precision_of
 from earthclip.training.pixels import to_tensor
+from earthclip.training.rendering.sampler import end_with_parent
 from earthclip.training.samples import made_ahead
 from earthclip.training.simclr import simclr_view
 

@@ -16,7 +16,6 @@ import torch
 
 from earthclip.errors import InputError
 from earthclip.files import atomic_write
-from earthclip.training.average import WeightAverage
 from earthclip.training.checkpoint import (
     CHECKPOINT,
     TrainingState,
@@ -27,16 +26,14 @@ from earthclip.training.checkpoint import (
     write_run_config,
 )
 from earthclip.training.config import TrainingConfig, in_steps
-from earthclip.training.curves import draw_curves
 from earthclip.training.data import TrainingData, keep_data, open_data
 from earthclip.training.devices import Ranks, joined
 from earthclip.training.initial import start_from
-from earthclip.training.interruption import Stop, stop_asked
-from earthclip.training.lock import locked
-from earthclip.training.networks import backbone_folder, build_model, in_training, preprocessing_of
+from earthclip.training.networks import WeightAverage, backbone_folder, build_model, in_training, preprocessing_of
 from earthclip.training.optimization import learning_rate, make_optimizer, precision_of
-from earthclip.training.progress import Progress
+from earthclip.training.progress import Progress, draw_curves
 from earthclip.training.queue import CoordinateQueue
+from earthclip.training.run_folder import Stop, locked, stop_asked
 from earthclip.training.steps import Steps
 from earthclip.training.validation import PhotoValidation, Validation
 

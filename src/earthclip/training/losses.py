@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from earthclip.geo.geodesy import EARTH_RADIUS_KM
+from earthclip.geo.sphere import EARTH_RADIUS_KM
 from earthclip.training.config import LossConfig
 
 

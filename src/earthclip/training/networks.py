@@ -1,7 +1,9 @@
-"""The network a configuration asks for: compact from pixels, or a head over a frozen backbone or its features."""
+"""The networks of a run: what is trained, and the running average of its weights."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -9,11 +11,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from earthclip.errors import InputError, MissingExtraError, ModelError
-from earthclip.models.hub import snapshot
+from earthclip.models.sources import snapshot
 from earthclip.nn.backbone import BackboneEncoder, HubBackbone, read_preprocessing
 from earthclip.nn.geoclip import GeoCLIP
 from earthclip.nn.image_encoder import ImageEncoder
-from earthclip.runtime.preprocess import Preprocessing
+from earthclip.pictures.preprocess import Preprocessing
 from earthclip.training.config import TrainingConfig
 from earthclip.training.pixels import MEAN, STD
 
@@ -98,3 +100,35 @@ def in_training(model: GeoCLIP) -> GeoCLIP:
     if isinstance(model.image_encoder, BackboneEncoder):
         model.image_encoder.backbone.eval()
     return model
+
+
+class WeightAverage:
+    """Averages of the floating weights; whole numbers and norms' statistics are the model's own."""
+
+    def __init__(self, model: GeoCLIP, decay: float) -> None:
+        self._decay = decay
+        learned = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+        self.weights = {name: tensor.clone() for name, tensor in own_weights(model).items() if name in learned}
+
+    @torch.no_grad()
+    def update(self, model: GeoCLIP, step: int) -> None:
+        """Take in the weights after ``step`` steps."""
+        decay = min(self._decay, (1 + step) / (10 + step))
+        own = own_weights(model)
+        torch._foreach_lerp_(list(self.weights.values()), [own[name] for name in self.weights], 1 - decay)
+
+    def restore(self, weights: dict[str, Tensor]) -> None:
+        """Take back what was kept; KeyError when some are missing."""
+        for name, tensor in self.weights.items():
+            tensor.copy_(weights[name])
+
+    @contextlib.contextmanager
+    def in_use(self, model: GeoCLIP) -> Iterator[None]:
+        """``model`` with the averages, and with its own weights again afterwards."""
+        own = {name: tensor.clone() for name, tensor in own_weights(model).items() if name in self.weights}
+        everything = own_weights(model)
+        load_weights(model, everything | self.weights, "the averages are another model's")
+        try:
+            yield
+        finally:
+            load_weights(model, everything | own, "the weights are another model's")

@@ -10,11 +10,11 @@ from torch.nn import functional as F
 from earthclip.errors import ConfigError
 from earthclip.nn.geoclip import GeoCLIP
 from earthclip.nn.image_encoder import CompactEncoder
-from earthclip.orbit.sampler import Batch
 from earthclip.training.config import TrainingConfig
 from earthclip.training.losses import cell_loss, picture_loss
 from earthclip.training.pixels import to_tensor
 from earthclip.training.queue import CoordinateQueue, add_noise
+from earthclip.training.rendering.sampler import Batch
 
 
 def batch_loss(

@@ -24,7 +24,7 @@ from earthclip.nn.geoclip import GeoCLIP
 from earthclip.training.checkpoint import Say, load_trained
 from earthclip.training.data import read_data
 from earthclip.training.networks import backbone_folder, build_model, load_weights, own_weights, preprocessing_of
-from earthclip.training.places import thinned
+from earthclip.training.validation import thinned
 
 _HEAD = "image_encoder.head.0.weight"  # [w, w] over a backbone's features
 

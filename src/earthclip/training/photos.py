@@ -16,11 +16,11 @@ from PIL import Image
 
 from earthclip.datasets.photos import PhotoSet
 from earthclip.errors import InputError
-from earthclip.orbit.sampler import end_with_parent
-from earthclip.runtime.decode import decode_reduced
-from earthclip.runtime.prepared import prepare, prepare_file
-from earthclip.runtime.preprocess import Preprocessing
+from earthclip.pictures.decode import decode_reduced
+from earthclip.pictures.prepare import prepare, prepare_file
+from earthclip.pictures.preprocess import Preprocessing
 from earthclip.training.order import Order, TrainingBatch, seeds_of
+from earthclip.training.rendering.sampler import end_with_parent
 from earthclip.training.samples import made_ahead
 from earthclip.training.simclr import simclr_view
 

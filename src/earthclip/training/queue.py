@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from earthclip.geo.geodesy import EARTH_RADIUS_KM
+from earthclip.geo.sphere import EARTH_RADIUS_KM
 
 
 class CoordinateQueue:

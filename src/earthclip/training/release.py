@@ -9,13 +9,13 @@ from earthclip.errors import InputError
 from earthclip.models.config import ModelConfig, Preprocessing
 from earthclip.nn.export import export_model
 from earthclip.nn.geoclip import GeoCLIP
-from earthclip.orbit.imagery import imagery, land_mask
-from earthclip.orbit.views import land_places
 from earthclip.training.checkpoint import Say, load_trained, read_run_config
 from earthclip.training.config import TrainingConfig
 from earthclip.training.networks import build_model, load_weights
 from earthclip.training.photo_release import export_photo_run
 from earthclip.training.pixels import MEAN, STD
+from earthclip.training.rendering.imagery import imagery, land_mask
+from earthclip.training.rendering.views import land_places
 
 _CAUTION = (
     "for pictures of the Earth from above, {:,.0f} to {:,.0f} km wide; it knows nothing of photos from the ground"

@@ -13,8 +13,8 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 from earthclip.errors import EarthCLIPError
-from earthclip.orbit.imagery import imagery_path
-from earthclip.orbit.sampler import Batch, ViewsConfig, batch_of, start_worker
+from earthclip.training.rendering.imagery import imagery_path
+from earthclip.training.rendering.sampler import Batch, ViewsConfig, batch_of, start_worker
 
 _AHEAD = 4  # batches in preparation beyond the one in use
 

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from earthclip.errors import ConfigError
-from earthclip.orbit.sampler import Batch
-from earthclip.runtime.preprocess import Preprocessing
+from earthclip.pictures.preprocess import Preprocessing
 from earthclip.training.checkpoint import Say, TrainingState
 from earthclip.training.config import TrainingConfig
 from earthclip.training.contrast import Contrast, noisy_places
@@ -21,6 +20,7 @@ from earthclip.training.networks import own_weights
 from earthclip.training.objective import batch_loss
 from earthclip.training.order import TrainingBatch
 from earthclip.training.pixels import to_tensor
+from earthclip.training.rendering.sampler import Batch
 from earthclip.training.samples import batches
 
 

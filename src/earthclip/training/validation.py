@@ -1,4 +1,4 @@
-"""Accuracy during training: on undisturbed views of imagery the configuration names, or on photos kept back."""
+"""Validation of a run, and the candidate places it is measured with."""
 
 from __future__ import annotations
 
@@ -9,18 +9,38 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from earthclip.geo.geodesy import great_circle_km
+from earthclip.geo.sphere import EARTH_RADIUS_KM, great_circle_km
 from earthclip.metrics import Report
 from earthclip.nn.backbone import BackboneEncoder
 from earthclip.nn.geoclip import GeoCLIP
-from earthclip.orbit.imagery import land_mask, load_texture
-from earthclip.orbit.views import ViewDistribution, land_places, render, sample_cameras
-from earthclip.runtime.preprocess import Preprocessing
+from earthclip.pictures.preprocess import Preprocessing
 from earthclip.training.config import TrainingConfig
 from earthclip.training.data import TrainingData
 from earthclip.training.networks import in_training
 from earthclip.training.pixels import to_tensor
-from earthclip.training.places import thinned
+from earthclip.training.rendering.imagery import land_mask, load_texture
+from earthclip.training.rendering.views import ViewDistribution, land_places, render, sample_cameras
+
+
+def thinned(coordinates: Float[np.ndarray, "n 2"], spacing_km: float) -> Float[np.ndarray, "m 2"]:
+    """One coordinate (degrees) of each square ``spacing_km`` wide that has any: the one nearest its centre.
+
+    The squares lie in rows of equal latitude, as many in each as its circle is long.
+    """
+    latitude, longitude = np.asarray(coordinates, np.float64).T
+    height = np.degrees(spacing_km / EARTH_RADIUS_KM)
+    row = np.floor((latitude + 90) / height)
+    middle = np.clip((row + 0.5) * height - 90, -90, 90)
+    columns = np.maximum(1, np.rint(360 * np.cos(np.radians(middle)) / height))
+    column = np.minimum(np.floor((longitude + 180) / 360 * columns), columns - 1)
+    east = ((longitude + 180) / 360 * columns - column - 0.5) * spacing_km
+    north = (latitude - middle) / height * spacing_km
+    order = np.lexsort((np.hypot(east, north), column, row))
+    rows, cells = row[order], column[order]
+    first = np.ones(len(order), bool)
+    first[1:] = (rows[1:] != rows[:-1]) | (cells[1:] != cells[:-1])
+    return np.stack([latitude, longitude], axis=1)[order[first]]
+
 
 _SEED = 20_230_915  # validation views are the same in every run, whatever its seed
 _AT_ONCE = 8192  # places encoded together

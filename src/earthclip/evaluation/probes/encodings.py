@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Num
 
 from earthclip.errors import InputError
-from earthclip.geo.geodesy import unit_vectors
+from earthclip.geo.sphere import unit_vectors
 
 FREQUENCIES = 256  # each gives a cosine and a sine, so 512 numbers: as many as the published encoder's
 SIGMA = 4.0  # spread of the frequencies, in cycles per 180 degrees; of 1, 2, 3, 4, 6 and 8

@@ -20,7 +20,7 @@ from PIL import Image
 from earthclip.errors import InputError, MissingExtraError
 from earthclip.evaluation.probes import need
 from earthclip.geo.cells import cell_of
-from earthclip.geo.geodesy import EARTH_RADIUS_KM, unit_vectors, wrap_longitude
+from earthclip.geo.sphere import EARTH_RADIUS_KM, unit_vectors, wrap_longitude
 
 POPULATION_RADIUS_KM = 100.0
 _SPREAD_LEVEL = 6  # cells 102 km wide: cities and airports are drawn one from each before any second

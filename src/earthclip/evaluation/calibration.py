@@ -1,0 +1,263 @@
+"""Fitting a model's temperature and regions to known places, and calibrating on a manifest."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64
+
+from earthclip.datasets.manifest import read_manifest
+from earthclip.errors import InputError
+from earthclip.evaluation.report import find_pictures
+from earthclip.geo.cells import cell_area_km2, cell_of
+from earthclip.geo.sphere import great_circle_km
+from earthclip.locating.gallery import Gallery
+from earthclip.locating.locator import Locator
+from earthclip.locating.posterior import Posterior
+from earthclip.locating.trust import CONFIDENCE_KM, cell_masses, confidence
+from earthclip.models.config import Calibration, ModelConfig, write_config
+from earthclip.models.folder import ModelFolder
+
+PROMISES = (0.5, 0.9)
+TEMPERATURES = np.geomspace(0.1, 10.0, 21)
+_STRAY = 0.01  # of the probability is taken as spread over the Earth, or a cell without places would cost infinitely
+_AT_ONCE = 16
+_BINS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Pictures' ``embeddings`` [n, d] and true places ``truths`` [n, 2], and the gallery they are located in."""
+
+    gallery: Gallery
+    logit_scale: float
+    embeddings: Float32[np.ndarray, "n d"]
+    truths: Float64[np.ndarray, "n 2"]
+
+    def __len__(self) -> int:
+        return len(self.truths)
+
+    def take(self, rows: Bool[np.ndarray, " n"]) -> Evidence:
+        """The chosen pictures."""
+        return Evidence(self.gallery, self.logit_scale, self.embeddings[rows], self.truths[rows])
+
+    def each(self, visit: Callable[[int, Posterior, Float32[np.ndarray, " m"]], None]) -> None:
+        """Call ``visit`` with each picture's index, its posterior at temperature 1, and its logits [m]."""
+        arranged = None
+        for start in range(0, len(self), _AT_ONCE):
+            for offset, row in enumerate(
+                self.gallery.logits(self.embeddings[start : start + _AT_ONCE], self.logit_scale)
+            ):
+                posterior = Posterior.from_logits(self.gallery.coordinates, row, arranged=arranged)
+                arranged = posterior.place_cells
+                visit(start + offset, posterior, row)
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """What became of n pictures: one row for each.
+
+    ``before`` is the probability of all cells more probable than the true one, 1 where that has no place at all;
+    ``loss`` the negative log likelihood of the true cell; ``held`` the probability within 200 km of the first place,
+    ``hit`` whether the truth lay there; ``covered`` whether each promise's region held it, ``area_km2`` the regions'.
+    """
+
+    before: Float64[np.ndarray, " n"]
+    loss: Float64[np.ndarray, " n"]
+    held: Float64[np.ndarray, " n"]
+    hit: Bool[np.ndarray, " n"]
+    covered: Bool[np.ndarray, "n promises"]
+    area_km2: Float64[np.ndarray, "n promises"]
+
+    def summary(self, promises: Sequence[float] = PROMISES) -> dict[str, Any]:
+        """Coverage and median area of the regions, mean loss, calibration error; fractions, km2, nats."""
+        return {
+            "n": len(self.loss),
+            "coverage": {str(p): _short(c) for p, c in zip(promises, self.covered.mean(axis=0), strict=True)},
+            "median_area_km2": {
+                str(p): round(float(a)) for p, a in zip(promises, np.median(self.area_km2, axis=0), strict=True)
+            },
+            "loss": _short(self.loss.mean()),
+            f"within_{CONFIDENCE_KM:.0f}_km": {"promised": _short(self.held.mean()), "found": _short(self.hit.mean())},
+            "calibration_error": _short(calibration_error(self.held, self.hit)),
+        }
+
+    def joined(self, other: Outcomes) -> Outcomes:
+        """These and then the other pictures."""
+        pairs = ((getattr(self, name), getattr(other, name)) for name in self.__dataclass_fields__)
+        return Outcomes(*(np.concatenate(pair) for pair in pairs))
+
+
+def temperature_losses(evidence: Evidence) -> Float64[np.ndarray, "n temperatures"]:
+    """The negative log likelihood in nats of each picture's true cell at each of ``TEMPERATURES``."""
+    losses = np.empty((len(evidence), len(TEMPERATURES)))
+
+    def visit(index: int, posterior: Posterior, logits: np.ndarray) -> None:
+        level = cell_masses(posterior).level
+        cell = cell_of(evidence.truths[index : index + 1], level)[0]
+        there = posterior.place_cells.in_cell(int(cell), level)
+        shifted = logits - logits.max()
+        for column, temperature in enumerate(TEMPERATURES):
+            weights = np.exp(shifted / np.float32(temperature))
+            losses[index, column] = _loss(float(weights[there].sum() / weights.sum()), level)
+
+    evidence.each(visit)
+    return losses
+
+
+def best_temperature(losses: Float64[np.ndarray, "n temperatures"]) -> float:
+    """The temperature of the least mean loss: of a parabola through the best of ``TEMPERATURES`` and its neighbours."""
+    mean = losses.mean(axis=0)
+    best = int(np.clip(mean.argmin(), 1, len(mean) - 2))
+    low, middle, high = mean[best - 1 : best + 2]
+    bend = low - 2 * middle + high
+    step = float(np.clip((low - high) / (2 * bend), -1, 1)) if bend > 0 else 0.0
+    return float(round(TEMPERATURES[best] * (TEMPERATURES[1] / TEMPERATURES[0]) ** step, 4))
+
+
+def conformal_masses(before: Float64[np.ndarray, " n"], promises: Sequence[float] = PROMISES) -> dict[str, float]:
+    """For each promise the mass whose region holds the truth of so many pictures, from ``Outcomes.before``.
+
+    1 where no mass is enough, since too many truths lie in cells without a place. Raises InputError when the pictures
+    are too few for a promise: it takes 9 for 0.9.
+    """
+    ordered = np.sort(before)
+    masses = {}
+    for promise in promises:
+        rank = math.ceil((len(ordered) + 1) * promise)
+        if rank > len(ordered):
+            raise InputError(f"{len(ordered)} pictures are too few to promise {promise:.0%}; 500 or more tell most")
+        # The truth's cell belongs to the region when those before it hold less than the mass.
+        masses[str(promise)] = float(np.nextafter(min(ordered[rank - 1], 1.0), 1.0))
+    return masses
+
+
+def outcomes(
+    evidence: Evidence,
+    temperature: float = 1.0,
+    calibration: Calibration | None = None,
+    promises: Sequence[float] = PROMISES,
+) -> Outcomes:
+    """What the regions and verdicts of a model of this temperature and calibration are worth on the pictures."""
+    n = len(evidence)
+    before, loss, held = np.empty(n), np.empty(n), np.empty(n)
+    hit, covered = np.empty(n, bool), np.empty((n, len(promises)), bool)
+    area_km2 = np.empty((n, len(promises)))
+    wanted = [calibration.mass_for(promise) if calibration else promise for promise in promises]
+
+    def visit(index: int, plain: Posterior, logits: np.ndarray) -> None:
+        posterior = Posterior.from_logits(plain.coordinates, logits, temperature, calibration, plain.place_cells)
+        truth = evidence.truths[index]
+        found = cell_masses(posterior)
+        (where,) = np.flatnonzero(found.cells == cell_of(truth[None], found.level)[0])[:1].tolist() or [-1]
+        before[index] = found.before[where] if where >= 0 else 1.0
+        loss[index] = _loss(float(found.masses[where]) if where >= 0 else 0.0, found.level)
+        counts = np.array([found.count(mass) for mass in wanted])
+        covered[index] = (where >= 0) & (where < counts)
+        area_km2[index] = counts * cell_area_km2(found.level)
+        held[index] = confidence(posterior)
+        hit[index] = great_circle_km(posterior.coordinates[posterior.best(1)[0]], truth) <= CONFIDENCE_KM
+
+    evidence.each(visit)
+    return Outcomes(before, loss, held, hit, covered, area_km2)
+
+
+def calibration_error(promised: Float64[np.ndarray, " n"], found: Bool[np.ndarray, " n"]) -> float:
+    """Expected calibration error: the mean distance of promise and truth over 10 bins, weighted by pictures.
+
+    Source: Naeini, Cooper and Hauskrecht, "Obtaining Well Calibrated Probabilities Using Bayesian Binning" (2015).
+    """
+    bins = np.minimum((promised * _BINS).astype(int), _BINS - 1)
+    off = np.bincount(bins, promised, _BINS) - np.bincount(bins, found, _BINS)
+    return float(np.abs(off).sum() / len(promised))
+
+
+def _loss(mass: float, level: int) -> float:
+    return -math.log((1 - _STRAY) * min(mass, 1.0) + _STRAY / (12 * 4**level))
+
+
+def _short(value: float) -> float:
+    return round(float(value), 4)
+
+
+FEWEST = 30  # pictures; with fewer, half of them cannot tell where nine in ten truths lie
+_AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What was fitted, ``temperature`` and ``calibration``, and the summaries ``before`` and ``after``."""
+
+    temperature: float
+    calibration: Calibration
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
+def evidence_of(
+    locator: Locator, manifest_path: Path, images_dir: Path, progress: Callable[[int, int], None] | None = None
+) -> Evidence:
+    """The embeddings and places of a manifest's pictures; ``progress`` hears of pictures done and in all.
+
+    Raises InputError for an unreadable table, missing or unreadable pictures, and fewer than 30 of them.
+    """
+    manifest = read_manifest(manifest_path)
+    if len(manifest) < FEWEST:
+        raise InputError(
+            f"{manifest_path}: {len(manifest)} pictures are too few to calibrate on; give {FEWEST} or more, better 500"
+        )
+    paths = find_pictures(manifest, images_dir)
+    rows = []
+    for start in range(0, len(paths), _AT_ONCE):
+        rows.append(locator.encode_image(paths[start : start + _AT_ONCE]))
+        if progress:
+            progress(min(start + _AT_ONCE, len(paths)), len(paths))
+    return Evidence(locator.gallery, locator.config.logit_scale, np.concatenate(rows), manifest.coordinates)
+
+
+def fit(evidence: Evidence, source: str) -> Fit:
+    """Temperature and conformal masses from all pictures; ``source`` says which they were.
+
+    The figures ``after`` are of each half of the pictures under what was fitted on the other half, those ``before``
+    of temperature 1 and no calibration.
+    """
+    n = len(evidence)
+    losses = temperature_losses(evidence)
+    temperature = best_temperature(losses)
+    calibration = Calibration(conformal_masses(outcomes(evidence, temperature).before))
+    halves = [np.arange(n) % 2 == half for half in (0, 1)]
+    found = []
+    for fitted, held_out in (halves, halves[::-1]):
+        warm = best_temperature(losses[fitted])
+        masses = conformal_masses(outcomes(evidence.take(fitted), warm).before)
+        found.append(outcomes(evidence.take(held_out), warm, Calibration(masses)))
+    before, after = outcomes(evidence).summary(), found[0].joined(found[1]).summary()
+    measured = {"pictures": source, "before": before, "after": after}
+    return Fit(temperature, dataclasses.replace(calibration, measured=measured), before, after)
+
+
+def write_calibration(folder: ModelFolder, fitted: Fit) -> ModelConfig:
+    """Put what was fitted into the folder's config.json, and return it."""
+    config = dataclasses.replace(folder.config, temperature=fitted.temperature, calibration=fitted.calibration)
+    return write_config(folder.path, config)
+
+
+def format_fit(fitted: Fit) -> str:
+    """The fit for people: its numbers, and what was promised and found before and after."""
+    sides = (fitted.before, fitted.after)
+    rows = [("", ["before", "after"])]
+    for promise in map(str, PROMISES):
+        shares = [f"{100 * side['coverage'][promise]:.1f} %" for side in sides]
+        rows.append((f"truths in the {float(promise):.0%} region", shares))
+        rows.append(("its median area, km2", [f"{side['median_area_km2'][promise]:,}" for side in sides]))
+    rows.append(("calibration error", [f"{side['calibration_error']:.3f}" for side in sides]))
+    rows.append(("loss, nats", [f"{side['loss']:.3f}" for side in sides]))
+    masses = ", ".join(f"{float(p):.0%}: {mass:.3f}" for p, mass in fitted.calibration.conformal.items())
+    lines = [f"temperature {fitted.temperature:g}; mass of the regions {masses}"]
+    return "\n".join(lines + [f"{name:<26}{before:>14}{after:>14}" for name, (before, after) in rows])

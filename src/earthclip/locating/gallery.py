@@ -1,0 +1,267 @@
+"""Candidate places and their cached embeddings, and the search for the best of millions in blocks."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float16, Float32, Float64, Int
+
+from earthclip.configuration import usable_processors
+from earthclip.errors import InputError, OutputError
+from earthclip.files import atomic_write, home
+from earthclip.geo.cells import PlaceCells
+from earthclip.models.config import GALLERY, LOCATION_ENCODER, LOCATION_PHASES
+from earthclip.models.encoders import LocationEncoder, Progress
+from earthclip.models.folder import ModelFolder
+
+BLOCK = 2048  # places at a time: 4 MB as float32 at 512 numbers each, which the processor's caches hold
+_ALONE = 32 * BLOCK  # places up to which a second thread costs more than it brings
+BIAS = 2.0**112  # between the exponents of float16 and float32
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The best ``indices`` [b, k] of each query, best first, and their natural ``log_probabilities`` [b, k]."""
+
+    indices: Int[np.ndarray, "b k"]
+    log_probabilities: Float64[np.ndarray, "b k"]
+
+
+def search(
+    scaled: Float32[np.ndarray, "b d"], embeddings: Float16[np.ndarray, "m d"], k: int, threads: int | None = None
+) -> Found:
+    """The ``k`` best of ``embeddings`` for each row of ``scaled``, under the softmax of their products over all m.
+
+    Products are exact float32; equal ones are ordered by index. Beyond the queries, memory is that of one block and its
+    products for each thread, whatever m: neither products [b, m] nor embeddings in float32 are ever whole. ``threads``
+    is how many share the places [the processors of this process, for many places].
+    """
+    m = len(embeddings)
+    if threads is None:
+        threads = 1 if m <= _ALONE else usable_processors()
+    threads = min(threads, m)
+    edges = np.linspace(0, m, threads + 1).astype(int).tolist()
+    parts = [_Running(len(scaled), k) for _ in range(threads)]
+    if threads == 1:
+        parts[0].take(scaled, embeddings, 0, m)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(lambda i: parts[i].take(scaled, embeddings, edges[i], edges[i + 1]), range(threads)))
+    whole = parts[0]
+    for part in parts[1:]:
+        whole.merge(part)
+    return Found(whole.indices, whole.values - whole.log_sum()[:, None])
+
+
+def products(
+    scaled: Float32[np.ndarray, "b d"], embeddings: Float16[np.ndarray, "m d"], start: int, end: int
+) -> Iterator[tuple[int, Float32[np.ndarray, "b n"]]]:
+    """Each block of the places from ``start`` to ``end``: where it begins, and its products with each query.
+
+    The products are the same memory from block to block.
+    """
+    wide = np.empty((min(BLOCK, end - start), embeddings.shape[1]), np.float32)
+    found = np.empty((len(scaled), len(wide)), np.float32)
+    # What the embeddings are too small by, the queries are too large by: a fourth of the time saved. Queries beyond
+    # what float32 holds so are made smaller, and their products larger again.
+    excess = max(np.float32(1), np.abs(scaled).max(initial=0.0) / np.float32(2.0**10))
+    raised = scaled / excess * np.float32(BIAS)
+    for first in range(start, end, BLOCK):
+        block = embeddings[first : min(first + BLOCK, end)]
+        shift(block, wide[: len(block)])
+        part = found[:, : len(block)]
+        # A matrix product would start threads of its own, which wait for the encoder's and the readers': 18 ms a
+        # picture where this takes less than one.
+        for query, row in zip(raised, part, strict=True):
+            np.vecdot(wide[: len(block)], query, out=row)
+        if excess > 1:
+            part *= excess
+        yield first, part
+
+
+def shift(values: Float16[np.ndarray, "n d"], result: Float32[np.ndarray, "n d"]) -> None:
+    """Finite float16 to float32, exactly, but divided by ``BIAS``; ``astype`` takes 30 times as long.
+
+    The bits alone are moved, and the exponents keep the other bias.
+    """
+    bits = result.view(np.int32)
+    np.copyto(bits, values.view(np.int16))
+    np.left_shift(bits, 13, out=bits)
+    np.bitwise_and(bits, np.int32(-0x70002000), out=bits)  # clears the copies of the sign in bits 28 to 30
+
+
+class _Running:
+    """What has to be known of the places seen so far: the k best and the sum of all exponentials."""
+
+    def __init__(self, queries: int, k: int) -> None:
+        self.values = np.full((queries, k), -np.inf)
+        self.indices = np.zeros((queries, k), np.int64)
+        self._largest = np.full(queries, -np.inf)
+        self._sum = np.zeros(queries)
+
+    def take(self, scaled: np.ndarray, embeddings: np.ndarray, start: int, end: int) -> None:
+        for first, part in products(scaled, embeddings, start, end):
+            self._keep_best(part, first)
+            self._add(part)
+
+    def merge(self, other: _Running) -> None:
+        values = np.concatenate([self.values, other.values], axis=1)
+        indices = np.concatenate([self.indices, other.indices], axis=1)
+        order = np.argsort(-values, axis=1, kind="stable")[:, : self.values.shape[1]]
+        self.values = np.take_along_axis(values, order, axis=1)
+        self.indices = np.take_along_axis(indices, order, axis=1)
+        largest = np.maximum(self._largest, other._largest)
+        self._sum = self._sum * np.exp(self._largest - largest) + other._sum * np.exp(other._largest - largest)
+        self._largest = largest
+
+    def log_sum(self) -> np.ndarray:
+        return self._largest + np.log(self._sum)
+
+    def _keep_best(self, products: np.ndarray, first: int) -> None:
+        k = self.values.shape[1]
+        for query in np.flatnonzero(products.max(axis=1) > self.values[:, -1]):
+            row = products[query]
+            worth = np.flatnonzero(row > self.values[query, -1])  # an equal one comes after those before it
+            if len(worth) > 4 * k:  # the first blocks, where all are better than nothing
+                kth = np.partition(row[worth], len(worth) - k)[len(worth) - k]
+                worth = worth[row[worth] >= kth]
+            values = np.concatenate([self.values[query], row[worth]])
+            indices = np.concatenate([self.indices[query], worth + first])
+            order = np.argsort(-values, kind="stable")[:k]
+            self.values[query], self.indices[query] = values[order], indices[order]
+
+    def _add(self, products: np.ndarray) -> None:
+        largest = np.maximum(self._largest, products.max(axis=1))
+        np.subtract(products, largest[:, None].astype(np.float32), out=products)
+        # What is subtracted is rounded to float32, as are the products: it has to be the same number.
+        largest = largest.astype(np.float32).astype(np.float64)
+        np.exp(products, out=products)
+        self._sum = self._sum * np.exp(self._largest - largest) + products.sum(axis=1, dtype=np.float64)
+        self._largest = largest
+
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Gallery:
+    """Candidate places: ``coordinates`` [m, 2] in degrees, unit ``embeddings`` [m, d], and what they came from."""
+
+    coordinates: Float64[np.ndarray, "m 2"]
+    embeddings: Float16[np.ndarray, "m d"]  # a memory map, where the cache folder can be written
+    fingerprint: str  # SHA-256 over the location encoder's graphs and the gallery file
+
+    def __len__(self) -> int:
+        return len(self.coordinates)
+
+    @cached_property
+    def place_cells(self) -> PlaceCells:
+        """The places arranged for questions about their probabilities, once for all pictures."""
+        return PlaceCells.of(self.coordinates)
+
+    def logits(self, image_embeddings: Float32[np.ndarray, "b d"], logit_scale: float) -> Float32[np.ndarray, "b m"]:
+        """``exp(logit_scale)`` * cosine of each picture with each place, computed in float32.
+
+        Raises InputError when the embeddings are of another width than the gallery's.
+        """
+        scaled = self._scaled(image_embeddings, logit_scale)
+        logits = np.empty((len(image_embeddings), len(self)), np.float32)
+        for first, part in products(scaled, self.embeddings, 0, len(self)):
+            logits[:, first : first + part.shape[1]] = part
+        return logits
+
+    def search(
+        self, image_embeddings: Float32[np.ndarray, "b d"], k: int, logit_scale: float, temperature: float = 1.0
+    ) -> Found:
+        """The ``k`` best places of each picture under softmax(logits / ``temperature``), without the logits [b, m].
+
+        Raises InputError as ``logits`` does.
+        """
+        return search(self._scaled(image_embeddings, logit_scale) / np.float32(temperature), self.embeddings, k)
+
+    def _scaled(self, image_embeddings: np.ndarray, logit_scale: float) -> Float32[np.ndarray, "b d"]:
+        if image_embeddings.shape[1] != self.embeddings.shape[1]:
+            found, expected = image_embeddings.shape[1], self.embeddings.shape[1]
+            raise InputError(f"image embeddings of {found} numbers, the gallery's have {expected}; use the same model")
+        return np.float32(np.exp(logit_scale)) * image_embeddings
+
+
+def open_gallery(
+    folder: ModelFolder,
+    location_encoder: Callable[[], LocationEncoder],
+    progress: Progress | None = None,
+    *,
+    exact: bool = False,
+) -> Gallery:
+    """The gallery of a model, from the cache, or encoded by ``location_encoder()`` and put there.
+
+    A cache of other weights or places is never used, nor with ``exact`` one that was computed in low precision; one
+    that cannot be written is a warning, and the embeddings stay in memory. Raises ModelError when the model has no
+    gallery or no location encoder.
+    """
+    coordinates = folder.gallery_coordinates()
+    fingerprint = fingerprint_of(folder)
+    path = home() / "galleries" / f"{folder.config.name}-{fingerprint[:16]}.npy"
+    low = path.with_name(f"{path.stem}-bfloat16.npy")
+    shape = (len(coordinates), folder.config.embedding_size)
+    for kept in (path,) if exact else (path, low):
+        cached = _read(kept, shape)
+        if cached is not None:
+            return Gallery(coordinates, cached, fingerprint)
+    encoder = location_encoder()
+    kept = path if encoder.exact else low
+    if kept.exists():
+        _logger.warning("warning: %s is damaged, so the places are encoded again", kept)
+    different, places = np.unique(coordinates, axis=0, return_inverse=True)  # of the published, 6 % repeat others
+    embeddings = encoder.encode_location(different, progress).astype(np.float16)
+    return Gallery(coordinates, _write(kept, embeddings[places]), fingerprint)
+
+
+def fingerprint_of(folder: ModelFolder) -> str:
+    """SHA-256 over the bytes that the gallery's embeddings depend on."""
+    digest = hashlib.sha256()
+    for name in (LOCATION_PHASES, LOCATION_ENCODER, GALLERY):
+        if name == LOCATION_PHASES and not folder.has(name):
+            continue  # one graph does it all
+        path = folder.file(name)
+        digest.update(f"{name} {path.stat().st_size}\n".encode())
+        with path.open("rb") as file:
+            hashlib.file_digest(file, lambda: digest)  # a block at a time: half the time of reading it whole
+    return digest.hexdigest()
+
+
+def _read(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
+    """The cached embeddings, or None when there are none that can be trusted."""
+    try:
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    if found.shape != shape or found.dtype != np.float16:
+        return None
+    # Pages lost to a crash read as zeros; a sample of rows finds a damaged file without reading all of it.
+    sample = found[:: max(1, len(found) // 64)].astype(np.float32)
+    return found if np.allclose(np.linalg.norm(sample, axis=1), 1.0, atol=0.01) else None
+
+
+def _write(path: Path, embeddings: np.ndarray) -> np.ndarray:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path, overwrite=True) as file:
+            np.save(file, embeddings, allow_pickle=False)
+        return np.asarray(np.load(path, mmap_mode="r"))
+    except (OSError, OutputError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        _logger.warning(
+            "warning: %s cannot be written (%s), so the places are encoded anew each run; set EARTHCLIP_HOME to a "
+            "folder you may write to",
+            path.parent,
+            reason,
+        )
+        return embeddings

@@ -1,0 +1,171 @@
+"""How far to trust an answer: the smallest regions that hold 50 and 90 %, and a verdict in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from earthclip.errors import InputError
+from earthclip.geo.cells import cell_area_km2, cell_width_km, cosine_of_km
+from earthclip.locating.posterior import Posterior
+
+if TYPE_CHECKING:
+    from shapely.geometry import MultiPolygon
+
+_MOST_CELLS = 500  # that may hold _MOST_HELD: more are specks on a map, and say no more than coarser ones
+_MOST_HELD = 0.9
+
+
+@dataclass(frozen=True, eq=False)
+class CredibleRegion:
+    """The fewest HEALPix cells of a level that hold ``mass`` of the probability, most probable first.
+
+    ``cells`` [r] are nested numbers; ``area_km2`` is that of all cells, sea within them included.
+    """
+
+    mass: float
+    level: int
+    cells: Int64[np.ndarray, " r"]
+    area_km2: float
+
+    def polygons(self) -> MultiPolygon:
+        """The outline, (longitude, latitude) in degrees: cells merged, cut at ±180, closed over the poles."""
+        from earthclip.geo.cells import cell_polygons  # shapely takes longer to start than an answer may
+
+        return cell_polygons(self.cells, self.level)
+
+
+@dataclass(frozen=True, eq=False)
+class CellMasses:
+    """The ``cells`` [r] of a level that hold probability, most probable first, and how much, ``masses`` [r]."""
+
+    level: int
+    cells: Int64[np.ndarray, " r"]
+    masses: Float64[np.ndarray, " r"]
+    before: Float64[np.ndarray, " r"] = field(repr=False)  # what the cells before each one hold
+
+    def count(self, mass: float) -> int:
+        """How many of the first cells it takes to hold ``mass``; one at least."""
+        return max(1, int(np.searchsorted(self.before, min(mass, 1.0 - 1e-12))))
+
+
+def credible_regions(posterior: Posterior, masses: Sequence[float] = (0.5, 0.9)) -> list[CredibleRegion]:
+    """The smallest region of cells for each of ``masses``, in their order.
+
+    Of a calibrated model, a region holds as much of the posterior as it took for the truth to lie in so many regions
+    (split conformal prediction: Angelopoulos and Bates, arXiv 2107.07511, section 1). Raises InputError for masses
+    outside (0, 1].
+    """
+    for mass in masses:
+        if not 0 < mass <= 1:
+            raise InputError(f"mass must be above 0 and at most 1, found {mass}")
+    found = cell_masses(posterior)
+    area_km2 = cell_area_km2(found.level)
+    regions = []
+    for mass in masses:
+        wanted = posterior.calibration.mass_for(mass) if posterior.calibration else mass
+        count = found.count(wanted)
+        regions.append(CredibleRegion(float(mass), found.level, found.cells[:count], count * area_km2))
+    return regions
+
+
+def cell_masses(posterior: Posterior, level: int | None = None) -> CellMasses:
+    """The posterior as probabilities of cells, of ``level`` or else of the one that suits it.
+
+    That is the level at which the places that hold the probability typically share their cells with others, or a
+    coarser one, until 500 cells hold 90 %.
+    """
+    chosen = posterior.place_cells.typical_level(posterior.probabilities) if level is None else level
+    found = _masses_at(posterior, chosen)
+    while level is None and chosen > 0 and found.count(_MOST_HELD) > _MOST_CELLS:
+        chosen -= 1
+        found = _masses_at(posterior, chosen)
+    return found
+
+
+def _masses_at(posterior: Posterior, level: int) -> CellMasses:
+    cells, masses = posterior.place_cells.sums(posterior.probabilities, level)
+    best = np.argsort(-masses)  # not stable, in a quarter of the time
+    best = best[masses[best] > 0]
+    masses = masses[best] / masses[best].sum()
+    return CellMasses(level, cells[best], masses, np.concatenate([[0.0], np.cumsum(masses)[:-1]]))
+
+
+Level: TypeAlias = Literal["street", "city", "region", "country", "continent"]
+
+LEVELS: tuple[tuple[Level, float], ...] = (
+    ("street", 1.0),
+    ("city", 25.0),
+    ("region", 200.0),
+    ("country", 750.0),
+    ("continent", 2500.0),
+)
+HALF = 0.5
+CONFIDENCE_KM = 200.0  # the middle level: near enough to be of use, wide enough for the built-in model to reach
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The smallest ``level`` whose disc around the first place holds half of the probability, or None.
+
+    ``mass`` is what the disc of ``radius_km`` holds; without a level, what the largest disc, 2,500 km, holds.
+    """
+
+    level: Level | None
+    radius_km: float | None
+    mass: float
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in plain words, such as "Probably within 200 km of the first place (61 % of the probability)"."""
+        held = "more than 99 %" if self.mass > 0.995 else f"{100 * self.mass:.0f} %"
+        if self.radius_km is None:
+            most = f"{LEVELS[-1][1]:,.0f}"
+            return f"Nowhere in particular: {held} of the probability lies within {most} km of the first place"
+        return f"Probably within {self.radius_km:,.0f} km of the first place ({held} of the probability)"
+
+
+def judge(posterior: Posterior, place: Float64[np.ndarray, " 2"] | None = None) -> Verdict:
+    """The verdict on ``place`` (degrees), or else on the most probable place.
+
+    No level is claimed whose radius is below half the width of the gallery's cells: the place is the gallery's
+    nearest, and tells nothing of what lies between.
+    """
+    cosines = _cosines(posterior, place)
+    finest_km = cell_width_km(posterior.place_cells.typical_level(posterior.probabilities)) / 2
+    mass = 0.0
+    for level, radius_km in LEVELS:
+        mass = _held(posterior, cosines, radius_km)
+        if mass >= HALF and radius_km >= finest_km:
+            return Verdict(level, radius_km, mass)
+    return Verdict(None, None, mass)
+
+
+def confidence(posterior: Posterior, place: Float64[np.ndarray, " 2"] | None = None) -> float:
+    """The probability within 200 km of ``place``, or else of the most probable place: what abstaining goes by."""
+    return _held(posterior, _cosines(posterior, place), CONFIDENCE_KM)
+
+
+def abstains(posterior: Posterior, min_confidence: float, place: Float64[np.ndarray, " 2"] | None = None) -> bool:
+    """Whether ``confidence`` is below ``min_confidence``. Raises InputError unless that lies in [0, 1]."""
+    return confidence(posterior, place) < check_confidence(min_confidence)
+
+
+def check_confidence(min_confidence: float) -> float:
+    """``min_confidence`` itself; raises InputError unless it lies in [0, 1]."""
+    if not 0 <= min_confidence <= 1:
+        raise InputError(f"min_confidence is {min_confidence}; expected 0 (always answer) to 1")
+    return min_confidence
+
+
+def _cosines(posterior: Posterior, place: Float64[np.ndarray, " 2"] | None) -> Float64[np.ndarray, " m"]:
+    centre = posterior.coordinates[posterior.best(1)[0]] if place is None else place
+    return posterior.place_cells.cosines(centre)
+
+
+def _held(posterior: Posterior, cosines: Float64[np.ndarray, " m"], radius_km: float) -> float:
+    return min(1.0, float(posterior.probabilities[cosines >= cosine_of_km(radius_km)].sum()))

@@ -1,0 +1,220 @@
+"""Answers kept beside the file they are for, as they come, so that a killed run is resumed and nothing done twice.
+
+``FILE.partial`` is JSON Lines: a header of what decides the answers, then one answer a line. FILE itself is written
+from it at the end. Answers are written a batch at a time: the last digits of an answer depend on the batch it was
+computed in, so that a run resumed in the middle of one would end in another file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import IO
+
+from earthclip.configuration import to_mapping
+from earthclip.errors import OutputError
+from earthclip.files import refuse_existing
+from earthclip.locating.prediction import Prediction, name_places
+from earthclip.models.config import ModelConfig
+from earthclip.outputs import open_writer
+from earthclip.outputs.structured import dumps, from_object, to_object
+from earthclip.pictures.prepare import Failure
+
+FORMAT = 1
+
+
+def header(config: ModelConfig, options: Mapping[str, object]) -> dict[str, object]:
+    """What must be the same for two runs to share a journal: the model, by its config, and ``options``."""
+    fingerprint = hashlib.sha256(dumps(to_mapping(config)).encode()).hexdigest()[:16]
+    return {"format": FORMAT, "model": config.name, "fingerprint": fingerprint, **options}
+
+
+@contextlib.contextmanager
+def open_journal(output: Path, batch_size: int, *, resume: bool = False, force: bool = False) -> Iterator[Journal]:
+    """The journal of ``output``, locked against other runs; when it holds no answer in the end, it is removed.
+
+    With ``resume`` it goes on where another run of the same ``batch_size`` was ended. Raises OutputError when
+    ``output``, or a journal that is not resumed, exists and not ``force``, when another run has it, or when it cannot
+    be written.
+    """
+    if not force:
+        refuse_existing(output)
+    path = output.with_name(output.name + ".partial")
+    file = _open_locked(path, output)
+    journal = Journal(file, path, output, batch_size, resume)
+    try:
+        if file.seek(0, os.SEEK_END) and not (resume or force):
+            raise OutputError(f"{path}: the answers of a run that was ended; --resume goes on, --force starts anew")
+        yield journal
+    finally:
+        journal.close()
+
+
+class Journal:
+    """Made by ``open_journal``; ``begin`` comes first, ``finish`` or ``discard`` last."""
+
+    def __init__(self, file: IO[bytes], path: Path, output: Path, batch_size: int, resume: bool) -> None:
+        self.path = path
+        self.answered = 0  # pictures located, on disk
+        self.failed = 0  # and those that could not be
+        self._file, self._output, self._batch_size, self._resume = file, output, batch_size, resume
+        self._waiting: list[Prediction | Failure] = []
+        self._begun = self._useless = False
+
+    @property
+    def kept(self) -> int:
+        """Answers on disk."""
+        return self.answered + self.failed
+
+    def begin(self, header: Mapping[str, object]) -> None:
+        """Write ``header``, or compare it with that of the run to resume, whose answers are then ``kept``.
+
+        Raises OutputError naming what differs when that run was another model's or had other options.
+        """
+        with self.path.open("rb") as file:
+            first = file.readline() if self._resume else b""
+            if first.endswith(b"\n"):
+                self._compare(first, header)
+                self._count(file)
+                self._begun = True
+                return
+        self._file.truncate(0)  # it is new, or to be replaced, or was killed before its first line was whole
+        self._append(dumps(header).encode() + b"\n")
+        self._begun = True
+
+    def unanswered(self, pictures: Iterable[Path | Failure]) -> Iterator[Path | Failure]:
+        """``pictures`` without those that were answered before ``begin``; they are known by their paths."""
+        pictures, before = iter(pictures), (answer.path for answer in self._answers())
+        for path in before:
+            picture = next(pictures, None)
+            if picture is None:
+                return
+            if _path_of(picture) != path:
+                # Files came or went: from here on, what is left of the answers is looked up, whatever the order.
+                left = Counter(itertools.chain([path], before))
+                for later in itertools.chain([picture], pictures):
+                    if left[_path_of(later)] > 0:
+                        left[_path_of(later)] -= 1
+                    else:
+                        yield later
+                return
+        yield from pictures
+
+    def write(self, answer: Prediction | Failure) -> None:
+        """Keep one answer; it is on disk when its batch is complete. Raises OutputError."""
+        self._waiting.append(answer)
+        if len(self._waiting) == self._batch_size:
+            self._flush()
+
+    def finish(self, format: str) -> None:
+        """Write the output in ``format``, whole or not at all, and remove the journal. Raises OutputError."""
+        self._flush()
+        try:
+            with open_writer(format, self._output, overwrite=True) as out:
+                for answer in self._answers():
+                    out.write(answer)
+        except OutputError as error:
+            raise OutputError(f"{error}; the answers are kept in {self.path}, --resume goes on") from error
+        self._useless = True
+
+    def discard(self) -> None:
+        """Leave nothing behind, whatever was answered."""
+        self._useless = True
+
+    def close(self) -> None:
+        """Unlock it, and remove it when nothing in it can be resumed."""
+        empty = self._file.seek(0, os.SEEK_END) == 0 or (self._begun and not self.kept)
+        if self._useless or empty:
+            if sys.platform == "win32":
+                self._file.close()  # it removes no open file
+            self.path.unlink(missing_ok=True)
+        self._file.close()
+
+    def _compare(self, first: bytes, header: Mapping[str, object]) -> None:
+        try:
+            before = dict(json.loads(first))
+        except (ValueError, TypeError) as error:
+            raise OutputError(f"{self.path}: not a journal of earthclip's; move it away") from error
+        for name in (*header, *before):
+            was, asked = before.get(name), header.get(name)
+            if was != asked:
+                raise OutputError(
+                    f"{self.path}: of a run with {name} {was}, found {asked}; ask as that run did, or --force without "
+                    "--resume to start anew"
+                )
+
+    def _count(self, file: IO[bytes]) -> None:
+        """Count the answers; from a line that was not written whole, cut the journal back to its last whole batch."""
+        batch = file.tell(), 0, 0
+        for line in file:
+            try:
+                answer = json.loads(line) if line.endswith(b"\n") else None
+            except ValueError:
+                answer = None
+            if answer is None:
+                end, self.answered, self.failed = batch
+                self._file.truncate(end)
+                return
+            self.failed += "error" in answer
+            self.answered += "error" not in answer
+            if self.kept % self._batch_size == 0:
+                batch = file.tell(), self.answered, self.failed
+
+    def _answers(self) -> Iterator[Prediction | Failure]:
+        """Those that are on disk when the first is asked for."""
+        with self.path.open("rb") as file:
+            file.readline()
+            for line in itertools.islice(file, self.kept):
+                yield from_object(json.loads(line))
+
+    def _flush(self) -> None:
+        name_places(self._waiting)
+        self._append(b"".join(dumps(to_object(answer, cells=True)).encode() + b"\n" for answer in self._waiting))
+        failed = sum(isinstance(answer, Failure) for answer in self._waiting)
+        self.failed += failed
+        self.answered += len(self._waiting) - failed
+        self._waiting.clear()
+
+    def _append(self, data: bytes) -> None:
+        left = memoryview(data)
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError as error:
+            advice = f"; {self.kept:,} answers are kept, make room and --resume" if self.kept else ""
+            raise OutputError(f"{self.path}: writing failed ({error.strerror}){advice}") from error
+
+
+def _path_of(picture: Path | Failure) -> str | None:
+    return picture.path if isinstance(picture, Failure) else os.fspath(picture)
+
+
+def _open_locked(path: Path, output: Path) -> IO[bytes]:
+    while True:
+        try:
+            file = path.open("a+b", buffering=0)
+        except OSError as error:
+            fault = f"{output}: cannot write there ({error.strerror}); choose a folder you may write to"
+            raise OutputError(fault) from error
+        if sys.platform == "win32":  # two runs on one file are not found out there
+            return file
+        import fcntl
+
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.close()
+            raise OutputError(f"{path}: another run is writing it; wait for it, or choose another name") from error
+        except OSError:
+            return file  # a drive without locks
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        file.close()  # the run that had it has removed it meanwhile

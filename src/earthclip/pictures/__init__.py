@@ -1,0 +1,12 @@
+"""Pictures: a file or an image to upright pixels and an encoder's input; worker processes that read ahead; metadata.
+
+Only names are defined here, so that ``--help`` loads nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+Views = Literal["none", "flip", "ten-crop"]
+
+VIEWS: tuple[str, ...] = get_args(Views)

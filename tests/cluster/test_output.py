@@ -1,0 +1,64 @@
+"""The folder of answers: begun, gone on with, replaced."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from earthclip.cluster.blocks import plan
+from earthclip.cluster.output import OutputFolder
+from earthclip.cluster.storage import is_address, read_bytes
+from earthclip.errors import EarthCLIPError, OutputError
+from earthclip.pictures.prepare import Failure
+
+
+@pytest.mark.parametrize("where", ["folder", "memory://answers/run"])
+def test_the_output_is_begun_resumed_and_replaced(tmp_path: Path, where: str) -> None:
+    output = OutputFolder(where if is_address(where) else str(tmp_path / where))
+    made = plan([Failure(str(i), "gone") for i in range(5)], 2)
+    asked = {"model": "tiny", "top_k": 5}
+    assert output.begin(asked, lambda: made, resume=True, force=False).equals(made)  # nothing to resume: it starts
+    output.begin_block(1)
+    output.write_block(1, made)
+    output.end_block(1)
+    with pytest.raises(OutputError, match="--resume goes on, --force starts anew"):
+        output.begin(asked, lambda: made, resume=False, force=False)
+    with pytest.raises(OutputError, match="of a run with top_k 5, found 3"):
+        output.begin(asked | {"top_k": 3}, lambda: made, resume=True, force=False)
+    assert output.begin(asked, lambda: pytest.fail("planned again"), resume=True, force=False).equals(made)
+    assert output.done() == {1}
+    output.finish()
+    with pytest.raises(OutputError, match="choose another, or --force"):
+        output.begin(asked, lambda: made, resume=False, force=False)
+    output.begin(asked | {"top_k": 3}, lambda: made, resume=False, force=True)
+    assert output.done() == set() and json.loads(read_bytes(f"{output.where}/_earthclip/run.json"))["top_k"] == 3
+    with pytest.raises(EarthCLIPError):
+        read_bytes(f"{output.where}/_SUCCESS")
+
+
+@pytest.mark.parametrize("where", ["folder", "memory://answers/withdrawn"])
+def test_a_run_that_wrote_nothing_is_withdrawn(tmp_path: Path, where: str) -> None:
+    output = OutputFolder(where if is_address(where) else str(tmp_path / where))
+    made = plan([Failure(str(i), "gone") for i in range(5)], 2)
+    output.begin({"top_k": 0}, lambda: made, resume=False, force=False)
+    output.withdraw()
+    output.begin({"top_k": 5}, lambda: made, resume=False, force=False)
+    output.write_block(1, made)
+    output.withdraw()
+    with pytest.raises(OutputError, match="--resume goes on"):
+        output.begin({"top_k": 5}, lambda: made, resume=False, force=False)
+
+
+def test_a_kill_while_answers_are_removed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = OutputFolder(str(tmp_path / "folder"))
+    made = plan([Failure(str(i), "gone") for i in range(5)], 2)
+    output.begin({}, lambda: made, resume=False, force=False)
+    output.write_block(0, made)
+    (tmp_path / "folder" / "_earthclip" / "run.json").unlink()  # what goes first
+    for resume in (True, False):
+        with pytest.raises(OutputError, match="choose another, or --force to replace it"):
+            output.begin({}, lambda: made, resume=resume, force=False)
+    output.begin({}, lambda: made, resume=False, force=True)
+    assert output.done() == set()
