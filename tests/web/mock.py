@@ -15,7 +15,6 @@ from email.message import Message
 from email.parser import BytesParser
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import healpix
@@ -24,9 +23,9 @@ import shapely
 import shapely.affinity
 from PIL import Image
 
+from earthclip.outputs.html_map import STATIC
 from earthclip.outputs.surface import cell_outlines
 
-STATIC = Path(__file__).parents[2] / "src/earthclip/server/static"
 LEVEL = 5  # cells of 204 km
 CELLS = 400  # drawn; a browser without a graphics card is slow
 TURNS = (-360, 0, 360)
