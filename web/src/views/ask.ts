@@ -17,6 +17,7 @@ export class AskView {
 
   start(): void {
     if (this.app.viewer) return;
+    byId("privacy-switch").addEventListener("click", () => this.app.switchPrivacy());
     const input = byId<HTMLInputElement>("files");
     input.addEventListener("change", () => {
       this.add([...(input.files ?? [])]);
@@ -59,6 +60,8 @@ export class AskView {
     byId("lead").hidden = !empty;
     byId("caution").hidden = caution === null;
     byId("caution").textContent = caution && model ? `${model.name} is ${caution}.` : "";
+    byId("privacy-switch").hidden = app.viewer;
+    byId("privacy-switch").setAttribute("aria-checked", String(app.privacy));
     if (app.viewer) {
       for (const id of ["drop", "words", "examples", "sent-note"]) byId(id).hidden = true;
     } else {

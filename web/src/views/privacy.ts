@@ -6,7 +6,7 @@ import { areaOf } from "../map/globe";
 import type { Metadata } from "../pictures/metadata";
 import { cleanName } from "../pictures/open";
 import type { Answer, Level, Subject } from "../types";
-import { sentence } from "./result";
+import { sentence } from "./verdict";
 
 const GIVEN_AWAY: Record<Level, string> = {
   street: "It points to a street.",
