@@ -6,14 +6,14 @@ import { inArea } from "../map/globe";
 import { distanceKm } from "../sphere";
 import type { Answer, Subject } from "../types";
 import { privacyReport } from "./privacy";
-import { headline, placeName, sentence, verdict } from "./verdict";
+import { headline, placeName, restriction, sentence, verdict } from "./verdict";
 
 let drawn: unknown[] = [];
 
 /** Draws the result anew if anything it shows has changed, so that focus and screen readers are left alone if not. */
 export function renderResult(app: App, choose: (rank: number) => void): void {
-  const { selected, privacy } = app;
-  const now = [selected, selected?.status, selected?.answer, selected?.error, selected?.needsConsent, privacy];
+  const { selected, privacy, model } = app;
+  const now = [selected, selected?.status, selected?.answer, selected?.error, selected?.needsConsent, privacy, model];
   if (now.every((value, i) => value === drawn[i]) && drawn.length > 0) return;
   drawn = now;
   byId("result").replaceChildren(...(selected ? content(app, selected, choose) : []));
@@ -35,7 +35,7 @@ function content(app: App, subject: Subject, choose: (rank: number) => void): HT
   if (!subject.answer) return [waiting(app.privacy)];
   const stale = subject.status !== "answered";
   const parts = app.privacy
-    ? privacyReport(subject, subject.answer)
+    ? privacyReport(subject, subject.answer, app.model?.caution)
     : [verdict(subject.answer), comparison(subject, subject.answer), places(subject.answer, choose)];
   return [h("div", { class: "parts", "aria-busy": stale && "true" }, ...parts)];
 }
@@ -45,7 +45,9 @@ function announcement(subject: Subject): string {
   if (subject.needsConsent) return `${subject.name} was not sent: its metadata cannot be removed in this browser.`;
   if (subject.status === "failed") return `${subject.name} failed: ${subject.error}`;
   if (subject.status !== "answered" || !subject.answer) return `Looking at ${subject.name}.`;
-  return `${headline(subject.answer)}. ${sentence(subject.answer)} ${subject.answer.predictions.length} places are listed.`;
+  const { answer } = subject;
+  const count = `${answer.predictions.length} places are listed.`;
+  return [restriction(answer), `${headline(answer)}.`, sentence(answer), count].filter(Boolean).join(" ");
 }
 
 function places(answer: Answer, choose: (rank: number) => void): HTMLElement {

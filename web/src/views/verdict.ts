@@ -4,6 +4,7 @@ import { area, coordinates, percent } from "../format";
 import type { Answer, Candidate, Level } from "../types";
 
 const STEPS: Level[] = ["continent", "country", "region", "city", "street"]; // of precision
+const DOUBTFUL = 0.05; // share of a region below which the picture is probably not in it
 
 /** The first place, unless nothing points to it more than to the rest of the world. */
 export function headline(answer: Answer): string {
@@ -37,11 +38,12 @@ export function verdict(answer: Answer): HTMLElement {
       h("dd", {}, area(area_km2)),
     ),
   );
+  const restricted = restriction(answer);
   return h(
     "section",
     { class: "verdict", "aria-labelledby": "verdict-title" },
+    restricted && h("p", { class: (answer.region_share ?? 1) < DOUBTFUL ? "caution" : "hint" }, restricted),
     h("div", {}, h("h2", { id: "verdict-title" }, headline(answer)), h("p", { class: "sentence" }, sentence(answer))),
-    regionShare(answer),
     answer.verdict &&
       h(
         "ol",
@@ -52,15 +54,12 @@ export function verdict(answer: Answer): HTMLElement {
   );
 }
 
-/** Within a region something is always best: what the region holds when nothing is ruled out tells whether to believe. */
-function regionShare({ region_share: share }: Answer): HTMLElement | undefined {
-  if (share === undefined) return undefined;
-  const doubt = share < 0.05 ? " The picture was probably taken elsewhere." : "";
-  return h(
-    "p",
-    { class: "hint" },
-    `Where you said lies ${percent(share)} of the probability, if all the Earth counts.${doubt}`,
-  );
+/** What the region holds when nothing is ruled out, as within a region some place is always best; "" without a region. */
+export function restriction({ region_share: share }: Answer): string {
+  if (share === undefined) return "";
+  const held = percent(share).replace("<", "less than").replace(">", "more than");
+  const doubt = share < DOUBTFUL ? " The picture was probably taken elsewhere." : "";
+  return `Without this restriction, the model gives this region ${held}.${doubt}`;
 }
 
 export function placeName(candidate: Candidate): string {
