@@ -1,6 +1,6 @@
 """What the built-in model's probabilities are worth: coverage of its regions, by imagery and by how wide the views are.
 
-python benchmarks/calibration.py [--n 1000] [--imagery NAME ...] [--test]   a table in Markdown, for the model's card
+python -m benchmarks.calibration [--n 1000] [--imagery NAME ...] [--test]   a table in Markdown, for the model's card
 
 The cameras are the card's and 1,000 more of the whole range; none of them was calibrated on. ``--test`` also reads the
 test imagery, which is for a model that is final.
@@ -17,7 +17,7 @@ from earthclip.calibration import Evidence, Outcomes, outcomes
 from earthclip.locator import Locator
 from earthclip.orbit.camera import Cameras
 from earthclip.orbit.imagery import IMAGERY, imagery, load_texture
-from earthclip.orbit.testset import pictures, test_cameras
+from recipes.orbit.testset import pictures, test_cameras
 
 _SEED = 1_000_003  # the card's
 _BANDS_KM = ((150.0, 1500.0), (300.0, 1500.0), (150.0, 300.0))

@@ -11,7 +11,7 @@ import pytest
 from earthclip.errors import InputError
 from earthclip.files import sha256_of
 from earthclip.orbit import imagery as room
-from earthclip.orbit.fetch import fetch
+from recipes.orbit.fetch import fetch
 
 
 @pytest.fixture
