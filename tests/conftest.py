@@ -11,7 +11,7 @@ from jaxtyping import install_import_hook
 # Shapes and types in signatures are checked in tests only; the command line is left out, its decorators are click's.
 _ROOMS = ("batch", "datasets", "evaluation", "gallery", "geo", "locator", "metrics", "models", "posterior", "ranking")
 _TRUST = ("calibration", "credible", "prediction", "prior", "privacy", "refinement", "runtime", "server", "verdict")
-install_import_hook([f"earthclip.{room}" for room in (*_ROOMS, *_TRUST)], "beartype.beartype")
+install_import_hook([*(f"earthclip.{room}" for room in (*_ROOMS, *_TRUST)), "recipes"], "beartype.beartype")
 
 
 @pytest.fixture(autouse=True)

@@ -31,11 +31,9 @@ _COMMANDS = {
     "evaluate": ("earthclip.cli.evaluate:evaluate", "Measure a model, or predictions, against known places."),
     "calibrate": ("earthclip.cli.calibrate:calibrate", "Make a model's probabilities mean what they say."),
     "data": ("earthclip.cli.data:data", "Check and split sets of located photos."),
-    "probe": ("earthclip.cli.probe:probe", "What location features are worth to others' models."),
     "features": ("earthclip.cli.features:features", "A frozen backbone's features of photos, for training."),
     "train": ("earthclip.cli.train:train", "Train a model from a config file."),
     "export": ("earthclip.cli.export:export", "Make a model folder of a training run."),
-    "orbit": ("earthclip.cli.orbit:orbit", "Views of the Earth from above: render, fetch imagery."),
 }
 _TRAIN_PACKAGES = ("torch", "onnx", "onnxscript", "safetensors", "mpl_toolkits", "transformers")
 
@@ -84,15 +82,18 @@ def cli() -> None:
     """
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line on ``argv`` (default: the process's own) and return its exit code."""
+def main(argv: Sequence[str] | None = None, command: click.Command = cli, name: str = "earthclip") -> int:
+    """Run the command line on ``argv`` (default: the process's own) and return its exit code.
+
+    ``command`` and ``name`` let another program end in the same way: the recipes do.
+    """
     if sys.stderr is None:  # closed by the shell (2>&-); print would take stdout instead
         sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):  # a stream that was replaced, by a test for one
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
-        code = cli.main(args=None if argv is None else list(argv), prog_name="earthclip", standalone_mode=False)
+        code = command.main(args=None if argv is None else list(argv), prog_name=name, standalone_mode=False)
         sys.stdout.flush()
     except (_ReaderGoneError, BrokenPipeError):
         return _reader_went_away()
@@ -104,8 +105,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         error.show()
         return 2
     except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx else "earthclip"
-        return _fail(f"{error.format_message()} See '{command} --help'.")
+        path = error.ctx.command_path if error.ctx else name
+        return _fail(f"{error.format_message()} See '{path} --help'.")
     except click.ClickException as error:
         return _fail(error.format_message())
     except EarthCLIPError as error:

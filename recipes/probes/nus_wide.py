@@ -1,7 +1,7 @@
 """The downstream experiment of the GeoCLIP paper: concepts of photos from where they were taken, Geo-tagged NUS-WIDE.
 
-``earthclip probe nus-wide --data DIR``. The pictures and labels of NUS-WIDE cannot be passed on, so DIR is made by
-whoever has them, in this layout:
+``python -m recipes.probes nus-wide --data DIR``. The pictures and labels of NUS-WIDE cannot be passed on, so
+DIR is made by whoever has them, in this layout:
 
     concepts.txt                   the 81 concepts, one a line (Concepts81.txt of NUS-WIDE)
     train.csv   test.csv           IMG_ID,LAT,LON, a row for each photo of the part; degrees
@@ -31,12 +31,13 @@ from jaxtyping import Bool, Float
 
 from earthclip.datasets.manifest import Manifest, read_manifest
 from earthclip.errors import InputError
-from earthclip.evaluation.probes import need, single_thread
-from earthclip.evaluation.probes.encodings import EncodesLocations, raw_coordinates
 from earthclip.evaluation.report import find_pictures
+from recipes.probes import need, single_thread
+from recipes.probes.encodings import EncodesLocations, raw_coordinates
 
 CONCEPTS = 81
 PAPER_LOCATION, PAPER_BOTH = 0.249, 0.362  # mAP of GeoCLIP, arXiv 2309.16020
+_HELP = "python -m recipes.probes nus-wide --help"
 _HIDDEN = 512
 _EPOCHS = 60
 _PATIENCE = 6  # epochs without a better mAP on the photos held out
@@ -79,7 +80,7 @@ def read_nus_wide(folder: str | Path) -> tuple[Part, Part]:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise InputError(f"{folder}: expected the folder of Geo-tagged NUS-WIDE, found none; see probe nus-wide --help")
+        raise InputError(f"{folder}: expected the folder of Geo-tagged NUS-WIDE, found none; see {_HELP}")
     concepts = _lines(folder / "concepts.txt")
     if len(concepts) != CONCEPTS or len(set(concepts)) != CONCEPTS:
         raise InputError(
@@ -146,7 +147,7 @@ def _lines(path: Path) -> list[str]:
     try:
         return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; probe nus-wide --help names the files it expects") from error
+        raise InputError(f"{path}: no such file; see {_HELP}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text; save it as plain text") from error
 

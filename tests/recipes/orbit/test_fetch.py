@@ -10,8 +10,8 @@ import pytest
 
 from earthclip.errors import InputError
 from earthclip.files import sha256_of
-from earthclip.orbit.fetch import fetch
 from earthclip.training.rendering import imagery as room
+from recipes.orbit.fetch import fetch
 
 
 @pytest.fixture

