@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from earthclip.cli import main
-from earthclip.datasets.features import open_features
+from earthclip.datasets.feature_store import open_features
 from earthclip.errors import InputError
 from tests.compatibility.reading import read_csv
 
