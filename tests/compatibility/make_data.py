@@ -174,6 +174,11 @@ def training() -> None:
     """Runs stopped after their fourth step, and the figures of runs that nobody stopped."""
     Path("training").mkdir()
     stop("features", CONFIG.format(name="features", every=2, more="ema_decay = 0.9\n" + FEATURES, image=""))
+    started = CONFIG.format(name="next", every=100, more='init = "whole/features"\n' + FEATURES, image="")
+    Path("training/next.toml").write_text(started)
+    command("train", "training/next.toml", "--out", "whole/next")
+    shutil.copy("whole/next/progress.csv", "training/next.progress.csv")
+    Path("training/next.toml").write_text(started.replace("whole/features", "training/features"))
     stop("photos", CONFIG.format(name="photos", every=100, more=PHOTOS, image=COMPACT))
     stop("views", CONFIG.format(name="views", every=100, more=VIEWS, image=COMPACT))
     stop("without-sum", CONFIG.format(name="without-sum", every=4, more=VIEWS, image=COMPACT), commit=WITHOUT_SUM)
