@@ -217,11 +217,13 @@ def journals() -> None:
 
 def cluster() -> None:
     """``--engine ray -o FOLDER`` of pictures and of places: finished, and killed with some blocks written."""
-    ray = ["--model", "models/tiny", "--runtime", "onnxruntime", "--engine", "ray", "--workers", "1", "-o"]
-    for name, given, size in (("locate", "pictures", 4), ("embed", "places.parquet", 8)):
-        command(name, given, *ray, f"cluster/{name}-finished", "--block-size", size, code=name == "locate")
+    ray = ["--model", "models/tiny", "--runtime", "onnxruntime", "--engine", "ray", "--workers", "1"]
+    runs = {"locate": ["pictures", "--block-size", "4", "--precision", "float32"],
+            "embed": ["places.parquet", "--block-size", "8"]}  # fmt: skip
+    for name, asked in runs.items():
         out = Path(f"cluster/{name}-killed")
-        run = [sys.executable, "-m", "earthclip", name, given, *ray, str(out), "--block-size", str(size)]
+        command(name, *asked, *ray, "-o", f"cluster/{name}-finished", code=name == "locate")
+        run = [sys.executable, "-m", "earthclip", name, *asked, *ray, "-o", str(out)]
         written = 5
         while written == 5:  # too late
             shutil.rmtree(out, ignore_errors=True)
