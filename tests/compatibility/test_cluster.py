@@ -104,8 +104,10 @@ def test_it_is_never_overwritten(name: str, state: str, capsys: pytest.CaptureFi
     check_refused(capsys.readouterr().err, folder, before)
 
 
-def test_a_finished_run_stays_as_it_is(name: str) -> None:
+def test_a_finished_run_stays_as_it_is(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     folder = f"cluster/{name}-finished"
     before = files(folder)
-    assert run(name, folder, "--resume") == 0
-    assert files(folder) == before
+    if run(name, folder, "--resume") == 2:
+        check_refused(capsys.readouterr().err, folder, before)
+    else:
+        assert files(folder) == before
