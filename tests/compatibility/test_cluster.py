@@ -30,7 +30,7 @@ BLOCKS = 5
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A Ray cluster in this process."""
-    from earthclip.batch.cluster.run import import_ray
+    from earthclip.cluster.run import import_ray
 
     folder = tempfile.mkdtemp(prefix="earthclip-test-")  # a short path, for Ray's sockets
     with pytest.MonkeyPatch.context() as environment:
