@@ -85,12 +85,12 @@ def test_train_export_locate(tmp_path, capsys):
     assert "samples/s" in said
     assert "within 25/200/750 km" in said
     assert column_of(run / "progress.csv", "step") == ["2", "4", "6"]
-    assert main(["export", str(run), "-o", str(folder), "--spacing-km", "900"]) == 0
+    assert main(["model", "export", str(run), "-o", str(folder), "--spacing-km", "900"]) == 0
     write_test_set(tmp_path / "set", n=2, source="bmng", size=32, seed=0, half_width_km=(150.0, 1500.0))
     capsys.readouterr()
     assert main(["locate", str(tmp_path / "set"), "--model", str(folder), "--format", "jsonl"]) == 0
     assert capsys.readouterr().out.count('"model": "tiny"') == 2
-    assert main(["export", str(run), "-o", str(folder)]) == 2
+    assert main(["model", "export", str(run), "-o", str(folder)]) == 2
     assert "exists already" in capsys.readouterr().err
 
 
@@ -143,7 +143,7 @@ def test_a_run_is_not_overwritten_nor_resumed_with_another_configuration(tmp_pat
     run.mkdir()
     (run / "checkpoint.safetensors").write_bytes(b"")
     assert main(["train", str(config), "--out", str(run)]) == 2
-    assert "--resume goes on with it" in capsys.readouterr().err
+    assert "add --resume to continue it" in capsys.readouterr().err
     assert main(["train", str(config), "--out", str(run), "--resume"]) == 2
     assert "not the folder of a training run" in capsys.readouterr().err
 
@@ -183,8 +183,8 @@ def test_logits_and_losses_stay_float32_under_autocast(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["export", "{tmp}", "-o", "{tmp}/model"], "not the folder of a training run"),
-        (["export", "{tmp}", "-o", "{tmp}/model", "--zoom", "2"], "--zoom must be 0.25 to 1"),
+        (["model", "export", "{tmp}", "-o", "{tmp}/model"], "not the folder of a training run"),
+        (["model", "export", "{tmp}", "-o", "{tmp}/model", "--zoom", "2"], "--zoom must be 0.25 to 1"),
         (["train", "{tmp}/none.toml"], "none.toml: no such file"),
         (["train", "{tmp}/tiny.toml", "--out", "{tmp}/tiny.toml"], "cannot be made"),
     ],
@@ -199,7 +199,10 @@ def test_wrong_commands_are_one_line(tmp_path, capsys, arguments, message):
 
 def test_without_torch_and_imagery_the_extra_is_named(tmp_path):
     blocked = "import sys; sys.modules['torch'] = None; from earthclip.cli import main; sys.exit(main(sys.argv[1:]))"
-    for command in (["train", str(write_config(tmp_path))], ["export", str(tmp_path), "-o", str(tmp_path / "m")]):
+    for command in (
+        ["train", str(write_config(tmp_path))],
+        ["model", "export", str(tmp_path), "-o", str(tmp_path / "m")],
+    ):
         done = subprocess.run([sys.executable, "-c", blocked, *command], capture_output=True, text=True, check=False)
         assert done.returncode == 2
         assert "earthclip[train]" in done.stderr
