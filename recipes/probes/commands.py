@@ -55,6 +55,7 @@ def nus_wide(data: Path, source: str | None, format_: str) -> None:
     python -m recipes.probes nus-wide --data nus-wide/ --model geoclip
     """
     from earthclip import load
+    from recipes.probes.nus_wide import format_rows, measure
 
     model = load(source)
     say(f"model: {model.name}")

@@ -11,7 +11,7 @@ import pytest
 
 from earthclip.cli import main
 from earthclip.cli.model_quantize import measured
-from earthclip.models.config import IMAGE_ENCODER, IMAGE_ENCODER_INT8, Calibration
+from earthclip.models.config import IMAGE_ENCODER, IMAGE_ENCODER_INT8, Calibration, read_config, write_config
 from earthclip.models.folder import open_folder
 from tests.tiny import write_picture, write_tiny_model
 
@@ -100,6 +100,15 @@ def test_info_of_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "provenance    not recorded" in text
     assert "\nfor " not in text and "caution" not in text
     assert json.loads(output(capsys, "model", "info", folder, "--format", "json"))["purpose"] is None
+
+
+def test_info_of_a_model_of_coordinates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write_tiny_model(tmp_path / "places")
+    (folder / IMAGE_ENCODER).unlink()
+    write_config(folder, dataclasses.replace(read_config(folder), preprocessing=None))
+    assert "input         coordinates only (no image encoder)\n" in output(capsys, "model", "info", folder)
+    about = json.loads(output(capsys, "model", "info", folder, "--format", "json"))
+    assert (about["input_size"], about["gallery_size"]) == (None, 50)
 
 
 def test_info_of_a_model_that_is_not_here(capsys: pytest.CaptureFixture[str]) -> None:
