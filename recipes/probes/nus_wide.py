@@ -29,9 +29,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float
 
-from earthclip.datasets.manifest import Manifest, read_manifest
+from earthclip.datasets.rows import Places, find_pictures, read_places
 from earthclip.errors import InputError
-from earthclip.evaluation.report import find_pictures
 from recipes.probes import need, single_thread
 from recipes.probes.encodings import EncodesLocations, raw_coordinates
 
@@ -56,7 +55,7 @@ class EncodesBoth(EncodesLocations, Protocol):
 class Part:
     """Training or test photos: where they were taken, which concepts they show, and their files or features."""
 
-    photos: Manifest
+    photos: Places
     labels: Bool[np.ndarray, "n 81"]
     pictures: list[Path] | None = None
     visual: Float[np.ndarray, "n v"] | None = None
@@ -135,7 +134,7 @@ def format_rows(rows: Sequence[Row], format: str) -> str:
 
 
 def _part(folder: Path, name: str) -> Part:
-    photos = read_manifest(folder / f"{name}.csv")
+    photos = read_places(folder / f"{name}.csv")
     labels = _labels(folder / f"{name}_labels.txt", len(photos), f"{name}.csv")
     features, images = folder / f"{name}_images.npy", folder / "images"
     if features.is_file():

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from earthclip.datasets.coordinates import coordinate_columns, feature_names
+from earthclip.datasets.columns import coordinate_columns, feature_names
 from earthclip.errors import InputError, MissingExtraError, ModelError
-from earthclip.geo.sphere import check_degrees
+from earthclip.geo.sphere import check_coordinates
 from earthclip.models.config import LOCATION_ENCODER, LOCATION_PHASES
 from earthclip.models.encoders import LocationEncoder
 from earthclip.models.sources import resolve
@@ -72,7 +72,7 @@ class LocationFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _degrees(self, columns: Float64[np.ndarray, "n c"]) -> Float64[np.ndarray, "n 2"]:
         if columns.shape[1] != 2:
             raise InputError(f"expected 2 columns, latitude and longitude, found {columns.shape[1]}; select these two")
-        return check_degrees(columns[:, :: 1 if self.latitude_column_ == 0 else -1], "coordinates")
+        return check_coordinates(columns[:, :: 1 if self.latitude_column_ == 0 else -1], "coordinates")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

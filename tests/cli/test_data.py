@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from earthclip.cli import cli
-from earthclip.datasets.manifest import read_manifest
 from earthclip.datasets.opening import open_photos
+from earthclip.datasets.rows import read_places
 from earthclip.errors import EarthCLIPError, InputError, OutputError
 from earthclip.geo.cells import cell_of
 from tests.datasets.making import photo, write_photos, write_table
@@ -82,7 +82,7 @@ def test_a_fraction_of_train_is_nested(table: Path, tmp_path: Path) -> None:
         out = tmp_path / str(share)
         shares = ["--shares", "0.5,0.2,0.1,0.2", "--fraction", share]
         assert run("split", table, "--by", "random", *shares, "--out", out).exit_code == 0
-        ids[share] = set(read_manifest(out / "part-1.csv").ids)
+        ids[share] = set(read_places(out / "part-1.csv").ids)
     assert [len(ids[share]) for share in ids] == [6, 30, 60]
     assert ids[0.1] < ids[0.5] < ids[1.0]
 

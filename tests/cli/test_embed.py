@@ -78,7 +78,7 @@ def test_standard_input(tiny_model: Path, tmp_path: Path, expected: np.ndarray) 
 
 def test_more_rows_than_a_batch(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("earthclip.cli.embed._BATCH", 7)
-    monkeypatch.setattr("earthclip.datasets.coordinates._ROWS", 50)
+    monkeypatch.setattr("earthclip.datasets.tables._ROWS", 50)
     places = np.random.default_rng(0).uniform((-90, -180), (90, 180), (123, 2))
     pq.write_table(pa.table({"lon": places[:, 1], "lat": places[:, 0]}), tmp_path / "places.parquet")
     assert run(tmp_path / "places.parquet", "--model", tiny_model, "-o", tmp_path / "f.npy").exit_code == 0
@@ -122,7 +122,7 @@ BAD: list[tuple[str, type[EarthCLIPError], str]] = [
     ("lat,lon\n1,nan\n", InputError, "line 2: lon must be a number of degrees, found 'nan'"),
     ("", InputError, "empty; expected a header"),
     ("lat,lon\n", InputError, "no rows"),
-    ("a,b\n1,2\n", InputError, "found 'a, b'"),
+    ("a,b\n1,2\n", InputError, "in the header 'a, b'"),
     ("lat,lon,feature_003\n1,2,3\n", OutputError, "has a column feature_003 already"),
 ]
 

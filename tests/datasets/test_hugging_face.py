@@ -69,7 +69,7 @@ def test_rows_without_a_place_are_counted() -> None:
 def test_columns_that_are_missing() -> None:
     with pytest.raises(InputError, match="made: no column of pictures among 'a, lat, lon'"):
         scan_dataset(datasets.Dataset.from_dict({"a": [1], "lat": [1.0], "lon": [1.0]}), "made")
-    with pytest.raises(InputError, match="made: no column LON"):
+    with pytest.raises(InputError, match="made: no column of a longitude"):
         scan_dataset(made().remove_columns("longitude"), "made")
 
 

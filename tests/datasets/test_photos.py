@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from earthclip.datasets.manifest import read_manifest
 from earthclip.datasets.photos import FileStore, PhotoSet, Skipped, StoredPhotos, shown
+from earthclip.datasets.rows import read_places
 from earthclip.datasets.splits import write_manifest
-from earthclip.errors import InputError, OutputError
+from earthclip.errors import OutputError
 
 
 def photos(n: int = 4) -> StoredPhotos:
@@ -38,12 +38,6 @@ def test_what_is_taken_keeps_its_files_and_order() -> None:
     assert len(photos().take(np.array([], np.int64))) == 0
 
 
-def test_those_of_a_manifest() -> None:
-    assert photos().only(["3.jpg", "1.jpg"], "train.csv").ids == ["3.jpg", "1.jpg"]
-    with pytest.raises(InputError, match=r"2 of 3 ids of train.csv are not in made, e.g. x.jpg; split"):
-        photos().only(["x.jpg", "1.jpg", "y.jpg"], "train.csv")
-
-
 def test_they_go_to_another_process() -> None:
     copy = pickle.loads(pickle.dumps(photos()))
     assert copy.ids == photos().ids
@@ -66,7 +60,7 @@ def test_reasons_are_counted_with_examples() -> None:
 def test_a_written_table_is_read_again_to_the_last_bit(tmp_path: Path) -> None:
     made = photos(7)
     write_manifest(made, tmp_path / "made.csv")
-    again = read_manifest(tmp_path / "made.csv")
+    again = read_places(tmp_path / "made.csv")
     assert again.ids == made.ids
     np.testing.assert_array_equal(again.coordinates, made.coordinates)
     assert "AUTHOR" in (tmp_path / "made.csv").read_text().splitlines()[0]

@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from earthclip.datasets.manifest import read_manifest
-from earthclip.datasets.rows import swapped_columns
+from earthclip.datasets.rows import read_places, swapped_columns
 from earthclip.geo.countries import country_codes
 from earthclip.geo.sphere import from_unit_vectors
 
@@ -14,7 +13,7 @@ IM2GPS3K = Path(__file__).parents[1] / "data" / "im2gps3k" / "im2gps3k_coordinat
 
 
 def test_im2gps3k_is_told_from_its_swapped_copy() -> None:
-    places = read_manifest(IM2GPS3K).coordinates
+    places = read_places(IM2GPS3K).coordinates
     assert swapped_columns(places) is None
     assert swapped_columns(places[:, ::-1].copy()) == (
         "latitude and longitude are swapped (1,060 of 2,997 latitudes are beyond 90, no longitude is)"

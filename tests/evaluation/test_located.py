@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from earthclip.datasets.opening import open_photos
 from earthclip.datasets.photos import FileStore, StoredPhotos
 from earthclip.errors import InputError
 from earthclip.evaluation.located import locate_photos
-from earthclip.evaluation.report import manifest_photos
 from earthclip.locating.locator import load
 from earthclip.locating.prediction import Prediction
 from earthclip.models.config import ModelConfig
@@ -59,7 +59,7 @@ def benchmark(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_each_picture_gets_its_own_answer(benchmark: tuple[Path, Path], tiny_model: Path) -> None:
-    photos = manifest_photos(*benchmark)
+    photos = open_photos(str(benchmark[0]), images=benchmark[1], strict=True)
     seen: list[tuple[int, int]] = []
     config = resolve(str(tiny_model)).config
     found = locate_photos(Reader(config), photos, progress=lambda done, n: seen.append((done, n)))
@@ -73,7 +73,7 @@ def test_each_picture_gets_its_own_answer(benchmark: tuple[Path, Path], tiny_mod
 
 
 def test_a_real_model_promises(benchmark: tuple[Path, Path], tiny_model: Path) -> None:
-    photos, locator = manifest_photos(benchmark[0]), load(tiny_model)  # images beside the manifest
+    photos, locator = open_photos(str(benchmark[0]), strict=True), load(tiny_model)  # images beside the manifest
     found = locate_photos(locator, photos, workers=1)
     expected = [p.coordinates[0] for p in locator.locate([photos.open(i) for i in range(4)], top_k=1)]
     np.testing.assert_array_equal(found.places, expected)
@@ -86,7 +86,7 @@ def test_a_picture_that_cannot_be_read_is_left_out_and_the_others_go_on(
     benchmark: tuple[Path, Path], tiny_model: Path
 ) -> None:
     (benchmark[1] / "b.jpg").write_bytes(b"\xff\xd8\xff")
-    found = locate_photos(load(tiny_model), manifest_photos(*benchmark))
+    found = locate_photos(load(tiny_model), open_photos(str(benchmark[0]), images=benchmark[1], strict=True))
     np.testing.assert_array_equal(found.rows, [0, 2, 3])
     assert found.places.shape == (3, 2)
     assert found.promises is not None and len(found.promises.held) == 3
@@ -95,7 +95,7 @@ def test_a_picture_that_cannot_be_read_is_left_out_and_the_others_go_on(
     for path in benchmark[1].rglob("*.*"):
         path.write_text("no picture")
     with pytest.raises(InputError, match=r"manifest.csv: none of 4 photos could be read; the first: .*a.png"):
-        locate_photos(load(tiny_model), manifest_photos(*benchmark))
+        locate_photos(load(tiny_model), open_photos(str(benchmark[0]), images=benchmark[1], strict=True))
 
 
 class Memory(FileStore):
@@ -126,7 +126,7 @@ def test_photos_in_memory_are_located_as_those_on_disk(
     from tests.tiny import write_tiny_model
 
     locator = load(write_tiny_model(tmp_path / "model", views=("none", "flip")))
-    on_disk = manifest_photos(*benchmark)
+    on_disk = open_photos(str(benchmark[0]), images=benchmark[1], strict=True)
     assert isinstance(on_disk.store, FileStore)
     store = Elsewhere(Memory(on_disk.store.folder, on_disk.store.names))
     photos = StoredPhotos("shards", on_disk.ids, on_disk.coordinates, on_disk.rows, store)

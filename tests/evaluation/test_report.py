@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from earthclip.datasets.opening import open_photos
+from earthclip.datasets.photos import StoredPhotos
 from earthclip.errors import InputError
-from earthclip.evaluation.report import evaluate_predictions, format_report, manifest_photos
+from earthclip.evaluation.report import evaluate_predictions, format_report
 from earthclip.metrics import Report
 
 IM2GPS3K = Path(__file__).parents[1] / "data" / "im2gps3k"
@@ -30,6 +32,10 @@ def test_a_truncated_table_of_predictions_is_counted(tmp_path: Path) -> None:
         evaluate_predictions(short, IM2GPS3K / "im2gps3k_coordinates.csv")
 
 
+def strict(table: Path, images: Path | None = None) -> StoredPhotos:
+    return open_photos(str(table), images=images, strict=True)
+
+
 @pytest.fixture
 def benchmark(tmp_path: Path) -> tuple[Path, Path]:
     images = tmp_path / "pictures"
@@ -42,7 +48,7 @@ def benchmark(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_pictures_of_a_manifest_are_found_by_their_ids(benchmark: tuple[Path, Path]) -> None:
-    photos = manifest_photos(*benchmark)
+    photos = strict(*benchmark)
     names = ["a.png", "b.jpg", "dotted.v2.jpeg", "more/c.jpg"]
     assert [Path(str(photos.open(i))) for i in range(4)] == [benchmark[1] / name for name in names]
     assert photos.ids == ["a", "b.jpg", "dotted.v2", "more/c"]
@@ -53,9 +59,9 @@ def test_pictures_of_a_manifest_are_found_by_their_ids(benchmark: tuple[Path, Pa
 def test_where_pictures_are_without_a_folder_named(benchmark: tuple[Path, Path]) -> None:
     table, images = benchmark
     with pytest.raises(InputError, match=r"4 of 4 pictures of manifest.csv are not in"):
-        manifest_photos(table)
+        strict(table)
     images.rename(table.parent / "images")
-    assert Path(str(manifest_photos(table).open(0))) == table.parent / "images" / "a.png"
+    assert Path(str(strict(table).open(0))) == table.parent / "images" / "a.png"
 
 
 def test_missing_pictures_are_counted_together(benchmark: tuple[Path, Path]) -> None:
@@ -63,9 +69,9 @@ def test_missing_pictures_are_counted_together(benchmark: tuple[Path, Path]) -> 
     (images / "b.jpg").unlink()
     (images / "a.png").unlink()
     with pytest.raises(InputError, match=r"2 of 4 pictures of manifest.csv are not in .*pictures, e.g. 'a'; --images"):
-        manifest_photos(table, images)
-    with pytest.raises(InputError, match=r"nowhere: expected the folder of the pictures that manifest.csv names"):
-        manifest_photos(table, images / "nowhere")
+        strict(table, images)
+    with pytest.raises(InputError, match=r"nowhere: expected the folder of the photos of manifest.csv, found none; give it"):
+        strict(table, images / "nowhere")
 
 
 def test_formats() -> None:

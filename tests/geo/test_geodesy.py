@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from earthclip.errors import InputError
 from earthclip.geo.sphere import (
     EARTH_RADIUS_KM,
+    are_places,
     check_coordinates,
+    degrees_fault,
     destination,
     from_unit_vectors,
     great_circle_km,
@@ -142,9 +144,9 @@ def test_axes_of_unit_vectors() -> None:
 
 
 def test_checked_coordinates_are_float64_and_wrapped() -> None:
-    checked = check_coordinates([[10, 180], [-90, -180], [0, 12]], "here")
+    checked = check_coordinates([[10, 180], [-90, -180], [0, 12], [1, 190], [2, 359.5]], "here")
     assert checked.dtype == np.float64
-    np.testing.assert_array_equal(checked, [[10, -180], [-90, -180], [0, 12]])
+    np.testing.assert_array_equal(checked, [[10, -180], [-90, -180], [0, 12], [1, -170], [2, -0.5]])
     assert check_coordinates(np.empty((0, 2)), "here").shape == (0, 2)
 
 
@@ -155,10 +157,13 @@ def test_checked_coordinates_are_float64_and_wrapped() -> None:
         ([[1.0, 2.0, 3.0]], r"found shape \[1, 3\]"),
         ([["a", "b"]], r"expected numbers of shape \[n, 2\]"),
         ([[1.0, 2.0], [3.0]], r"expected numbers of shape \[n, 2\]"),
-        ([[0, 0], [120.5, 30], [100, 0]], r"row 1: latitude 120.5, longitude 30: .* look swapped"),
-        ([[100, 120]], r"row 0: .* must lie in \[-90, 90\]"),
-        ([[10, 190]], r"row 0: .* must lie in \[-180, 180\]"),
-        ([[10, 10], [np.nan, 10]], r"row 1: latitude nan, .* not a place"),
+        (
+            [[0, 0], [120.5, 30], [100, 0]],
+            r"row 1 \(counted from 0\): latitude 120.5, longitude 30: .* longitude swapped\?",
+        ),
+        ([[100, 120]], r"row 0 .* must lie in \[-90, 90\]"),
+        ([[10, 360]], r"row 0 .* must lie in \[-180, 180\) or \[0, 360\)"),
+        ([[10, 10], [np.nan, 10]], r"row 1 .*: latitude nan, .* not a place"),
         ([[10, np.inf]], r"longitude inf is not a place"),
     ],
 )
@@ -167,3 +172,16 @@ def test_bad_coordinates_are_named(array: object, message: str) -> None:
         check_coordinates(array, "places.csv")
     assert str(caught.value).startswith("places.csv")
     assert "\n" not in str(caught.value)
+
+
+def test_rows_are_counted_from_the_first() -> None:
+    with pytest.raises(InputError, match=r"^x, row 11 \(counted from 0\): latitude inf"):
+        check_coordinates(np.array([[1.0, 2.0], [np.inf, 0.0], [np.nan, 0.0]]), "x", first_row=10)
+
+
+def test_edges_and_digits_of_degrees() -> None:
+    for place in ((90.0, -180.0), (-90.0, 359.999999)):
+        assert degrees_fault(*place) is None
+        assert are_places(np.array([place])).all()
+    assert str(degrees_fault(90.0000000001, 1.0)).startswith("latitude 90.0000000001, longitude 1: latitudes must lie")
+    assert str(degrees_fault(np.float64(91), 120.0)).startswith("latitude 91, longitude 120: latitudes must lie")

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from earthclip.datasets import coordinates
-from earthclip.datasets.coordinates import open_coordinates
+from earthclip.datasets import tables
+from earthclip.datasets.tables import open_table
 from earthclip.errors import InputError, MissingExtraError, OutputError
 from earthclip.outputs.embeddings import check_features_path, keeps_columns, open_features
 
@@ -28,7 +28,7 @@ ROWS = [
 
 @pytest.fixture(autouse=True)
 def short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coordinates, "_ROWS", 3)
+    monkeypatch.setattr(tables, "_ROWS", 3)
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def write(source: Path, target: Path, width: int, **options: Any) -> np.ndarray:
     """Features that tell row and column, written chunk by chunk; returns them."""
     written = []
     with (
-        open_coordinates(source, keeps_columns(target)) as rows,
+        open_table(source, all_columns=keeps_columns(target)) as rows,
         open_features(target, rows, width, **options) as writer,
     ):
         for chunk in rows.chunks():
@@ -102,7 +102,7 @@ def test_csv_keeps_the_table_and_every_bit(table: Path, tmp_path: Path) -> None:
 def test_csv_is_input_again(table: Path, tmp_path: Path) -> None:
     target = tmp_path / "features.csv"
     write(table, target, 2)
-    with open_coordinates(target) as again:
+    with open_table(target) as again:
         found = np.concatenate([chunk.coordinates for chunk in again.chunks()])
     assert found.tolist() == [[48.86, 2.35], [-17.5, -0.5], [0, -180], [10, 4]]
 

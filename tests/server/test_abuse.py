@@ -128,6 +128,7 @@ def test_names_of_files_mean_nothing(server: Running, photo: bytes, name: str) -
         b'{"coordinates": [[Infinity, 0]]}',
         b'{"coordinates": [[1e999, 0]]}',
         b'{"coordinates": [[91, 0]]}',
+        b'{"coordinates": [[10, 190]]}',
         b'{"coordinates": [[1' + b"0" * 5000 + b", 0]]}",
         b'{"coordinates": [["1", 0]]}',
         b'{"coordinates": [[true, 0]]}',

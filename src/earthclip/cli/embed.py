@@ -17,7 +17,7 @@ from earthclip.models import Precision, Runtime
 
 if TYPE_CHECKING:
     from earthclip.cli.answering import Ask
-    from earthclip.datasets.coordinates import CoordinateTable
+    from earthclip.datasets.tables import Table
     from earthclip.locating.locator import Locator
     from earthclip.outputs.embeddings import FeatureWriter
 
@@ -63,10 +63,10 @@ def places(
     refuse_addresses(table, output)
     check_features_path(output, force)  # before the imports below, which take longer than to see this
 
-    from earthclip.datasets.coordinates import open_coordinates
+    from earthclip.datasets.tables import open_table
     from earthclip.outputs.embeddings import keeps_columns, open_features
 
-    with open_coordinates(table, keeps_columns(output)) as coordinates:
+    with open_table(table, all_columns=keeps_columns(output)) as coordinates:
         ask = ask_of(source, runtime=runtime, precision=precision)
         locator = open_model(ask)
         introduce(locator.folder, ask)
@@ -76,7 +76,7 @@ def places(
     note(f"{output or 'standard output'}: {rows:,} rows, {width} features")
 
 
-def _embed(table: CoordinateTable, locator: Locator, writer: FeatureWriter) -> int:
+def _embed(table: Table, locator: Locator, writer: FeatureWriter) -> int:
     """Write the embeddings of every row; returns how many rows there were."""
     import numpy as np
 

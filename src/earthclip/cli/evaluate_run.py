@@ -11,15 +11,15 @@ import click
 import numpy as np
 
 from earthclip.cli.status import Pace, StatusLine, note, say
-from earthclip.datasets.manifest import Manifest, read_manifest
 from earthclip.datasets.photos import PhotoSet
+from earthclip.datasets.rows import read_places
 from earthclip.errors import InputError
-from earthclip.evaluation.answers import SUFFIXES, answers_for
+from earthclip.evaluation.answers import SUFFIXES, Missing, answers_for
 from earthclip.evaluation.comparison import Leaderboard
 from earthclip.evaluation.document import Picture, comparison_section, document, leaderboard_section
 from earthclip.evaluation.measured import Evaluation, evaluate
 from earthclip.evaluation.rendering import to_markdown, to_text
-from earthclip.evaluation.report import format_report, manifest_photos
+from earthclip.evaluation.report import format_report
 from earthclip.files import atomic_write, refuse_existing
 from earthclip.outputs.structured import dumps
 
@@ -57,19 +57,28 @@ class Wanted:
             refuse_existing(self.output)
 
 
-def by_tables(predictions: Path, truth_path: Path, wanted: Wanted) -> int:
-    """Measure a table of predictions; returns the exit code."""
+def by_tables(predictions: Path, truth_path: Path, wanted: Wanted, missing: Missing = "error") -> int:
+    """Measure a table of predictions; returns the exit code. For ``missing`` predictions, see ``answers_for``."""
     wanted.check()
-    truth = read_manifest(truth_path)
-    places = answers_for(truth, predictions)
-    name, other = predictions.name, None
+    truth = read_places(truth_path)
+    answers = answers_for(truth, predictions, missing)
+    name, other, kept, notes = predictions.name, None, answers.kept, [answers.note]
     if wanted.against is not None:
         second = Path(wanted.against)
-        elsewhere = answers_for(truth, second)
-        names = (name, second.name) if name != second.name else (str(predictions), wanted.against)
-        name, other = names[0], (names[1], elsewhere)
+        elsewhere = answers_for(truth, second, missing)
+        kept = kept & elsewhere.kept
+        name, other_name = (name, second.name) if name != second.name else (str(predictions), wanted.against)
+        other = (other_name, elsewhere.places[kept])
+        notes.append(elsewhere.note)
     evaluation = evaluate(
-        name, truth.source, truth.coordinates, places, other=other, leaderboard=wanted.leaderboard, seed=wanted.seed
+        name,
+        truth.name,
+        truth.coordinates[kept],
+        answers.places[kept],
+        other=other,
+        leaderboard=wanted.leaderboard,
+        left_out=[note for note in notes if note],
+        seed=wanted.seed,
     )
     _write(evaluation, wanted)
     return 0
@@ -88,8 +97,7 @@ def by_model(
     wanted.check()
     photos = _photos(dataset, images)
     other_table = wanted.against if wanted.against and Path(wanted.against).suffix.lower() in SUFFIXES else None
-    truth = Manifest(list(photos.ids), np.asarray(photos.coordinates, np.float64), photos.name)
-    elsewhere = None if other_table is None else answers_for(truth, Path(other_table))
+    elsewhere = None if other_table is None else answers_for(photos, Path(other_table)).places
     second_model = wanted.against if other_table is None else None
     locators = [_load(name, views, runtime, precision) for name in (model, second_model) if name is not None]
     found, *others = [_locate(locator, photos, views) for locator in locators]
@@ -124,13 +132,11 @@ def by_model(
 
 
 def _photos(dataset: str, images: Path | None) -> PhotoSet:
-    if dataset.lower().endswith(".csv") and Path(dataset).is_file():
-        return manifest_photos(dataset, images)
     from earthclip.cli.data import SHARDS
     from earthclip.datasets.opening import open_photos
     from earthclip.files import home
 
-    return open_photos(dataset, images=images, cache=home() / SHARDS)
+    return open_photos(dataset, images=images, cache=home() / SHARDS, strict=True)
 
 
 def _load(model: str, views: str, runtime: Runtime, precision: Precision) -> Locator:

@@ -22,7 +22,7 @@ from earthclip.cluster.output import OutputFolder
 from earthclip.cluster.pictures import PictureReader, Subject
 from earthclip.cluster.rows import answer_row, answers_table, embeddings_table
 from earthclip.cluster.storage import below
-from earthclip.datasets.coordinates import coordinate_columns, degrees_of, feature_names
+from earthclip.datasets.columns import coordinate_columns, degrees_of, feature_names
 from earthclip.errors import EarthCLIPError, InputError, ModelError
 from earthclip.geo.sphere import are_places, degrees_fault, wrapped
 from earthclip.locating.locator import Locator, load

@@ -8,8 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from earthclip.datasets.rows import Scan
-from earthclip.datasets.tables import scan_table
+from earthclip.datasets.rows import Scan, scan_table
 from earthclip.errors import InputError
 
 _GEO_ESTIMATION = "https://github.com/TIBHannover/GeoEstimation"

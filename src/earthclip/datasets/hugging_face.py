@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from earthclip.datasets.columns import Header, text_of
 from earthclip.datasets.rows import Rows, Scan
-from earthclip.datasets.tables import AUTHOR_NAMES, ID_NAMES, find_columns
 from earthclip.errors import InputError, MissingExtraError
 
 IMAGE_NAMES = ("image", "img", "photo", "picture", "jpg", "png", "webp", "pixel_values")
@@ -53,22 +53,19 @@ def scan_dataset(table: Any, name: str) -> Scan:
     """The photos of a ``datasets.Dataset``, as scan_hugging_face; ``name`` is for messages."""
     import datasets
 
-    header = list(table.column_names)
     image = _image_column(table, name)
-    id_columns = [column for column in header if column.casefold() in ID_NAMES and column != image]
-    # without a column of ids any other will do to find the rest; ids are then made below
-    columns = find_columns([*header, *([] if id_columns else ["id"])], name)
-    identity = min(id_columns, key=lambda column: ID_NAMES.index(column.casefold()), default=None)
-    author = next((c for known in AUTHOR_NAMES for c in header if c.casefold() == known), None)
     photos = table.select_columns([image]).cast_column(image, datasets.Image(decode=False))
-    wanted = [header[columns.latitude], header[columns.longitude], *filter(None, (identity, author))]
-    rows, values = Rows(name), table.select_columns(wanted).with_format(None)
+    others = table.remove_columns([image]).with_format(None)
+    header = Header(name, others.column_names)
+    latitude, longitude = header.columns[header.latitude], header.columns[header.longitude]
+    identity, author = (None if at is None else header.columns[at] for at in (header.name, header.author))
+    rows, values = Rows(name), others.select_columns([latitude, longitude, *filter(None, (identity, author))])
     for start in range(0, len(table), _ROWS):
         batch = values[start : start + _ROWS]
-        names = batch[identity] if identity else range(start, start + len(batch[wanted[0]]))
-        authors = batch[author] if author else [""] * len(names)
-        for called, latitude, longitude, by in zip(names, batch[wanted[0]], batch[wanted[1]], authors, strict=True):
-            rows.add("" if called is None else str(called).strip(), latitude, longitude, str(by or ""))
+        numbers = range(start, min(start + _ROWS, len(table)))
+        names, authors = batch[identity] if identity else numbers, batch[author] if author else [None] * len(numbers)
+        for called, north, east, by in zip(names, batch[latitude], batch[longitude], authors, strict=True):
+            rows.add(text_of(called), north, east, text_of(by))
     kept = rows.kept(author is not None)
     return rows.scan(kept, TableStore(name, photos, image), kept.origin)
 

@@ -9,26 +9,29 @@ from earthclip.datasets.benchmarks import BENCHMARKS, find_benchmark, scan_bench
 from earthclip.datasets.folder import scan_folder
 from earthclip.datasets.hugging_face import scan_hugging_face
 from earthclip.datasets.photos import StoredPhotos
-from earthclip.datasets.rows import Scan
+from earthclip.datasets.rows import Scan, scan_places, scan_table
 from earthclip.datasets.shards import scan_shards
-from earthclip.datasets.tables import scan_table
+from earthclip.datasets.tables import SUFFIXES
 from earthclip.errors import InputError
 
 EXPECTED = (
-    "a folder of photos with GPS, a .csv or .parquet table (--images names its folder), shards as 'folder/*.tar', "
-    f"hf:NAME, or one of {', '.join(f'{name}:FOLDER' for name in BENCHMARKS if '@' not in name)}"
+    "a folder of photos with GPS, a .csv, .tsv or .parquet table (--images names its folder), shards as "
+    f"'folder/*.tar', hf:NAME, or one of {', '.join(f'{name}:FOLDER' for name in BENCHMARKS if '@' not in name)}"
 )
 
 
-def open_photos(source: str, *, images: Path | None = None, cache: Path | None = None) -> StoredPhotos:
+def open_photos(
+    source: str, *, images: Path | None = None, cache: Path | None = None, strict: bool = False
+) -> StoredPhotos:
     """The usable photos of a source; the others are counted in ``skipped``.
 
     ``images`` is the folder of a table's photos: by default ``images`` beside it where there is one, else the table's
-    own folder. ``cache`` is a folder where indices of shards are kept for the next time. Raises InputError, in one
-    line, when the source is not there, is none of those in docs/data.md, has its coordinates swapped, or has no usable
+    own folder. ``cache`` is a folder where indices of shards are kept for the next time. With ``strict`` nothing of a
+    table is left out: its first row at fault is an error, and so are missing photos. Raises InputError, in one line,
+    when the source is not there, is none of those in docs/data.md, has its coordinates swapped, or has no usable
     photo; MissingExtraError for one that needs an extra.
     """
-    return scan(source, images=images, cache=cache).usable()
+    return scan(source, images=images, cache=cache, strict=strict).usable()
 
 
 def scan(
@@ -36,6 +39,7 @@ def scan(
     *,
     images: Path | None = None,
     cache: Path | None = None,
+    strict: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Scan:
     """As ``open_photos``, but a source without usable photos or with swapped columns is told, not refused."""
@@ -52,9 +56,10 @@ def scan(
             f"{source}: only shards can be read from an address, such as s3://bucket/*.tar; copy other data here"
         )
     path = Path(source)
-    if path.suffix.lower() in (".csv", ".parquet"):
+    if path.suffix.lower() in SUFFIXES:
         beside = path.parent / "images"
-        return scan_table(path, images or (beside if beside.is_dir() else path.parent))
+        folder = images or (beside if beside.is_dir() else path.parent)
+        return scan_places(path, folder) if strict else scan_table(path, folder)
     _refuse_images(source, images)
     if path.is_dir():
         return scan_folder(path, progress)

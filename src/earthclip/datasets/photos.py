@@ -5,8 +5,10 @@ What a person collected is read leniently: a row that cannot be used is left out
 
 from __future__ import annotations
 
+import os
+import re
+import unicodedata
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from io import BufferedIOBase
 from pathlib import Path
@@ -15,10 +17,10 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Integer
 
-from earthclip.errors import InputError
-
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")  # in the order in which one is looked for
+# In the order in which one is looked for
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".jpe", ".tif", ".tiff", ".heic", ".heif", ".avif")
 _EXAMPLES = 3  # kept of each reason
+_FLATTENED = re.compile(r"^([0-9a-f]{2})_([0-9a-f]{2})_(.+)$")  # MP-16's ab/cd/name.jpg as one name
 
 
 @dataclass(eq=False)
@@ -115,18 +117,6 @@ class StoredPhotos:
             authors=None if self.authors is None else [self.authors[i] for i in chosen],
         )
 
-    def only(self, ids: Sequence[str], source: str) -> StoredPhotos:
-        """The photos of these ids, in that order, as a manifest written by ``earthclip data split`` names them.
-
-        Raises InputError with the count and an example when some are not here; ``source`` names who asked for them.
-        """
-        position = {name: i for i, name in enumerate(self.ids)}
-        missing = [name for name in ids if name not in position]
-        if missing:
-            found = f"{len(missing):,} of {len(ids):,} ids of {source} are not in {self.name}, e.g. {shown(missing[0])}"
-            raise InputError(f"{found}; split the data set again")
-        return self.take(np.array([position[name] for name in ids], np.int64))
-
 
 @dataclass(frozen=True, eq=False)
 class FileStore:
@@ -142,6 +132,105 @@ class FileStore:
     def label(self, row: int) -> str:
         """The path of the photo."""
         return self.open(row)
+
+
+class FilesById:
+    """Finds photos in a folder; each folder in it is listed once, and all of it only when that is not enough."""
+
+    def __init__(self, folder: Path, anywhere: bool = True) -> None:
+        """Without ``anywhere``, a photo is only where its id says, and in no other folder."""
+        self.folder, self._anywhere = folder, anywhere
+        self._listings: dict[str, dict[str, str]] = {}
+        self._index: dict[str, str] | None = None
+
+    def find(self, name: str) -> str | None:
+        """The path in the folder of the photo with this id, None where there is none or several could be meant.
+
+        Tried in this order: the id as a path; with another suffix or one added; ``ab_cd_name`` as ``ab/cd/name`` and
+        the reverse; the last part of it, anywhere in the folder. Composed and decomposed letters are the same.
+        """
+        name = nfc(name).replace("\\", "/").removeprefix("./")
+        for candidate in _spellings(name, self._anywhere):
+            parent, _, last = candidate.rpartition("/")
+            listing = self._listing(parent)
+            if found := listing.get(last) or listing.get(stem_of(last)):
+                return found
+        if not self._anywhere:
+            return None
+        if self._index is None:
+            self._index = self._all()
+        last = name.rpartition("/")[2]
+        return self._index.get(last) or self._index.get(stem_of(last)) or None
+
+    def _listing(self, parent: str) -> dict[str, str]:
+        if parent not in self._listings:
+            names: list[str] = []
+            # An id must not lead out of the folder
+            spellings = [] if ".." in parent.split("/") else [parent, unicodedata.normalize("NFD", parent)]
+            for spelling in dict.fromkeys(spellings):
+                try:
+                    entries = [entry.name for entry in os.scandir(self.folder / spelling) if entry.is_file()]
+                except (OSError, ValueError):
+                    continue
+                names += [f"{spelling}/{name}" if spelling else name for name in sorted(entries)]
+            self._listings[parent] = _by_name(names)
+        return self._listings[parent]
+
+    def _all(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for path in walk(self.folder):
+            parent, _, last = nfc(path).rpartition("/")
+            for key in {last, stem_of(last)}:
+                before = found.setdefault(key, path)
+                if nfc(before).rpartition("/")[0] != parent:
+                    found[key] = ""  # two folders have it, and which one is meant nobody knows
+        return found
+
+
+def walk(folder: Path, faults: list[OSError] | None = None) -> list[str]:
+    """Paths in ``folder`` of what is named as a photo, at any depth, in sorted order; ``faults`` takes what failed."""
+    found = []
+    for parent, folders, names in os.walk(folder, onerror=None if faults is None else faults.append):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        inner = Path(parent).relative_to(folder).as_posix()
+        prefix = "" if inner == "." else f"{inner}/"
+        found += [
+            f"{prefix}{name}"
+            for name in sorted(names)
+            if os.path.splitext(name)[1].lower() in PICTURE_SUFFIXES and not name.startswith(".")  # noqa: PTH122
+        ]
+    return found
+
+
+def stem_of(name: str) -> str:
+    """The name without the suffix of a picture, if it has one."""
+    stem, suffix = os.path.splitext(name)  # noqa: PTH122
+    return stem if suffix.lower() in PICTURE_SUFFIXES else name
+
+
+def nfc(text: str) -> str:
+    """The text with composed letters: macOS may write an é as e and an accent, which is the same name."""
+    return unicodedata.normalize("NFC", text)
+
+
+def _spellings(name: str, anywhere: bool) -> list[str]:
+    if name.startswith("/"):
+        return []
+    spellings = [name]
+    if flattened := _FLATTENED.match(name):
+        spellings.append("/".join(flattened.groups()))
+    if "/" in name:
+        spellings += [name.replace("/", "_"), *([name.rpartition("/")[2]] if anywhere else [])]
+    return spellings
+
+
+def _by_name(paths: list[str]) -> dict[str, str]:
+    """Paths in one folder by their last part, and by that without its suffix."""
+    names = {nfc(path.rpartition("/")[2]): path for path in paths}
+    listing: dict[str, str] = {}
+    for suffix in reversed(PICTURE_SUFFIXES):  # so that the first of them wins
+        listing |= {name[: -len(suffix)]: path for name, path in names.items() if name.lower().endswith(suffix)}
+    return listing | names
 
 
 def shown(text: str, longest: int = 80) -> str:

@@ -1,15 +1,20 @@
-"""Rows of photos with places: columns, degrees, and columns that are swapped."""
+"""What becomes of rows: photos of which those at fault are left out and counted, or places that must all be right."""
 
 from __future__ import annotations
 
 import math
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float, Float64, Int64
 
-from earthclip.datasets.photos import Skipped, Store, StoredPhotos
+from earthclip.datasets.columns import Header, degrees, quoted, text_of
+from earthclip.datasets.photos import FilesById, FileStore, Skipped, Store, StoredPhotos, nfc
+from earthclip.datasets.tables import open_table
 from earthclip.errors import InputError
 from earthclip.geo.countries import country_codes
 from earthclip.geo.sphere import are_places, wrapped
@@ -56,7 +61,7 @@ def _share_on_land(coordinates: Float64[np.ndarray, "n 2"]) -> float:
 NO_ID, NO_PLACE, NULL_ISLAND = "without an id", "without a place", "at (0, 0)"
 NOT_NUMBERS, OFF_EARTH = "without numeric coordinates", "out of range"
 SEEN_BEFORE, SEEN_ELSEWHERE = "whose id came before", "whose id came before at another place"
-NO_FILE = "without a file"
+NO_FILE, TOO_SHORT = "without a file", "with more or fewer values than the header"
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +117,7 @@ class Rows:
         if not name:
             self.skipped.add(NO_ID, f"row {origin + 1}")
             return
-        if _is_missing(latitude) or _is_missing(longitude):
+        if not (text_of(latitude) and text_of(longitude)):
             self.skipped.add(NO_PLACE, name)
             return
         pair = degrees(latitude), degrees(longitude)
@@ -163,17 +168,95 @@ class Rows:
         return Scan(photos if there.all() else photos.take(np.flatnonzero(there)), self.count, expected, self.swapped)
 
 
-def degrees(value: object) -> float:
-    """A number, or text that is one; NaN for anything else."""
-    if isinstance(value, bool):
-        return math.nan
-    if isinstance(value, int | float):
-        return float(value)
-    try:
-        return float(str(value).replace("_", "?"))  # Python reads 1_0 as 10
-    except ValueError:
-        return math.nan
+def scan_table(path: Path, images: Path, expected: int | None = None, name: str | None = None) -> Scan:
+    """The rows of a table whose photos are in the folder ``images``, found by their names (see FilesById).
+
+    Raises InputError when there is no table, no folder, or a column is missing; rows at fault are left out and
+    counted. MissingExtraError for Parquet without the extra ``parquet``.
+    """
+    _check_folder(images, path.name)
+    rows, kept = read_rows(path, name)
+    files = FilesById(images)
+    found = [files.find(identity) for identity in kept.ids]
+    there = np.array([i if file is not None else -1 for i, file in enumerate(found)], np.int64)
+    return rows.scan(kept, FileStore(images, [file or "" for file in found]), there, expected)
 
 
-def _is_missing(value: object) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
+def read_rows(path: Path, name: str | None = None) -> tuple[Rows, Kept]:
+    """The rows of a table without a look at their photos, and those with a place. Raises as scan_table."""
+    rows = Rows(name or path.name)
+    with open_table(path, named=True) as table:
+        for _, cells in table.rows(partial(rows.leave_out, TOO_SHORT)):
+            place = cells[table.latitude], cells[table.longitude]
+            rows.add(table.text(cells, table.name), *place, table.text(cells, table.author))
+        return rows, rows.kept(table.author is not None)
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no single truth to compare by
+class Places:
+    """Pictures and where they were taken.
+
+    ``ids`` are n distinct picture names, ``coordinates`` [n,2] their (latitude, longitude) in degrees, longitude in
+    [-180, 180); ``name`` is that of the table, for messages.
+    """
+
+    ids: list[str]
+    coordinates: Float[np.ndarray, "n 2"]
+    name: str = "table"
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def read_places(path: str | Path) -> Places:
+    """Read a table strictly: every row must have a name of its own and a place.
+
+    Raises InputError, in one line that names the file, the row and the column, for the first that has not.
+    """
+    path, seen, pairs = Path(path), dict[str, str](), list[tuple[float, float]]()
+    ids: list[str] = []
+    with open_table(path, named=True) as table:
+        for where, cells in table.rows():
+            ids.append(name_of(table, where, cells, seen))
+            pairs.append(table.place(where, cells))
+    if not pairs:
+        raise InputError(f"{path}: the table has no rows; expected at least one below its header")
+    return Places(ids, wrapped(np.array(pairs, np.float64)), path.name)
+
+
+def scan_places(path: Path, images: Path) -> Scan:
+    """As scan_table, strictly: a row without a name of its own, a place or a photo is an InputError."""
+    places = read_places(path)
+    names = [str(picture.relative_to(images)) for picture in find_pictures(places, images)]
+    store = FileStore(images, names)
+    return Scan(StoredPhotos(places.name, places.ids, places.coordinates, np.arange(len(names)), store), len(names))
+
+
+def name_of(table: Header, where: str, cells: Sequence[object], seen: dict[str, str]) -> str:
+    """The name in a row, which goes into ``seen``. Raises InputError for none, and for one that is there already."""
+    name, column = table.text(cells, table.name), table.columns[table.name or 0]
+    if not name:
+        raise InputError(f"{table.source}, {where}: {column} is empty; give every row the name of its picture")
+    if before := seen.get(nfc(name)):
+        again = f"{column} {quoted(name)} already appeared on {before}"
+        raise InputError(f"{table.source}, {where}: {again}; keep one row for each picture")
+    seen[nfc(name)] = where
+    return name
+
+
+def find_pictures(places: Places, images: Path) -> list[Path]:
+    """The file of each picture in the folder ``images``, in order. Raises InputError when the folder lacks some."""
+    _check_folder(images, places.name)
+    files = FilesById(images, anywhere=False)
+    found = [files.find(name) for name in places.ids]
+    if missing := [name for name, file in zip(places.ids, found, strict=True) if file is None]:
+        raise InputError(
+            f"{len(missing)} of {len(places)} pictures of {places.name} are not in {images}, "
+            f"e.g. {missing[0]!r}; --images must name the folder that holds them all"
+        )
+    return [images / file for file in found if file is not None]
+
+
+def _check_folder(images: Path, table: str) -> None:
+    if not images.is_dir():
+        raise InputError(f"{images}: expected the folder of the photos of {table}, found none; give it with --images")

@@ -1,222 +1,295 @@
-"""Tables of photos with places, and the files that their ids name."""
+"""The one reader of tables with coordinates, CSV or Parquet, a chunk or a row at a time: they may be of any length.
+
+Chunks are read strictly; whoever reads rows decides what becomes of those at fault (rows.py).
+"""
 
 from __future__ import annotations
 
+import contextlib
 import csv
-import os
-import re
-from collections.abc import Iterator, Sequence
+import io
+import itertools
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
+from jaxtyping import Float64
 
-from earthclip.datasets.coordinates import coordinate_columns
-from earthclip.datasets.folder import walk
-from earthclip.datasets.photos import PICTURE_SUFFIXES, FileStore
-from earthclip.datasets.rows import Kept, Rows, Scan
+from earthclip.datasets.columns import Header, degrees_of, delimiter_of, numbers
 from earthclip.errors import InputError, MissingExtraError
+from earthclip.geo.sphere import are_places, wrapped
 
-_FLATTENED = re.compile(r"^([0-9a-f]{2})_([0-9a-f]{2})_(.+)$")  # MP-16's ab/cd/name.jpg as one name
+SUFFIXES = (".csv", ".tsv", ".parquet")
 
-
-class FilesById:
-    """Finds photos in a folder; each folder in it is listed once, and all of it only when that is not enough."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._listings: dict[str, dict[str, str]] = {}
-        self._anywhere: dict[str, str] | None = None
-
-    def find(self, name: str) -> str | None:
-        """The path in the folder of the photo with this id, None where there is none or several could be meant.
-
-        Tried in this order: the id as a path; with another suffix or one added; ``ab_cd_name`` as ``ab/cd/name`` and
-        the reverse; the last part of it, anywhere in the folder.
-        """
-        for candidate in _spellings(name):
-            parent, _, last = candidate.rpartition("/")
-            listing = self._listing(parent)
-            found = listing.get(last) or listing.get(_stem(last))
-            if found:
-                return f"{parent}/{found}" if parent else found
-        if self._anywhere is None:
-            self._anywhere = self._index()
-        last = name.replace("\\", "/").rpartition("/")[2]
-        return self._anywhere.get(last) or self._anywhere.get(_stem(last)) or None
-
-    def _listing(self, parent: str) -> dict[str, str]:
-        if parent not in self._listings:
-            names: list[str] = []
-            if ".." not in parent.split("/"):  # an id must not lead out of the folder
-                try:
-                    names = sorted(entry.name for entry in os.scandir(self.folder / parent) if entry.is_file())
-                except (OSError, ValueError):
-                    names = []
-            self._listings[parent] = _by_stem(names)
-        return self._listings[parent]
-
-    def _index(self) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for path in walk(self.folder):
-            parent, _, last = path.rpartition("/")
-            for key in {last, _stem(last)}:
-                before = found.setdefault(key, path)
-                if before.rpartition("/")[0] != parent:
-                    found[key] = ""  # two folders have it, and which one is meant nobody knows
-        return found
+_ROWS = 65_536  # in a chunk at most; much shorter row groups would swell the metadata of Parquet
+_CELLS = 2_000_000  # in a chunk at most, some 120 MB as text; wide tables have fewer rows in a chunk
 
 
-def _spellings(name: str) -> list[str]:
-    name = name.replace("\\", "/").removeprefix("./")
-    if name.startswith("/"):
-        return []
-    spellings = [name]
-    if flattened := _FLATTENED.match(name):
-        spellings.append("/".join(flattened.groups()))
-    if "/" in name:
-        spellings += [name.replace("/", "_"), name.rpartition("/")[2]]
-    return spellings
+@dataclass(frozen=True, eq=False)  # arrays have no single truth to compare by
+class Chunk:
+    """Some rows of a table: ``coordinates`` [n,2] in degrees, and ``cells``, all columns as they stood in the table.
 
-
-def _by_stem(names: list[str]) -> dict[str, str]:
-    listing: dict[str, str] = {}
-    for suffix in reversed(PICTURE_SUFFIXES):  # so that the first of them wins
-        listing |= {name[: -len(suffix)]: name for name in names if name.lower().endswith(suffix)}
-    return listing | {name: name for name in names}
-
-
-def _stem(name: str) -> str:
-    stem, suffix = os.path.splitext(name)  # noqa: PTH122
-    return stem if suffix.lower() in PICTURE_SUFFIXES else name
-
-
-ID_NAMES = (
-    *("img_id", "image_id", "photo_id", "id", "image", "img", "photo", "picture"),
-    *("filename", "file_name", "file", "image_path", "img_path", "path", "filepath", "key", "__key__"),
-)
-AUTHOR_NAMES = ("author", "ownernsid", "photographer", "user_nsid", "owner", "user", "creator_username", "creator")
-TOO_SHORT = "with another number of values than the header"
-
-_ROWS = 65_536  # of Parquet that are read at a time
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Positions of what is needed of a table."""
-
-    name: int
-    latitude: int
-    longitude: int
-    author: int | None
-
-    @property
-    def last(self) -> int:
-        """The rightmost of those that a row must have."""
-        return max(self.name, self.latitude, self.longitude)
-
-
-def scan_table(path: Path, images: Path, expected: int | None = None, name: str | None = None) -> Scan:
-    """The rows of a table whose photos are in the folder ``images``, found by their ids (see FilesById).
-
-    Raises InputError when there is no table, no folder, or a column is missing; rows at fault are left out and
-    counted. MissingExtraError for Parquet without the extra ``parquet``.
+    ``cells`` are rows of text from CSV, each as long as the header, and a pyarrow RecordBatch from Parquet.
     """
-    if not images.is_dir():
-        raise InputError(
-            f"{images}: expected the folder of the photos of {path.name}, found none; give it with --images"
-        )
-    rows, kept = read_rows(path, name)
-    files = FilesById(images)
-    found = [files.find(identity) for identity in kept.ids]
-    there = np.array([i if file is not None else -1 for i, file in enumerate(found)], np.int64)
-    return rows.scan(kept, FileStore(images, [file or "" for file in found]), there, expected)
+
+    coordinates: Float64[np.ndarray, "n 2"]
+    cells: Any
 
 
-def read_rows(path: Path, name: str | None = None) -> tuple[Rows, Kept]:
-    """The rows of a table without a look at their photos, and those with a place. Raises as scan_table."""
-    rows = Rows(name or path.name)
-    has_authors = False
-    table = _parquet(path) if path.suffix.lower() == ".parquet" else _csv(path)
-    columns: Columns | None = None
-    width = 0
-    for where, cells in table:
-        if columns is None:
-            columns, width = find_columns([str(cell) for cell in cells], str(path)), len(cells)
-            has_authors = columns.author is not None
-        elif len(cells) <= columns.last or any(str(cell).strip() for cell in cells[width:]):
-            rows.leave_out(TOO_SHORT, where)  # a decimal comma makes a row longer, and would be read as other degrees
-        else:
-            author = cells[columns.author] if columns.author is not None and columns.author < len(cells) else ""
-            identity = cells[columns.name]
-            rows.add(_text(identity), cells[columns.latitude], cells[columns.longitude], _text(author))
-    if columns is None:
-        raise InputError(f"{path}: empty; expected a header such as IMG_ID,LAT,LON and rows below it")
-    return rows, rows.kept(has_authors)
+class CSVTable(Header):
+    """Rows of text in UTF-8, or in UTF-16 with a byte order mark; between commas, tabs or semicolons.
+
+    Read once, from front to end.
+    """
+
+    n_rows: int | None = None  # not known before the end
+    schema: Any = None  # text has none
+
+    def __init__(self, file: Any, source: str, named: bool = False) -> None:
+        """Reads the header of a file opened in binary. Raises InputError when it lacks a column that is needed."""
+        self.source, self._named = source, named
+        self._binary = io.BufferedReader(file)
+        wide = self._binary.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff")
+        self._text = io.TextIOWrapper(self._binary, encoding="utf-16" if wide else "utf-8-sig", newline="")
+        first: list[str] = []
+        with self._reading():
+            for line in self._text:
+                first.append(line)
+                if line.strip(" \t\r\n,;"):
+                    break
+        lines = itertools.chain(first, self._text)
+        # strict: an unbalanced quote would otherwise swallow the rows after it
+        self._reader = csv.reader(lines, delimiter=delimiter_of(first[-1] if first else ""), strict=True)
+        header: list[str] | None = []
+        while header is not None and _is_blank(header):
+            header = next(iter(self._read(1)), None)
+        if header is None:
+            example = "filename,latitude,longitude" if named else "latitude,longitude"
+            raise InputError(f"{source}: empty; expected a header such as {example} and rows below it")
+        super().__init__(source, [name.strip() for name in header], named)
+
+    def close(self) -> None:
+        """Let go of the file, which stays open."""
+        self._text.detach()
+        self._binary.detach()
+
+    def chunks(self) -> Iterator[Chunk]:
+        """All rows but blank ones, in order. Raises InputError naming the line of the first row at fault."""
+        size, found = _chunk_rows(len(self.columns)), False
+        while rows := self._read(size):
+            chunk = self._by_column(rows) or self._by_row(rows)
+            if len(chunk.coordinates):
+                found = True
+                yield chunk
+        if not found:
+            raise InputError(f"{self.source}: no rows; expected at least one below the header")
+
+    def rows(
+        self, left_out: Callable[[str], None] | None = None, more: Sequence[int] = ()
+    ) -> Iterator[tuple[str, Sequence[object]]]:
+        """Each row that is not blank: where it is, and its cells, as many as the header's.
+
+        ``left_out`` hears where rows are that are longer than the header or too short; without it they raise
+        InputError. ``more`` are positions of columns to be read beside those that the table has attributes for.
+        """
+        while rows := self._read(_chunk_rows(len(self.columns))):
+            yield from self._fitting(rows, left_out)
+
+    def _read(self, count: int) -> list[list[str]]:
+        self._line = self._reader.line_num  # the last one before these rows
+        with self._reading():
+            return list(itertools.islice(self._reader, count))
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except csv.Error as error:
+            where = f"{self.source}, line {self._reader.line_num}"
+            raise InputError(f"{where}: not readable as CSV ({error}); correct the row") from error
+        except UnicodeError as error:
+            raise InputError(f"{self.source}: not UTF-8 text; save the table as CSV in UTF-8") from error
+        except OSError as error:
+            raise InputError(
+                f"{self.source}: cannot be read ({error.strerror}); check the path and its permissions"
+            ) from error
+
+    def _by_column(self, rows: list[list[str]]) -> Chunk | None:
+        """The chunk when all its rows are as they should be; None when one is not, or is blank."""
+        if set(map(len, rows)) != {len(self.columns)}:
+            return None
+        try:
+            columns = [numbers([row[position] for row in rows]) for position in (self.latitude, self.longitude)]
+        except ValueError:
+            return None
+        coordinates = np.stack(columns, axis=1)
+        return Chunk(wrapped(coordinates), rows) if are_places(coordinates).all() else None
+
+    def _by_row(self, rows: list[list[str]]) -> Chunk:
+        found = [(self.place(where, cells), cells) for where, cells in self._fitting(rows, None)]
+        places = np.array([place for place, _ in found], np.float64).reshape(-1, 2)
+        return Chunk(wrapped(places), [cells for _, cells in found])
+
+    def _fitting(
+        self, rows: list[list[str]], left_out: Callable[[str], None] | None
+    ) -> Iterator[tuple[str, list[str]]]:
+        line, width = self._line, len(self.columns)
+        needed = 1 + max(self.latitude, self.longitude, self.name or 0 if self._named else 0)
+        for row in rows:
+            line += 1 + sum(map(_line_breaks, row))
+            if _is_blank(row):
+                continue
+            # between commas a decimal comma makes rows longer than the header, and would be read as other degrees
+            if len(row) >= needed and _is_blank(row[width:]):
+                yield f"line {line}", (row + [""] * width)[:width]
+            elif left_out is None:
+                expected = f"expected {width} values as in the header, found {len(row)}"
+                raise InputError(f"{self.source}, line {line}: {expected}; correct the row")
+            else:
+                left_out(f"line {line}")
 
 
-def find_columns(header: Sequence[str], source: str) -> Columns:
-    """Which columns hold what, by their names in any case. Raises InputError naming those that are missing."""
-    latitude, longitude = coordinate_columns(header, source)
-    names = [str(name).strip().casefold() for name in header]
-    name, author = (
-        next((names.index(known) for known in of_kind if known in names), None) for of_kind in (ID_NAMES, AUTHOR_NAMES)
-    )
-    if name is None or latitude is None or longitude is None:
-        wanted = (("IMG_ID", name), ("LAT", latitude), ("LON", longitude))
-        missing = ", ".join(column for column, position in wanted if position is None)
-        found = ", ".join(header)
-        found = repr(found if len(found) <= 80 else f"{found[:77]}...")
-        raise InputError(f"{source}: no column {missing} in its comma-separated header {found}; add or rename columns")
-    return Columns(name, latitude, longitude, author)
+class ParquetTable(Header):
+    """A Parquet file; ``schema`` is pyarrow's, the other attributes are those of CSVTable."""
+
+    def __init__(self, path: Path, named: bool = False, all_columns: bool = True) -> None:
+        """Reads the metadata. Raises InputError when a column is missing or not of numbers, MissingExtraError."""
+        try:
+            import pyarrow
+            import pyarrow.parquet
+        except ImportError as error:
+            raise MissingExtraError(str(path), "parquet", "pyarrow") from error
+        self.source = str(path)
+        self._all_columns = all_columns
+        self._faults = (pyarrow.ArrowException, OSError, KeyError)  # KeyError: two columns of one name
+        with self._reading():
+            # with a buffer, a row group of any length is read in pieces
+            self._file = pyarrow.parquet.ParquetFile(path, buffer_size=1 << 20)
+        self.n_rows = int(self._file.metadata.num_rows)
+        self.schema = self._file.schema_arrow
+        try:
+            super().__init__(self.source, self.schema.names, named)
+            self._check_types()
+        except InputError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def chunks(self) -> Iterator[Chunk]:
+        """All rows in order. Raises InputError naming the first row at fault, counted from 0."""
+        places = (self.latitude, self.longitude)
+        row = 0
+        for batch in self._batches(range(len(self.columns)) if self._all_columns else places):
+            with self._reading():
+                coordinates = np.stack([degrees_of(batch.column(self.columns[side])) for side in places], axis=1)
+            valid = are_places(coordinates)
+            if not valid.all():
+                first = int(np.argmin(valid))
+                for where, cells in self._rows_of(batch.slice(first, 1), row + first, places):
+                    self.place(where, cells)  # says what is wrong
+            yield Chunk(wrapped(coordinates), batch)
+            row += len(coordinates)
+        if not row:
+            raise InputError(f"{self.source}: no rows; expected at least one")
+
+    def rows(
+        self, left_out: Callable[[str], None] | None = None, more: Sequence[int] = ()
+    ) -> Iterator[tuple[str, Sequence[object]]]:
+        """As those of a CSVTable, where all rows are as long as the header. Cells that are not read are None."""
+        wanted = [p for p in (self.latitude, self.longitude, self.name, self.author, *more) if p is not None]
+        row = 0
+        for batch in self._batches(wanted):
+            yield from self._rows_of(batch, row, wanted)
+            row += batch.num_rows
+
+    def _batches(self, positions: Sequence[int]) -> Iterator[Any]:
+        names = [self.columns[position] for position in positions]
+        batches = self._file.iter_batches(_chunk_rows(len(names)), columns=names)
+        while True:
+            with self._reading():
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield batch
+
+    def _rows_of(self, batch: Any, first: int, positions: Sequence[int]) -> Iterator[tuple[str, Sequence[object]]]:
+        with self._reading():
+            columns = [batch.column(self.columns[position]).to_pylist() for position in positions]
+        blank: list[object] = [None] * len(self.columns)
+        for number, values in enumerate(zip(*columns, strict=True), start=first):
+            cells = blank.copy()
+            for position, value in zip(positions, values, strict=True):
+                cells[position] = value
+            yield f"row {number} (counted from 0)", cells
+
+    def _check_types(self) -> None:
+        import pyarrow.types as kinds
+
+        known = (kinds.is_integer, kinds.is_floating, kinds.is_decimal, kinds.is_string, kinds.is_large_string)
+        for position in (self.latitude, self.longitude):
+            kind = self.schema.field(position).type
+            kind = kind.value_type if kinds.is_dictionary(kind) else kind
+            if not any(is_of(kind) for is_of in known):
+                column = self.columns[position]
+                raise InputError(f"{self.source}: column {column} is of type {kind}; expected numbers of degrees")
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except self._faults as error:
+            reason = " ".join(str(error).split())[:160]
+            raise InputError(f"{self.source}: not readable as Parquet ({reason}); write the table again") from error
 
 
-def _csv(path: Path) -> Iterator[tuple[str, list[str]]]:
+Table: TypeAlias = CSVTable | ParquetTable
+
+
+@contextlib.contextmanager
+def open_table(path: str | Path, *, named: bool = False, all_columns: bool = True) -> Iterator[Table]:
+    """The table at ``path``: Parquet where its name ends so, else CSV; ``-`` is CSV on standard input.
+
+    ``named`` tables must have a column that names photos. Without ``all_columns``, the chunks of a Parquet table need
+    not be read whole and hold the coordinates alone. Raises InputError when there is no table or a column is missing,
+    and MissingExtraError for Parquet without the extra ``parquet``.
+    """
+    if str(path) == "-":
+        if sys.stdin is None:
+            raise InputError("standard input is closed; name a file instead of -")
+        with contextlib.closing(CSVTable(sys.stdin.buffer, "standard input", named)) as table:
+            yield table
+        return
+    path = Path(path)
     try:
         if path.is_dir():
             raise InputError(f"{path}: expected a CSV or Parquet file, found a folder; name the table inside it")
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)  # or an unbalanced quote would swallow the rows after it
-            for cells in reader:
-                if any(map(str.strip, cells)):
-                    yield f"line {reader.line_num}", cells
+        file = path.open("rb")
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; check the path of the table") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text; save the table as CSV in UTF-8") from error
-    except csv.Error as error:
-        raise InputError(f"{path}, line {reader.line_num}: not readable as CSV ({error}); correct the row") from error
+    with file:
+        if path.suffix.lower() != ".parquet":
+            with contextlib.closing(CSVTable(file, str(path), named)) as table:
+                yield table
+            return
+    with contextlib.closing(ParquetTable(path, named, all_columns)) as parquet:
+        yield parquet
 
 
-def _parquet(path: Path) -> Iterator[tuple[str, list[object]]]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise MissingExtraError(str(path), "parquet", "pyarrow") from error
-    try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            header = list(file.schema_arrow.names)
-            yield "header", header
-            columns = find_columns(header, str(path))
-            wanted = [c for c in (columns.name, columns.latitude, columns.longitude, columns.author) if c is not None]
-            blank: list[object] = [None] * len(header)
-            done = 0
-            for batch in file.iter_batches(_ROWS, columns=[header[c] for c in wanted]):
-                for values in zip(*(batch.column(header[c]).to_pylist() for c in wanted), strict=True):
-                    cells = blank.copy()
-                    for column, value in zip(wanted, values, strict=True):
-                        cells[column] = value
-                    done += 1
-                    yield f"row {done}", cells
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; check the path of the table") from error
-    except (pyarrow.ArrowException, OSError, KeyError) as error:  # KeyError: two columns of one name
-        reason = " ".join(str(error).split())[:160]
-        raise InputError(f"{path}: not readable as Parquet ({reason}); write the table again") from error
+def _chunk_rows(columns: int) -> int:
+    return max(1, min(_ROWS, _CELLS // columns))
 
 
-def _text(value: object) -> str:
-    return "" if value is None else str(value).strip()
+def _is_blank(row: list[str]) -> bool:
+    return not any(map(str.strip, row))
+
+
+def _line_breaks(cell: str) -> int:
+    return cell.count("\n") + cell.count("\r") - cell.count("\r\n")

@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from earthclip.datasets.coordinates import LATITUDE_NAMES, LONGITUDE_NAMES
+from earthclip.datasets.columns import AUTHOR_NAMES, LATITUDE_NAMES, LONGITUDE_NAMES
 from earthclip.datasets.photos import PICTURE_SUFFIXES
-from earthclip.datasets.tables import AUTHOR_NAMES
 from earthclip.errors import OutputError
 from earthclip.files import atomic_write
 

@@ -1,129 +1,148 @@
-"""Tables of answers of any system: the field's CSV (IMG_ID, LAT, LON), or what ``earthclip locate`` wrote.
+"""Tables of answers of any system, or what ``earthclip locate`` wrote, matched with the pictures they are about.
 
-``locate`` names pictures by the path it was given; a truth is matched by the end of that path, with its suffix or
-without, so that ``photos/more/c.jpg`` answers for ``c``, ``c.jpg`` and ``more/c``.
+Names are the same when they differ only in a picture's suffix or in composed and decomposed letters. ``locate`` names
+pictures by the path it was given, so a path also answers for its ends: ``photos/more/c.jpg`` for ``c``, ``c.jpg`` and
+``more/c``.
 """
 
 from __future__ import annotations
 
-import csv
 import json
-import math
 import re
+from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
-from earthclip.datasets.manifest import COLUMNS, Manifest, match, read_manifest
+from earthclip.datasets.columns import degrees, quoted
+from earthclip.datasets.photos import PhotoSet, nfc, stem_of
+from earthclip.datasets.rows import Places, name_of
+from earthclip.datasets.tables import SUFFIXES as TABLE_SUFFIXES
+from earthclip.datasets.tables import open_table
 from earthclip.errors import InputError
-from earthclip.geo.sphere import coordinate_fault, wrap_longitude
+from earthclip.geo.sphere import EARTH_RADIUS_KM, degrees_fault, wrap_longitude
 
-SUFFIXES = (".csv", ".jsonl")
-_LOCATED = ("path", "rank", "latitude", "longitude")  # of the columns that locate writes
-_Row = tuple[str, str, float | None, float | None]  # where, path, latitude and longitude of the first place
+SUFFIXES = (*TABLE_SUFFIXES, ".jsonl")
+FARTHEST_KM = np.pi * EARTH_RADIUS_KM  # two places cannot be farther apart
+
+Missing: TypeAlias = Literal["error", "wrong", "skip"]
 
 
-def answers_for(truth: Manifest, path: Path) -> Float[np.ndarray, "n 2"]:
-    """The place each picture of ``truth`` was put at, degrees, in its order.
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Where a system put the pictures: ``places`` [n, 2] degrees; those that are not ``kept`` have none.
 
-    ``path`` is a CSV with the columns IMG_ID, LAT and LON, or the output of ``earthclip locate`` as CSV or JSON Lines,
-    of which the first places count. Every picture must have one answer, and every answer a picture: figures over a
-    subset cannot be compared. Raises InputError, in one line, with counts and an example, when that is not so, and for
-    a table that cannot be read.
+    ``note`` says how many had no answer and what became of them; nothing when all had one.
     """
-    if path.suffix.lower() == ".jsonl":
-        rows = _of_lines(path)
-    elif _is_located_csv(path):
-        rows = _of_csv(path)
-    else:
-        return match(truth, read_manifest(path))[1]
-    return _matched(truth, list(rows), path.name)
+
+    places: Float[np.ndarray, "n 2"]
+    kept: Bool[np.ndarray, " n"]
+    note: str = ""
 
 
-def _matched(truth: Manifest, rows: list[_Row], source: str) -> Float[np.ndarray, "n 2"]:
-    by_name: dict[str, list[int]] = {}
-    for index, (_, path, _, _) in enumerate(rows):
-        for name in _names(path):
-            by_name.setdefault(name, []).append(index)
-    answers, unanswered, open_, used = np.empty((len(truth), 2)), [], [], set()
-    for position, name in enumerate(truth.ids):
-        found = by_name.get(name) or []
-        if len(found) > 1:
-            first, second = (rows[i][1] for i in found[:2])
-            raise InputError(
-                f"{source}: {_show(first)} and {_show(second)} both answer for {_show(name)} of {truth.source}; "
-                "keep one answer for each picture"
-            )
-        used.update(found)
-        if not found:
-            unanswered.append(name)
-            continue
-        where, _, latitude, longitude = rows[found[0]]
-        if latitude is None or longitude is None:
-            open_.append(name)
-        elif fault := coordinate_fault(latitude, longitude):
-            raise InputError(f"{source}, {where}: {fault}")
-        else:
-            answers[position] = latitude, wrap_longitude(longitude)
-    foreign = [path for index, (_, path, _, _) in enumerate(rows) if index not in used]
+class _Answer(NamedTuple):
+    """The first place of one picture, None where it failed or has no confident answer."""
+
+    name: str
+    place: tuple[float, float] | None
+
+
+def answers_for(truth: Places | PhotoSet, path: Path, missing: Missing = "error") -> Answers:
+    """The place each picture of ``truth`` was put at, in its order.
+
+    ``path`` is a table with a place for each picture, or the output of ``earthclip locate`` as CSV or JSON Lines, of
+    which the first places count. Every answer must have a picture, and every picture an answer: figures over a subset
+    cannot be compared. A picture without one is an ``"error"``, or counts as ``"wrong"``: as far off as can be, beyond
+    every threshold; or it is left out (``"skip"``). Raises InputError, in one line, with counts and an example, when
+    the two do not match, and for a table that cannot be read.
+    """
+    answers = list(_of_lines(path) if path.suffix.lower() == ".jsonl" else _of_table(path))
+    found = _matched(truth, answers, path.name)
+    used = {index for index in found if index is not None}
+    foreign = [answer.name for index, answer in enumerate(answers) if index not in used]
+    unanswered = [name for name, index in zip(truth.ids, found, strict=True) if index is None]
+    places, open_ = np.full((len(truth), 2), np.nan), []
+    for position, index in enumerate(found):
+        if index is not None and (place := answers[index].place) is not None:
+            places[position] = place
+        elif index is not None:
+            open_.append(truth.ids[position])
     faults = [
-        (foreign, f"{len(foreign)} of {len(rows)} paths of {source} name no picture of {truth.source}"),
-        (unanswered, f"{len(unanswered)} of {len(truth)} ids of {truth.source} have no prediction in {source}"),
-        (open_, f"{len(open_)} of {len(truth)} pictures failed or were abstained from in {source}"),
+        (foreign, f"{len(foreign)} of {len(answers)} names of {path.name} match no picture of {truth.name}"),
+        (unanswered, f"{len(unanswered)} of {len(truth)} ids of {truth.name} have no prediction in {path.name}"),
+        (open_, f"{len(open_)} of {len(truth)} pictures failed or have no confident answer in {path.name}"),
     ]
-    if parts := [f"{text}, e.g. {_show(names[0])}" for names, text in faults if names]:
-        raise InputError("; ".join(parts) + "; both tables must name the same pictures")
-    return answers
+    told = [f"{text}, e.g. {quoted(names[0])}" for names, text in faults if names]
+    if foreign or (missing == "error" and told):
+        raise InputError("; ".join(told) + "; both tables must name the same pictures")
+    places[:, 1] = wrap_longitude(places[:, 1])
+    answered = ~np.isnan(places[:, 0])
+    if answered.all():
+        return Answers(places, answered)
+    if missing == "skip":
+        return Answers(places, answered, "; ".join(told) + ": left out")
+    # The other side of the Earth
+    opposite = np.stack([-truth.coordinates[:, 0], wrap_longitude(truth.coordinates[:, 1] + 180.0)], axis=1)
+    note = "; ".join(told) + f": counted as wrong at every distance, {FARTHEST_KM:,.0f} km off"
+    return Answers(np.where(answered[:, None], places, opposite), np.ones(len(truth), bool), note)
 
 
-def _names(path: str) -> set[str]:
-    """What a truth may call the picture at ``path``: the ends of the path, with the file's suffix and without."""
+def _matched(truth: Places | PhotoSet, answers: list[_Answer], source: str) -> list[int | None]:
+    """For each picture the number of its answer: of the same name, else of a path that ends in it."""
+    same = {nfc(answer.name): index for index, answer in enumerate(answers)}
+    found = [same.get(nfc(name)) for name in truth.ids]
+    taken = {index: name for name, index in zip(truth.ids, found, strict=True) if index is not None}
+    ends, stems = defaultdict[str, list[int]](list), defaultdict[str, list[int]](list)
+    for index, answer in enumerate(answers):
+        if index not in taken:
+            for end in _ends(nfc(answer.name)):
+                ends[end].append(index)
+                if (stem := re.sub(r"\.[^./]+$", "", end)) != end:
+                    stems[stem].append(index)
+    for position, name in enumerate(truth.ids):
+        if found[position] is not None:
+            continue
+        wanted = nfc(name)
+        candidates = [*ends.get(wanted, []), *stems.get(wanted, [])] or ends.get(stem_of(wanted), [])
+        if len(candidates) > 1:
+            first, second = (quoted(answers[index].name) for index in candidates[:2])
+            both = f"{first} and {second} both answer for {quoted(name)} of {truth.name}"
+            raise InputError(f"{source}: {both}; keep one answer for each picture")
+        if candidates and (other := taken.setdefault(candidates[0], name)) is not name:
+            both = f"{quoted(answers[candidates[0]].name)} answers for {quoted(other)} and {quoted(name)}"
+            raise InputError(f"{source}: {both} of {truth.name}; name the pictures as there")
+        found[position] = next(iter(candidates), None)
+    return found
+
+
+def _ends(path: str) -> set[str]:
+    """What a picture may be called whose path ends so."""
     parts = [part for part in re.split(r"[\\/]", path) if part not in ("", ".")]
-    ends = {"/".join(parts[start:]) for start in range(len(parts))} | {path}
-    return ends | {re.sub(r"\.[^./\\]+$", "", end) for end in ends}
+    return {"/".join(parts[start:]) for start in range(len(parts))}
 
 
-def _is_located_csv(path: Path) -> bool:
+def _of_table(path: Path) -> Iterator[_Answer]:
+    seen: dict[str, str] = {}
+    with open_table(path, named=True) as table:
+        rank = table.position("rank")  # of what locate wrote: empty for a picture without an answer
+        for where, cells in table.rows(more=[] if rank is None else [rank]):
+            if table.text(cells, rank) not in ("", "1"):
+                continue
+            name = name_of(table, where, cells, seen)
+            blank = not any(table.text(cells, side) for side in (table.latitude, table.longitude))
+            yield _Answer(name, None if blank and not table.text(cells, rank) else table.place(where, cells))
+
+
+def _of_lines(path: Path) -> Iterator[_Answer]:
     try:
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            header = [name.strip() for name in next(csv.reader(file), [])]
-    except (OSError, csv.Error):
-        return False  # read_manifest says what is wrong
-    return all(name in header for name in _LOCATED) and not all(name in header for name in COLUMNS)
-
-
-def _of_csv(path: Path) -> Iterator[_Row]:
-    answered: set[str] = set()
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            for row in reader:
-                where, name, rank = f"line {reader.line_num}", row["path"] or "", row["rank"] or ""
-                if rank not in ("", "1"):
-                    continue
-                if name in answered:
-                    raise InputError(f"{path}, {where}: {_show(name)} is answered twice; keep one answer a picture")
-                answered.add(name)
-                if not rank:
-                    yield where, name, None, None
-                    continue
-                latitude, longitude = (_number(row[side], side, f"{path}, {where}") for side in _LOCATED[2:])
-                yield where, name, latitude, longitude
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text; save the table as CSV in UTF-8") from error
-    except csv.Error as error:
-        raise InputError(f"{path}, line {reader.line_num}: not readable as CSV ({error}); correct the row") from error
-
-
-def _of_lines(path: Path) -> Iterator[_Row]:
-    try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
-                    yield _of_object(json.loads(line), f"line {number}", path)
+                    yield _of_object(json.loads(line), f"{path}, line {number}")
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; check the path of the table") from error
     except OSError as error:
@@ -134,30 +153,22 @@ def _of_lines(path: Path) -> Iterator[_Row]:
         ) from error
 
 
-def _of_object(values: Any, where: str, path: Path) -> _Row:
+def _of_object(values: Any, where: str) -> _Answer:
     try:
-        name, places = values["path"], values.get("predictions", [])
+        name, predictions = values["path"], values.get("predictions", [])
         if not isinstance(name, str):
             raise TypeError
-        if not places or values.get("abstained"):
-            return where, name, None, None
-        latitude, longitude = (_number(places[0][side], side, f"{path}, {where}") for side in _LOCATED[2:])
-        return where, name, latitude, longitude
+        if not predictions or values.get("abstained"):
+            return _Answer(name, None)
+        given = {side: predictions[0][side] for side in ("latitude", "longitude")}
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise InputError(
-            f"{path}, {where}: not written by earthclip locate; expected path, and predictions or error"
+            f"{where}: not written by earthclip locate; expected path, and predictions or error"
         ) from error
-
-
-def _number(value: object, side: str, where: str) -> float:
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number) or isinstance(value, bool):
-        raise InputError(f"{where}: {side} must be a number of degrees, found {_show(str(value))}; correct the row")
-    return number
-
-
-def _show(text: str, longest: int = 60) -> str:
-    return repr(text if len(text) <= longest else text[: longest - 3] + "...")
+    latitude, longitude = map(degrees, given.values())
+    for side, number in zip(given, (latitude, longitude), strict=True):
+        if not np.isfinite(number):
+            raise InputError(f"{where}: {side} must be a number of degrees, found {quoted(given[side])}; correct it")
+    if fault := degrees_fault(latitude, longitude):
+        raise InputError(f"{where}: {fault}")
+    return _Answer(name, (latitude, longitude))

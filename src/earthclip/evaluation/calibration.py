@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
-from earthclip.datasets.manifest import read_manifest
+from earthclip.datasets.rows import find_pictures, read_places
 from earthclip.errors import InputError
-from earthclip.evaluation.report import find_pictures
 from earthclip.geo.cells import cell_area_km2, cell_of
 from earthclip.geo.sphere import great_circle_km
 from earthclip.locating.gallery import Gallery
@@ -207,7 +206,7 @@ def evidence_of(
 
     Raises InputError for an unreadable table, missing or unreadable pictures, and fewer than 30 of them.
     """
-    manifest = read_manifest(manifest_path)
+    manifest = read_places(manifest_path)
     if len(manifest) < FEWEST:
         raise InputError(
             f"{manifest_path}: {len(manifest)} pictures are too few to calibrate on; give at least {FEWEST}, better 500"

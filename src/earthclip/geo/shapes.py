@@ -12,7 +12,7 @@ from shapely.geometry import MultiPolygon, box
 from shapely.geometry.base import BaseGeometry
 
 from earthclip.errors import InputError
-from earthclip.geo.sphere import EARTH_RADIUS_KM, destination
+from earthclip.geo.sphere import EARTH_RADIUS_KM, degrees_fault, destination
 
 WORLD = shapely.box(-180.0, -90.0, 180.0, 90.0)
 
@@ -78,9 +78,8 @@ def box_area(south: float, west: float, north: float, east: float) -> MultiPolyg
     """
     asked = f"box {south:g},{west:g},{north:g},{east:g}"
     for latitude, longitude in ((south, west), (north, east)):
-        fault = degrees_fault(latitude, longitude)
-        if fault:
-            raise InputError(f"{asked}: {fault}; a box is south,west,north,east in degrees")
+        if fault := _edge_fault(latitude, longitude):
+            raise InputError(f"{asked}: {fault} (a box is south,west,north,east in degrees)")
     if south >= north:
         raise InputError(f"{asked}: south must lie below north; a box is south,west,north,east in degrees")
     width = east - west if east > west else east - west + 360.0
@@ -95,9 +94,8 @@ def circle_area(latitude: float, longitude: float, radius_km: float) -> MultiPol
     Raises InputError for degrees off the Earth and radii that are not positive or reach round it (20,015 km).
     """
     asked = f"circle {latitude:g},{longitude:g},{radius_km:g}"
-    fault = degrees_fault(latitude, longitude)
-    if fault:
-        raise InputError(f"{asked}: {fault}; a circle is latitude,longitude,radius in km")
+    if fault := _edge_fault(latitude, longitude):
+        raise InputError(f"{asked}: {fault} (a circle is latitude,longitude,radius in km)")
     if not 0.0 < radius_km < 2 * _QUARTER_KM:
         raise InputError(f"{asked}: the radius must lie between 0 and {2 * _QUARTER_KM:.0f} km")
     if radius_km > _QUARTER_KM:  # as its complement, which holds fewer poles
@@ -111,13 +109,6 @@ def circle_area(latitude: float, longitude: float, radius_km: float) -> MultiPol
     return globe_polygon(edge, pole=math.copysign(90.0, latitude))
 
 
-def degrees_fault(latitude: float, longitude: float) -> str | None:
-    """What is wrong with a pair of degrees, longitude in [-180, 360], as half a sentence; None when nothing is."""
-    if not (math.isfinite(latitude) and math.isfinite(longitude)):
-        return "degrees must be finite numbers"
-    if abs(latitude) > 90.0:
-        swapped = abs(longitude) <= 90.0 and abs(latitude) <= 360.0
-        return f"latitude {latitude:g} is beyond 90" + (" (latitude comes first: swapped?)" if swapped else "")
-    if not -180.0 <= longitude <= 360.0:
-        return f"longitude {longitude:g} lies outside [-180, 360]"
-    return None
+def _edge_fault(latitude: float, longitude: float) -> str | None:
+    """As ``degrees_fault``, but 360 is an edge too, as in a box from 0 to 360."""
+    return degrees_fault(latitude, 0.0 if longitude == 360.0 else longitude)

@@ -72,40 +72,6 @@ def from_unit_vectors(vectors: Num[np.ndarray, "*batch 3"]) -> Float[np.ndarray,
     return np.stack([latitude, wrap_longitude(np.degrees(np.arctan2(y, x)))], axis=-1)
 
 
-def check_coordinates(array: object, where: str) -> Float[np.ndarray, "n 2"]:
-    """The array as float64 ``[n, 2]`` of (latitude, longitude) in degrees with longitude wrapped from [-180, 180].
-
-    ``where`` names the source in messages. Raises InputError for another shape, for values that are not numbers, and
-    for latitudes beyond 90 or longitudes beyond 180, naming the first offending row (counted from 0).
-    """
-    try:
-        coordinates = np.asarray(array, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{where}: expected numbers of shape [n, 2] (latitude, longitude); {error}") from error
-    if coordinates.ndim != 2 or coordinates.shape[1] != 2:
-        shape = list(coordinates.shape)
-        raise InputError(f"{where}: expected shape [n, 2] (latitude, longitude), found shape {shape}")
-    valid = np.isfinite(coordinates).all(axis=1) & (np.abs(coordinates) <= (90.0, 180.0)).all(axis=1)
-    if not valid.all():
-        row = int(np.argmin(valid))
-        raise InputError(f"{where}, row {row}: {coordinate_fault(*coordinates[row].tolist())}")
-    return np.stack([coordinates[:, 0], wrap_longitude(coordinates[:, 1])], axis=1)
-
-
-def coordinate_fault(latitude: float, longitude: float) -> str | None:
-    """What is wrong with one pair of degrees, as half a sentence with the fix; None when nothing is."""
-    pair = f"latitude {latitude:g}, longitude {longitude:g}"
-    if not (np.isfinite(latitude) and np.isfinite(longitude)):
-        return f"{pair} is not a place; remove the row or give both in degrees"
-    if abs(latitude) > 90.0 and abs(latitude) <= 180.0 and abs(longitude) <= 90.0:
-        return f"{pair}: latitude and longitude look swapped (latitudes end at 90); give latitude first"
-    if abs(latitude) > 90.0:
-        return f"{pair}: latitudes must lie in [-90, 90] degrees; correct the row"
-    if abs(longitude) > 180.0:
-        return f"{pair}: longitudes must lie in [-180, 180] degrees; subtract 360 from those beyond"
-    return None
-
-
 def _radians(
     coordinates: Num[np.ndarray, "*batch 2"],
 ) -> tuple[Float[np.ndarray, "*batch"], Float[np.ndarray, "*batch"]]:
@@ -135,42 +101,54 @@ def local_grid(centres: Num[np.ndarray, "c 2"], offsets_km: Num[np.ndarray, "g 2
     return from_unit_vectors(unit_vectors(centres)[:, None] + step)
 
 
-def check_degrees(
-    coordinates: Float64[np.ndarray, "n 2"], source: str, first_row: int = 0
-) -> Float64[np.ndarray, "n 2"]:
-    """The (latitude, longitude) with longitude from [-180, 360) wrapped to [-180, 180).
+def check_coordinates(array: object, where: str, first_row: int = 0) -> Float64[np.ndarray, "n 2"]:
+    """The array as float64 ``[n, 2]`` of (latitude, longitude) in degrees, longitude in [-180, 180).
 
-    Raises InputError for the first row that is no place, counted from 0 with ``first_row`` the number of the first.
+    Latitudes lie in [-90, 90], longitudes in [-180, 360); those from 180 on are wrapped. ``where`` names the source in
+    messages. Raises InputError for another shape, for values that are not numbers, and for the first row that is not a
+    place; rows count from 0, and ``first_row`` is the number of the first.
     """
+    try:
+        coordinates = np.asarray(array, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{where}: expected numbers of shape [n, 2] (latitude, longitude); {error}") from error
+    if coordinates.ndim != 2 or coordinates.shape[1] != 2:
+        shape = list(coordinates.shape)
+        raise InputError(f"{where}: expected shape [n, 2] (latitude, longitude), found shape {shape}")
     valid = are_places(coordinates)
     if not valid.all():
         row = int(np.argmin(valid))
         fault = degrees_fault(*coordinates[row].tolist())
-        raise InputError(f"{source}, row {first_row + row} (counted from 0): {fault}")
+        raise InputError(f"{where}, row {first_row + row} (counted from 0): {fault}")
     return wrapped(coordinates)
 
 
 def are_places(coordinates: Float64[np.ndarray, "n 2"]) -> Bool[np.ndarray, " n"]:
-    """Which rows are places, with longitude in [-180, 360)."""
+    """Which rows are places: latitude in [-90, 90], longitude in [-180, 360)."""
     latitude, longitude = coordinates.T
     valid: np.ndarray = (np.abs(latitude) <= 90.0) & (longitude >= -180.0) & (longitude < 360.0)  # no NaN passes
     return valid
 
 
 def degrees_fault(latitude: float, longitude: float) -> str | None:
-    """What is wrong with one pair of degrees, as half a sentence with the fix; None when nothing is."""
-    pair = f"latitude {latitude}, longitude {longitude}"
+    """What is wrong with one pair of degrees, as half a sentence with the fix; None where ``are_places`` holds."""
+    pair = f"latitude {_shortest(latitude)}, longitude {_shortest(longitude)}"
     if not (math.isfinite(latitude) and math.isfinite(longitude)):
-        return f"{pair} is not a place; remove the row or give both in degrees"
+        return f"{pair} is not a place; give two numbers of degrees"
     if abs(latitude) > 90.0:
         if abs(longitude) <= 90.0 and -180.0 <= latitude < 360.0:
             return f"{pair}: latitudes must lie in [-90, 90]; are latitude and longitude swapped?"
-        return f"{pair}: latitudes must lie in [-90, 90] degrees; correct the row"
+        return f"{pair}: latitudes must lie in [-90, 90] degrees; correct the value"
     if not -180.0 <= longitude < 360.0:
-        return f"{pair}: longitudes must lie in [-180, 180) or [0, 360) degrees; correct the row"
+        return f"{pair}: longitudes must lie in [-180, 180) or [0, 360) degrees; correct the value"
     return None
 
 
 def wrapped(coordinates: Float64[np.ndarray, "n 2"]) -> Float64[np.ndarray, "n 2"]:
     """The coordinates with longitude in [-180, 180)."""
     return np.stack([coordinates[:, 0], wrap_longitude(coordinates[:, 1])], axis=1)
+
+
+def _shortest(degrees: float) -> str:
+    """All digits it takes to tell the number from others, such as 90.0000000001, and no ``.0``."""
+    return str(float(degrees)).removesuffix(".0")

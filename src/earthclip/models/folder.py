@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float64
 
+from earthclip.datasets.tables import CSVTable
 from earthclip.errors import InputError, ModelError
 from earthclip.geo.sphere import check_coordinates
 from earthclip.models.config import (
@@ -72,6 +75,15 @@ class ModelFolder:
             return check_coordinates(places, str(path))
         except InputError as error:
             raise ModelError(str(error)) from error
+
+
+def gallery_of(content: bytes, where: str) -> Float64[np.ndarray, "m 2"]:
+    """The places of a published CSV, degrees ``[m, 2]``. Raises ModelError, naming ``where``, for anything else."""
+    try:
+        with contextlib.closing(CSVTable(io.BytesIO(content), where)) as table:
+            return np.concatenate([chunk.coordinates for chunk in table.chunks()])
+    except InputError as error:
+        raise ModelError(f"{error}; or download the table again") from error
 
 
 def open_folder(path: Path) -> ModelFolder:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from earthclip.datasets.manifest import read_places
 from earthclip.errors import ModelError
 from earthclip.files import staging_folder
 from earthclip.models.config import GALLERY, IMAGE_ENCODER, LOCATION_ENCODER, ModelConfig, write_config
+from earthclip.models.folder import gallery_of
 from earthclip.models.sources import snapshot
 from earthclip.pictures.preprocess import Preprocessing
 
@@ -36,7 +36,7 @@ def pull_ready(folder: Path, *, location_only: bool, say: Callable[[str], None])
         shutil.copyfile(source / _LOCATION, staging / LOCATION_ENCODER)
         if not location_only:
             shutil.copyfile(source / _VISION, staging / IMAGE_ENCODER)
-        np.save(staging / GALLERY, read_places((source / _PLACES).read_bytes(), _PLACES))
+        np.save(staging / GALLERY, gallery_of((source / _PLACES).read_bytes(), _PLACES))
         config = ModelConfig(
             name="geoclip",
             embedding_size=512,

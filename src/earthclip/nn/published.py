@@ -21,9 +21,9 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from earthclip.datasets.manifest import read_places
 from earthclip.errors import ModelError
 from earthclip.models.config import WEIGHTS
+from earthclip.models.folder import gallery_of
 from earthclip.models.sources import resolve
 
 WHEEL = "geoclip-1.3.0-py3-none-any.whl"
@@ -139,7 +139,7 @@ def _from_files(files: dict[str, bytes], origin: str) -> PublishedWeights:
         location=_our_names(location, len(_SIGMAS), origin),
         head=head,
         logit_scale=float(scale),
-        gallery=read_places(files[_GALLERY], _GALLERY),
+        gallery=gallery_of(files[_GALLERY], _GALLERY),
         sigmas=_SIGMAS,
         backbone=_BACKBONE,
         backbone_revision=None,
@@ -179,7 +179,7 @@ def _from_release(folder: Path) -> PublishedWeights:
         location=_our_names(parts["location_encoder."], len(sigmas), str(folder)),
         head=parts["image_encoder.mlp."],
         logit_scale=float(weights["logit_scale"]),
-        gallery=read_places((folder / gallery_name).read_bytes(), gallery_name),
+        gallery=gallery_of((folder / gallery_name).read_bytes(), gallery_name),
         sigmas=sigmas,
         backbone=str(backbone.get("repo_id", _BACKBONE)),
         backbone_revision=backbone.get("revision"),

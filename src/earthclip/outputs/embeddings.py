@@ -18,7 +18,8 @@ from typing import IO, Any, Protocol, TypeAlias
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from earthclip.datasets.coordinates import CoordinateTable, feature_names
+from earthclip.datasets.columns import feature_names, numbers
+from earthclip.datasets.tables import CSVTable, ParquetTable
 from earthclip.errors import OutputError
 from earthclip.files import atomic_write, refuse_existing
 from earthclip.outputs.geoparquet import import_pyarrow
@@ -35,7 +36,7 @@ class PictureTable:
     schema: None = None
 
 
-Table: TypeAlias = CoordinateTable | PictureTable
+Table: TypeAlias = CSVTable | ParquetTable | PictureTable
 
 
 class FeatureWriter(Protocol):
@@ -132,7 +133,7 @@ class ParquetFeatureWriter:
         if isinstance(cells, list):
             columns: list[Any] = [list(column) for column in zip(*cells, strict=True)]
             for position in self._places:
-                columns[position] = np.array(columns[position], np.float64)
+                columns[position] = numbers(columns[position])
             columns = [pyarrow.array(column) for column in columns]
         else:
             columns = cells.columns

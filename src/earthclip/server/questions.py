@@ -110,9 +110,14 @@ def read_coordinates(body: bytes, limit: int) -> Float64[np.ndarray, "n 2"]:
                 422, f"coordinates: row {number} is {_short(json.dumps(row))}; expected two numbers, in degrees"
             )
     try:
-        return check_coordinates(np.array(rows, np.float64).reshape(-1, 2), "coordinates")
+        coordinates = check_coordinates(np.array(rows, np.float64).reshape(-1, 2), "coordinates")
     except (InputError, OverflowError) as error:
         raise Refusal(422, _short(str(error), 300)) from None
+    if beyond := [number for number, (_, longitude) in enumerate(rows) if longitude > 180.0]:
+        raise Refusal(
+            422, f"coordinates: row {beyond[0]}: longitudes must lie in [-180, 180]; subtract 360 from those beyond"
+        )
+    return coordinates
 
 
 def _whole(name: str, text: str, largest: int) -> int:

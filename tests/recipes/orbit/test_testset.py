@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from earthclip.datasets.manifest import read_manifest
+from earthclip.datasets.rows import read_places
 from earthclip.errors import InputError, OutputError
 from earthclip.training.rendering.imagery import imagery, imagery_path
 from recipes.orbit.commands import orbit
@@ -18,7 +18,7 @@ SMALL = {"n": 3, "source": "etopo1", "size": 32, "seed": 4, "half_width_km": (30
 
 
 def test_pictures_and_manifest(tmp_path):
-    manifest = read_manifest(write_test_set(tmp_path / "set", **SMALL))
+    manifest = read_places(write_test_set(tmp_path / "set", **SMALL))
     assert manifest.ids == ["etopo1_00000.png", "etopo1_00001.png", "etopo1_00002.png"]
     np.testing.assert_allclose(manifest.coordinates, cameras_of(3, 4, (300.0, 900.0)).targets, atol=1e-5)
     with Image.open(tmp_path / "set" / "etopo1_00002.png") as picture:
