@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import sys
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from earthclip.datasets import tables
-from earthclip.datasets.columns import coordinate_columns, feature_names
+from earthclip.datasets.columns import Header, coordinate_columns, degrees, feature_names, numbers
 from earthclip.datasets.tables import open_table
 from earthclip.errors import InputError, MissingExtraError
 
@@ -89,6 +91,41 @@ def test_what_spreadsheets_write(tmp_path: Path, text: str) -> None:
     assert [[cell.strip() for cell in row] for row in cells(path)] == [["a", "1", "2"]]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name\tlat\tlon\na\t48.85\t-2.5\n",
+        "name\tlat\tlon\r\na\t48,85\t-2,5\r\n",
+        "name;lat;lon\na;48,85;-2,5\n",
+        "name;lat;lon\na;48.85;-2.5\n",
+        'name,lat,lon\na,"48,85","-2,5"\n',
+        ";;\n\nname;lat;lon\na;48,85;-2,5\n;;\n",
+        'name;"a, b, c, d";lat;lon\na;x;48,85;-2,5\n',
+        'lat,lon,"a;b;c;d;e"\n48.85,-2.5,x\n',
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_delimiters_decimal_commas_and_encodings(tmp_path: Path, text: str, encoding: str) -> None:
+    assert read(write(tmp_path, text.encode(encoding))).tolist() == [[48.85, -2.5]]
+
+
+def test_utf_16_without_its_mark_and_cut_short(tmp_path: Path) -> None:
+    for content in ((HEADER + "a,1,2\n").encode("utf-16-be"), (HEADER + "a,1,2").encode("utf-16")[:-1]):
+        with pytest.raises(InputError, match=r"not UTF-8 text|no column of a latitude"):
+            read(write(tmp_path, content))
+
+
+def test_decimal_commas_of_many_rows(tmp_path: Path, short_chunks: None) -> None:
+    places = np.random.default_rng(0).uniform((-90, -180), (90, 180), (10, 2))
+    rows = [f"{latitude!r};{longitude!r}".replace(".", ",") for latitude, longitude in places.tolist()]
+    path = write(tmp_path, "\n".join(["lat;lon", *rows]))
+    np.testing.assert_array_equal(read(path), places)
+    assert cells(path)[3] == rows[3].split(";")
+    for bad in ("1,2,3;1", "1.000,5;1", "1_0;1", "1;x"):
+        with pytest.raises(InputError, match=r"line 12: (lat|lon) must be a number of degrees"):
+            read(write(tmp_path, "\n".join(["lat;lon", *rows, bad])))
+
+
 def test_short_rows_are_filled_up(tmp_path: Path) -> None:
     assert cells(write(tmp_path, "lat,lon,name,note\n1,2\n3,4,x\n")) == [["1", "2", "", ""], ["3", "4", "x", ""]]
 
@@ -110,12 +147,12 @@ def test_wide_tables_have_fewer_rows_in_a_chunk() -> None:
 
 
 text_cells = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=8)
-degrees = st.tuples(st.floats(-90, 90), st.floats(-180, 360, exclude_max=True))
+pairs = st.tuples(st.floats(-90, 90), st.floats(-180, 360, exclude_max=True))
 tolerant = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @tolerant
-@given(st.lists(st.tuples(text_cells, degrees), min_size=1, max_size=9))
+@given(st.lists(st.tuples(text_cells, pairs), min_size=1, max_size=9))
 def test_whatever_is_written_is_read(
     tmp_path: Path, short_chunks: None, rows: list[tuple[str, tuple[float, float]]]
 ) -> None:
@@ -190,6 +227,7 @@ BAD_TABLES: list[tuple[str | bytes, str]] = [
     (HEADER + "a,1, \n", "line 2: lon must be a number of degrees, found nothing; correct or remove"),
     (HEADER + "a,NaN,2\n", "line 2: lat must be a number of degrees, found 'NaN'"),
     (HEADER + "a,1,-inf\n", "line 2: lon must be a number of degrees, found '-inf'"),
+    ("lat;lon\n1;2\n3;4;5\n", "line 3: expected 2 values as in the header, found 3"),
     (HEADER + "a,1\n", "line 2: expected 3 values as in the header, found 2"),
     (HEADER + "a,48,85,2,35\n", "line 2: expected 3 values as in the header, found 5"),
     (HEADER + 'a,1,2\n"b,3,4\nc,5,6\n', "not readable as CSV"),
@@ -221,6 +259,13 @@ def test_paths_that_are_no_table(tmp_path: Path) -> None:
             read(tmp_path / name)
     with pytest.raises(InputError, match="cannot be read"):
         read(tmp_path / ("x" * 300))
+
+
+@pytest.mark.parametrize("text", ["lat,lon\r\n1,2\r\n", "lat;lon\n1,0;2,0\n"])
+def test_standard_input_in_any_form(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(text.encode(encoding))))
+        assert read("-").tolist() == [[1, 2]]
 
 
 def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -309,6 +354,35 @@ def test_parquet_needs_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(MissingExtraError, match=r"places.parquet needs pyarrow.*pip install 'earthclip\[parquet\]'"):
         read(path)
     assert read(write(tmp_path, "lat,lon\n1,2\n")).tolist() == [[1, 2]]
+
+
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        ("id,filename", "filename"),
+        ("FileName,ID", "FileName"),
+        ("id,image", "image"),
+        ("id,path", "path"),
+        ("id,IMG_ID,path", "IMG_ID"),
+        ("IMG_ID,file", "file"),
+        ("key,id", "id"),
+        ("IMG_FILE,author", "IMG_FILE"),
+    ],
+)
+def test_a_file_name_goes_before_an_id(header: str, name: str) -> None:
+    found = Header("x", ["lat", "lon", *header.split(",")], named=True)
+    assert found.name == found.columns.index(name)
+    assert found.author == (3 if "author" in header else None)
+
+
+def test_numbers_however_they_are_written() -> None:
+    values: list[object] = ["1.5", " 1,5 ", 1.5, Decimal("1.5"), np.float32(1.5), "15e-1"]
+    assert [degrees(value) for value in values] == [1.5] * 6
+    for bad in (None, "", "x", True, "1_5", "1,000.5", "1.000,5", [1.5], 10**400, "1 5"):
+        assert math.isnan(degrees(bad))
+    assert numbers(["1,5", " 2.5"]).tolist() == [1.5, 2.5]
+    with pytest.raises(ValueError, match="could not convert"):
+        numbers(["1", "1_5"])
 
 
 def test_coordinate_columns() -> None:

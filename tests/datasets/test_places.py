@@ -5,6 +5,8 @@ import io
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -37,6 +39,39 @@ def test_what_spreadsheets_write(tmp_path: Path, text: str) -> None:
     places = read_places(str(write(tmp_path, text)))
     assert places.ids == ["a"]
     np.testing.assert_array_equal(places.coordinates, [[1.0, 2.0]])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "filename,lat,lng\na.jpg,1.5,2\n",
+        "id;file;latitude;longitude\n7;a.jpg;1,5;2,0\n",
+        "Image\tLatitude\tLong\na.jpg\t1.5\t2\n",
+        "path,img_file,lat,lon\nx,a.jpg,1.5,2\n",
+    ],
+)
+def test_any_table_of_names_and_places(tmp_path: Path, text: str) -> None:
+    places = read_places(write(tmp_path, text))
+    assert places.ids == ["a.jpg"]
+    assert places.coordinates.tolist() == [[1.5, 2]]
+
+
+def test_parquet_is_as_strict(tmp_path: Path) -> None:
+    path = tmp_path / "places.parquet"
+    columns: dict[str, list[object]] = {"id": [7, 8], "lat": ["1,5", "2"], "lon": [2.0, 359.0], "more": [b"x", b"y"]}
+    pq.write_table(pa.table(columns), path)
+    places = read_places(path)
+    assert places.ids == ["7", "8"]
+    assert places.coordinates.tolist() == [[1.5, 2], [2, -1]]
+    for name, values, message in (
+        ("id", [7, None], r"row 1 \(counted from 0\): id is empty"),
+        ("id", [7, 7], r"row 1 \(counted from 0\): id '7' already appeared on row 0 \(counted from 0\)"),
+        ("lat", ["1", "x"], r"row 1 \(counted from 0\): lat must be a number of degrees, found 'x'"),
+        ("lon", [2.0, None], r"row 1 \(counted from 0\): lon must be a number of degrees, found nothing"),
+    ):
+        pq.write_table(pa.table({**columns, name: values}), path)
+        with pytest.raises(InputError, match=message):
+            read_places(path)
 
 
 ids = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Z"]), min_size=1, max_size=12)
@@ -93,6 +128,8 @@ def test_garbage_is_one_line_or_a_table(tmp_path: Path, garbage: bytes) -> None:
         (HEADER + "a,1,-inf\n", "line 2: LON must be a number of degrees, found '-inf'"),
         (HEADER + ",1,2\n", "line 2: IMG_ID is empty"),
         (HEADER + "a,1,2\nb,1,2\na,3,4\n", "line 4: IMG_ID 'a' already appeared on line 2"),
+        (HEADER + "caf\u00e9,1,2\ncafe\u0301,3,4\n", "line 3: IMG_ID .* already appeared on line 2"),
+        ("IMG_ID,LAT,LON,IMG_ID\na,1,2,b\n", "column IMG_ID appears 2 times"),
         (HEADER + "a,1\n", "line 2: expected 3 values as in the header, found 2"),
         (HEADER + "a,48,85,2,35\n", "line 2: expected 3 values as in the header, found 5"),
         (HEADER + 'a,1,2\n"b,3,4\nc,5,6\n', "not readable as CSV"),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from earthclip.datasets import shards
+from earthclip.datasets.check import OTHER_KIND, check
 from earthclip.datasets.opening import open_photos
 from earthclip.datasets.rows import NO_PLACE, NOT_NUMBERS, SEEN_BEFORE
 from earthclip.datasets.shards import CUT_SHORT, NO_PHOTO, UNREADABLE, expand, scan_shards
@@ -59,6 +60,27 @@ def test_degrees_are_found_however_they_are_called(tmp_path: Path) -> None:
     assert photos.ids == ["00000", "00001", "00002", "00003", "with.dots/text"]
     np.testing.assert_array_equal(photos.coordinates, [[1, 2]] * 5)
     assert photos.authors == ["", "", "", "someone", ""]
+
+
+def test_json_and_text_with_a_byte_order_mark(tmp_path: Path) -> None:
+    content = '\ufeff{"lat": 1, "lon": 2, "author": "\u00e9"}'.encode()
+    text = "\ufeff1, 2".encode()
+    samples = [("a", {"jpg": photo(0), "json": content}), ("b", {"jpg": photo(1), "txt": text})]
+    photos = open_photos(str(write_shard(tmp_path / "a.tar", samples)))
+    assert photos.ids == ["a", "b"]
+    np.testing.assert_array_equal(photos.coordinates, [[1, 2]] * 2)
+    assert photos.authors == ["\u00e9", ""]
+
+
+def test_photos_of_other_formats(tmp_path: Path) -> None:
+    file = io.BytesIO()
+    Image.open(io.BytesIO(photo(0))).save(file, "TIFF", big_tiff=True)
+    place = b'{"lat": 1, "lon": 2}'
+    samples = [("a", {"tif": file.getvalue(), "json": place}), ("b", {"heic": photo(1), "json": place})]
+    report = check(str(write_shard(tmp_path / "a.tar", samples)))
+    assert report.usable == 2
+    assert report.left_out == {}
+    assert report.files == {OTHER_KIND: 1}  # a JPEG that is called .heic
 
 
 def test_what_cannot_be_used_is_counted(tmp_path: Path) -> None:

@@ -63,6 +63,21 @@ def test_parquet(tmp_path: Path) -> None:
         open_photos(str(tmp_path / "t.parquet"))
 
 
+def test_tables_as_other_programs_write_them(tmp_path: Path) -> None:
+    write_photos(tmp_path / "images", ["a.jpg", "b.tif"])
+    for name, text in (
+        ("t.csv", "id;filename;lat;lon\n1;a.jpg;48,5;2,5\n2;b;-33,5;151,25\n3;c.jpg;1;2;3\n"),
+        ("t.TSV", "id\tfilename\tlat\tlon\n1\ta.jpg\t48.5\t2.5\n2\tb\t-33.5\t151.25\n3\tc.jpg\t1\t2\t3\n"),
+    ):
+        (tmp_path / name).write_bytes(text.encode("utf-16"))
+        photos = open_photos(str(tmp_path / name))
+        assert photos.ids == ["a.jpg", "b"]
+        np.testing.assert_array_equal(photos.coordinates, [[48.5, 2.5], [-33.5, 151.25]])
+        assert dict(photos.skipped.counts) == {TOO_SHORT: 1}
+        with pytest.raises(InputError, match=rf"{name}, line 4: expected 4 values as in the header, found 5"):
+            open_photos(str(tmp_path / name), strict=True)
+
+
 def test_rows_at_fault_are_counted_and_the_rest_is_used(tmp_path: Path) -> None:
     rows: list[list[object]] = [
         *[["a", 10, 20], ["b", "", 20], ["c", "north", 20], ["d", "nan", "inf"], ["e", 91, 20], ["f", 10, 361]],
@@ -160,3 +175,24 @@ def test_files_are_found_as_people_keep_them(tmp_path: Path, identity: str, foun
     write_photos(tmp_path / "images", names)
     write_photos(tmp_path, ["outside.jpg"])
     assert FilesById(tmp_path / "images").find(identity) == found
+
+
+def test_letters_are_the_same_however_they_are_composed(tmp_path: Path) -> None:
+    composed, apart = "Fj\u00f6rd/caf\u00e9.jpg", "Fjo\u0308rd/cafe\u0301.jpg"
+    write_photos(tmp_path, [apart])
+    for anywhere in (True, False):
+        files = FilesById(tmp_path, anywhere)
+        for name in (composed, apart, composed.removesuffix(".jpg"), composed.replace("jpg", "png")):
+            assert files.find(name) == apart
+    assert FilesById(tmp_path).find("caf\u00e9") == apart
+    write_photos(tmp_path / "other", [composed])
+    assert FilesById(tmp_path / "other").find(apart) == composed
+
+
+@pytest.mark.parametrize(
+    ("identity", "found"),
+    [("ab/1", "ab/1.jpg"), ("1", None), ("x/2.jpg", None), ("2", "2.jpg"), ("12/34/3.jpg", "12_34_3.jpg")],
+)
+def test_strictly_a_photo_is_where_its_id_says(tmp_path: Path, identity: str, found: str | None) -> None:
+    write_photos(tmp_path, ["ab/1.jpg", "2.jpg", "12_34_3.jpg"])
+    assert FilesById(tmp_path, anywhere=False).find(identity) == found

@@ -28,7 +28,7 @@ OTHER_KIND, SAME_BYTES, NO_MORE, UNREADABLE = "of another kind than the suffix",
 _USELESS = (EMPTY, CUT_SHORT, NO_PHOTO, NO_MORE, UNREADABLE)
 
 _SUFFIXES = {"JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"), "PNG": (".png",), "WebP": (".webp",)}
-_SUFFIXES |= {"HEIC": (".heic", ".heif", ".avif"), "TIFF": (".tif", ".tiff")}
+_SUFFIXES |= {"HEIC": (".heic", ".heif", ".avif"), "TIFF": (".tif", ".tiff"), "BigTIFF": (".tif", ".tiff")}
 _TAIL = 4096  # bytes in which the end of a whole file is looked for
 _HEAD = 64
 

@@ -46,6 +46,7 @@ def reason(error: BaseException) -> str:
 
 
 CUT_SHORT, UNREADABLE, NO_PHOTO = "cut short with their shard", "shards that cannot be read", "without a photo"
+OF_MACOS = "._ files of macOS"
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"^(\d+)\.\.(\d+)$")
@@ -113,6 +114,8 @@ def scan_shards(pattern: str, progress: Callable[[int], None] | None = None, cac
                 owner = keys.setdefault(sample.key, number)
                 identity = sample.key if owner == number else f"{Path(url).stem}/{sample.key}"
                 _add(rows, index, number, identity, sample)
+            for name in shard.passed_over:
+                rows.skipped.add(OF_MACOS, f"{url}/{name}")
             if not shard.whole:
                 rows.skipped.add(CUT_SHORT, f"the end of {url}")
             read += 1

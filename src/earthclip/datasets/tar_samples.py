@@ -22,8 +22,9 @@ from earthclip.datasets.photos import PICTURE_SUFFIXES
 from earthclip.errors import OutputError
 from earthclip.files import atomic_write
 
-_FORMAT = 1  # of stored indices; another one is not read
+_FORMAT = 2  # of stored indices; another one is not read
 _LARGEST_JSON = 1 << 20  # bytes
+_APPLE = "._"  # what the names of files begin with in which macOS keeps metadata of others
 _NESTED = ("gps", "location", "geo", "coordinates", "metadata", "exif")  # objects of a .json that are looked into
 
 
@@ -39,10 +40,14 @@ class Sample:
 
 @dataclass(frozen=True)
 class Shard:
-    """The samples of a shard in its order; not ``whole`` when it ends early, and lacks those it ends in."""
+    """The samples of a shard in its order; not ``whole`` when it ends early, and lacks those it ends in.
+
+    ``passed_over`` are the names of members that macOS added and that are no samples.
+    """
 
     samples: list[Sample]
     whole: bool
+    passed_over: list[str]
 
 
 def read_shard(file: Any) -> Shard:
@@ -50,13 +55,18 @@ def read_shard(file: Any) -> Shard:
     length = file.seek(0, io.SEEK_END)
     file.seek(0)
     samples: list[Sample] = []
+    passed_over: list[str] = []
     with tarfile.open(fileobj=file, mode="r:") as tar:
         end = 0
         while (member := _next(tar)) is not None:
             end = member.offset_data + member.size
             if end > length:
                 break
-            if member.isfile():
+            if not member.isfile():
+                continue
+            if member.name.rpartition("/")[2].startswith(_APPLE):
+                passed_over.append(member.name)
+            else:
                 key, suffix = _key(member.name)
                 if not samples or samples[-1].key != key:
                     samples.append(Sample(key))
@@ -64,7 +74,7 @@ def read_shard(file: Any) -> Shard:
         whole = _ends_well(file, end, length)
     if not whole and samples and (samples[-1].photo is None or samples[-1].place is None):
         samples.pop()
-    return Shard(samples, whole)
+    return Shard(samples, whole, passed_over)
 
 
 def indexed(cache: Path | None, identity: str, read: Callable[[], Shard]) -> Shard:
@@ -78,10 +88,12 @@ def indexed(cache: Path | None, identity: str, read: Callable[[], Shard]) -> Sha
     with contextlib.suppress(OSError, EOFError, ValueError, TypeError, LookupError, zlib.error):
         content = json.loads(gzip.decompress(path.read_bytes()))
         if content["format"] == _FORMAT and content["identity"] == identity:
-            return Shard([_sample(*row) for row in content["samples"]], bool(content["whole"]))
+            samples = [_sample(*row) for row in content["samples"]]
+            return Shard(samples, bool(content["whole"]), [str(name) for name in content["passed_over"]])
     shard = read()
     rows = [[sample.key, sample.photo, sample.place, sample.author] for sample in shard.samples]
-    content = {"format": _FORMAT, "identity": identity, "whole": shard.whole, "samples": rows}
+    content = {"format": _FORMAT, "identity": identity, "whole": shard.whole, "passed_over": shard.passed_over}
+    content["samples"] = rows
     with contextlib.suppress(OSError, OutputError):
         cache.mkdir(parents=True, exist_ok=True)
         with atomic_write(path, overwrite=True) as file:
@@ -117,7 +129,7 @@ def _take(sample: Sample, tar: tarfile.TarFile, member: tarfile.TarInfo, suffix:
         sample.photo = member.offset_data, member.size, member.name
     elif suffix in ("json", "txt") and member.size <= _LARGEST_JSON:
         reader = tar.extractfile(member)
-        text = reader.read().decode("utf-8", "replace") if reader else ""
+        text = reader.read().decode("utf-8-sig", "replace") if reader else ""
         if suffix == "json":
             sample.place, sample.author = _of_json(text)
         elif sample.place is None and len(pair := text.replace(",", " ").split()) == 2:

@@ -136,7 +136,7 @@ def check_strip_folder(folder: Path) -> None:
 def _metadata_lines(metadata: Metadata) -> list[str]:
     lines = [_line("position", _position_text(position)) for position in metadata.positions]
     lines += [_line(finding.kind, f"{finding.value} ({finding.source})") for finding in metadata.findings]
-    if metadata.container == "other":
+    if metadata.container in ("other", "BigTIFF"):
         lines.append(_line("note", "of this format not all metadata is known to this program"))
     if metadata.damaged:
         lines.append(_line("note", "some of it is damaged and was not read"))

@@ -42,7 +42,7 @@ class Item:
 
 
 def container_of(data: bytes) -> str:
-    """JPEG, PNG, WebP, HEIC (or AVIF: the same boxes), TIFF, or other, by the first bytes."""
+    """JPEG, PNG, WebP, HEIC (or AVIF: the same boxes), TIFF, BigTIFF, or other, by the first bytes."""
     if data.startswith(b"\xff\xd8\xff"):
         return "JPEG"
     if data.startswith(PNG_SIGNATURE):
@@ -51,6 +51,8 @@ def container_of(data: bytes) -> str:
         return "WebP"
     if data[4:8] == b"ftyp":
         return "HEIC"
+    if data[:4] in (b"II+\0", b"MM\0+"):
+        return "BigTIFF"
     return "TIFF" if data[:4] in (b"II*\0", b"MM\0*") else "other"
 
 
