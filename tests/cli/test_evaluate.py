@@ -248,3 +248,43 @@ def test_help_loads_nothing_heavy() -> None:
     script = "import sys, earthclip.cli.evaluate; print(sorted({'numpy', 'onnxruntime', 'torch'} & set(sys.modules)))"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "[]"
+
+
+def test_missing_predictions_are_an_error_or_wrong_or_skipped(few: list[str], tmp_path: Path) -> None:
+    answers = tmp_path / "short.csv"
+    lines = Path(few[1]).read_text().splitlines()
+    answers.write_text("\n".join([lines[0].replace("IMG_ID,LAT,LON", "filename,lat,lng"), *lines[1:-5]]))
+    arguments = ["table", str(answers), few[2]]
+    with pytest.raises(InputError, match=r"5 of 20 ids of truth.csv have no prediction in short.csv"):
+        raise run(*arguments).exception or AssertionError
+    told = "5 of 20 ids of truth.csv have no prediction in short.csv, e.g. '"
+    whole = json.loads(run(*few, "--format", "json").stdout)
+    reports = {}
+    for missing in ("wrong", "skip"):
+        result = run(*arguments, "--missing", missing, "--format", "json")
+        assert result.exit_code == 0, result.exception
+        reports[missing] = json.loads(result.stdout)
+        assert f"warning: {told}" in result.stderr
+        assert reports[missing]["warnings"][0].startswith(told)
+    wrong, skipped = reports["wrong"], reports["skip"]
+    assert (wrong["n"], skipped["n"], whole["n"]) == (20, 15, 20)
+    assert wrong["warnings"][0].endswith("counted as wrong at every distance, 20,015 km off")
+    assert skipped["warnings"][0].endswith("left out")
+    for km, share in skipped["accuracy"].items():
+        assert wrong["accuracy"][km] == pytest.approx(share * 15 / 20)
+    assert wrong["geoscore"] == pytest.approx(skipped["geoscore"] * 15 / 20, abs=0.01)
+    assert wrong["mean_km"] == pytest.approx((skipped["mean_km"] * 15 + 20015.1 * 5) / 20, rel=1e-5)
+    text = run(*arguments, "--missing", "skip", "--format", "markdown").stdout
+    assert "5 of 20 ids of truth.csv have no prediction in short.csv" in text
+
+
+def test_of_two_tables_the_pictures_that_both_have(few: list[str], tmp_path: Path) -> None:
+    lines = Path(few[1]).read_text().splitlines()
+    first, second = tmp_path / "first.csv", tmp_path / "second.csv"
+    first.write_text("\n".join(lines[:-2]))
+    second.write_text("\n".join([lines[0], *lines[4:]]))
+    result = run("table", str(first), few[2], "--against", str(second), "--missing", "skip", "--format", "json")
+    report = json.loads(result.stdout)
+    assert report["n"] == report["comparison"]["second"]["n"] == 15
+    assert report["comparison"]["mean_km"] == pytest.approx(0)
+    assert len(report["warnings"]) == 2

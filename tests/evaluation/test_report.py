@@ -70,9 +70,7 @@ def test_missing_pictures_are_counted_together(benchmark: tuple[Path, Path]) -> 
     (images / "a.png").unlink()
     with pytest.raises(InputError, match=r"2 of 4 pictures of manifest.csv are not in .*pictures, e.g. 'a'; --images"):
         strict(table, images)
-    with pytest.raises(
-        InputError, match=r"nowhere: expected the folder of the photos of manifest.csv, found none"
-    ):
+    with pytest.raises(InputError, match=r"nowhere: expected the folder of the photos of manifest.csv, found none"):
         strict(table, images / "nowhere")
 
 

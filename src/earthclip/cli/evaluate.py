@@ -14,6 +14,7 @@ from earthclip.cli.formats import format_of
 
 if TYPE_CHECKING:
     from earthclip.cli.evaluate_run import Wanted
+    from earthclip.evaluation.answers import Missing
     from earthclip.models import Precision, Runtime
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -112,7 +113,7 @@ def evaluate_model(
     (markdown, json, html) adds 95 % confidence intervals, figures by continent and country, and how well the
     probabilities hold.
 
-    DATASET is a CSV table with the columns IMG_ID, LAT and LON, or anything that `earthclip data --help` lists, such
+    DATASET is a table with columns such as filename, lat and lon, or anything that `earthclip data --help` lists, such
     as a folder of photos with GPS positions. html and --plots need the optional dependency `map`.
 
     The exit code is 1 if some pictures could not be read.
@@ -132,16 +133,25 @@ def evaluate_model(
 @click.argument("predictions", type=options.path_type(), metavar="PREDICTIONS")
 @click.argument("truth", type=options.path_type(), metavar="TRUTH")
 @options.option("--against", metavar="FILE", help="Compare with this table, picture by picture.")
+@options.option(
+    "--missing",
+    type=click.Choice(["error", "wrong", "skip"]),
+    default="error",
+    show_default=True,
+    help="What to do with pictures that lack a prediction: stop, count them as wrong at every distance, or leave them "
+    "out. The report says how many there are.",
+)
 @report_options
-def evaluate_table(predictions: Path, truth: Path, **report: Any) -> int:
+def evaluate_table(predictions: Path, truth: Path, missing: Missing, **report: Any) -> int:
     """Measure how far off the table PREDICTIONS of any system is from the table TRUTH.
 
-    TRUTH is a CSV table with the columns IMG_ID, LAT and LON. PREDICTIONS has the same columns, or is CSV or JSON
-    Lines written by `earthclip locate`. The figures are those of `earthclip evaluate model`.
+    TRUTH is a CSV, TSV or Parquet table with a column of file names (filename, image or IMG_ID), one of latitudes
+    (lat or latitude) and one of longitudes (lon, lng or longitude). PREDICTIONS has the same columns, or is CSV or
+    JSON Lines written by `earthclip locate`. The figures are those of `earthclip evaluate model`.
     """
     from earthclip.cli.evaluate_run import by_tables
 
-    return by_tables(predictions, truth, _wanted("", **report))
+    return by_tables(predictions, truth, _wanted("", **report), missing)
 
 
 def _wanted(
