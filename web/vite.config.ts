@@ -5,7 +5,7 @@ export default defineConfig({
   resolve: { alias: { "/examples": new URL("../examples", import.meta.url).pathname } },
   server: { fs: { allow: [".."] }, proxy: { "/v1": "http://127.0.0.1:8000" } },
   build: {
-    outDir: "../src/earthclip/server/static",
+    outDir: "../src/earthclip/outputs/static",
     emptyOutDir: true,
     manifest: "manifest.json", // outputs/html_map.py finds the parts of its self-contained file by it
     modulePreload: false,

@@ -15,12 +15,10 @@ from PIL import Image
 
 from earthclip.errors import OutputError
 from earthclip.outputs import html_map
-from earthclip.outputs.html_map import THUMBNAIL_PX, HTMLMapWriter
+from earthclip.outputs.html_map import STATIC, THUMBNAIL_PX, HTMLMapWriter
 from tests.outputs.answers import FAILURE, HOSTILE, bare, full
 
-pytestmark = pytest.mark.skipif(
-    not (Path(html_map.__file__).parents[1] / "server/static/manifest.json").is_file(), reason="the page is not built"
-)
+pytestmark = pytest.mark.skipif(not (STATIC / "manifest.json").is_file(), reason="the page is not built")
 
 
 def written(*answers: Any, **options: Any) -> str:
@@ -96,7 +94,7 @@ def test_thumbnails_are_small_and_of_pixels_only(tmp_path: Path, thumbnails: boo
 
 def test_an_installation_without_the_page_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     html_map._page.cache_clear()
-    monkeypatch.setattr(html_map, "files", lambda _: tmp_path)
+    monkeypatch.setattr(html_map, "STATIC", tmp_path)
     with pytest.raises(OutputError, match="npm ci && npm run build"):
         written(full(None))
     html_map._page.cache_clear()

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-import earthclip.server
 from earthclip.errors import ConfigError
+from earthclip.outputs.html_map import STATIC
 from earthclip.server.settings import ApiKey, Settings, hosts_of, is_loopback, read_api_key
 from tests.server.conftest import photo_of
 from tests.server.running import COMMAND, FORM, Running, form, running
@@ -59,11 +59,10 @@ def test_headers_keep_pages_to_themselves(server: Running) -> None:
 
 
 def test_the_page_and_all_its_files_come_from_here(server: Running) -> None:
-    static = Path(earthclip.server.__file__).parent / "static"
     assert server.ask("GET", "/").headers["content-type"].startswith("text/html")
-    for path in static.rglob("*"):
+    for path in STATIC.rglob("*"):
         if path.is_file():
-            reply = server.ask("GET", f"/{path.relative_to(static).as_posix()}")
+            reply = server.ask("GET", f"/{path.relative_to(STATIC).as_posix()}")
             assert reply.status == 200 and reply.body == path.read_bytes(), path
             if path.suffix in (".js", ".mjs"):
                 assert "javascript" in reply.headers["content-type"]

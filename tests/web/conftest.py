@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.web.mock import STATIC, MockServer, serving
+from earthclip.outputs.html_map import STATIC
+from tests.web.mock import MockServer, serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "web"

@@ -15,7 +15,6 @@ from email.message import Message
 from email.parser import BytesParser
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import healpix
@@ -25,8 +24,8 @@ import shapely.affinity
 from PIL import Image
 
 from earthclip.outputs.drawing import cell_outlines
+from earthclip.outputs.html_map import STATIC
 
-STATIC = Path(__file__).parents[2] / "src/earthclip/server/static"
 LEVEL = 5  # cells of 204 km
 CELLS = 400  # drawn; a browser without a graphics card is slow
 TURNS = (-360, 0, 360)
@@ -62,6 +61,7 @@ class MockServer(ThreadingHTTPServer):
         self.asked: list[Asked] = []
         self.model: dict[str, Any] = MODEL
         self.refusals: list[tuple[int, str]] = []  # given, one a question, before any answer
+        self.changes: dict[str, Any] = {}  # of every answer's keys
         self.delay = threading.Event()
         self.delay.set()  # cleared: answers wait
 
@@ -112,7 +112,8 @@ class _Handler(SimpleHTTPRequestHandler):
             self._send({"error": f"region: '{regions[0]}' is no country; write its name, or an ISO 3166 code"}, 422)
             return
         centre = _centre(asked)
-        self._send({"model": "orbit", "answers": [answer_around(centre, regions, next(iter(asked.get("text")), None))]})
+        answer = answer_around(centre, regions, next(iter(asked.get("text")), None))
+        self._send({"model": "orbit", "answers": [answer | self.server.changes]})
 
     def _send(self, value: object, status: int = 200) -> None:
         body = json.dumps(value).encode()

@@ -16,6 +16,12 @@ from tests.web.conftest import drop, jpeg, screenshot, serious_faults
 from tests.web.mock import KYOTO, MODEL, MockServer
 
 Open = Callable[..., Any]
+NOWHERE = {
+    "level": None,
+    "radius_km": None,
+    "mass": 0.4,
+    "sentence": "Nowhere in particular: 40 % of the probability lies within 2,500 km of the first place",
+}
 
 
 def files(*pictures: tuple[str, str, bytes]) -> list[dict[str, Any]]:
@@ -116,6 +122,64 @@ def test_privacy_tells_what_is_given_away_and_gives_a_clean_copy(open_page: Open
     assert download.value.suggested_filename == "IMG_1-without-metadata.jpg"
     copy = Image.open(io.BytesIO(Path(download.value.path()).read_bytes()))
     assert dict(copy.getexif()) == {}
+
+
+@pytest.mark.parametrize(
+    ("caution", "told"),
+    [
+        (MODEL["caution"], "The orbit model cannot judge photos taken on the ground."),
+        (None, "The orbit model found no likely place."),
+    ],
+)
+def test_a_model_that_finds_nothing_is_no_good_news(
+    open_page: Open, server: MockServer, caution: str | None, told: str
+) -> None:
+    server.model = MODEL | {"caution": caution}
+    server.changes = {"verdict": NOWHERE}
+    page = open_page()
+    page.locator("#privacy-switch").click()
+    drop(page, "a.jpg", jpeg((150, 80, 60)))
+    page.wait_for_selector(".report")
+    pixels = page.locator(".report").nth(1)
+    finding = pixels.locator(".finding")
+    assert finding.inner_text() == f"{told} This says nothing about how locatable your photo is."
+    colour = "element => getComputedStyle(element).color"
+    assert finding.evaluate(colour) == pixels.locator("dt").first.evaluate(colour)  # grey, as all that is no grade
+    assert finding.evaluate(colour) != page.locator(".report.good .finding").first.evaluate(colour)
+
+
+def test_a_model_s_caution_is_told_before_a_photo_is_sent(open_page: Open, server: MockServer) -> None:
+    page = open_page()
+    assert page.locator("#lead").inner_text() == "See where a photo was probably taken, and how sure the model is."
+    assert page.locator("#caution").inner_text() == f"orbit is {MODEL['caution']}."
+    assert page.locator("#caution").bounding_box()["y"] < page.locator("#drop").bounding_box()["y"]
+    page.fill("#words-input", "a temple among maples")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".places")
+    assert page.locator("#caution").is_hidden()  # it is about pictures
+    server.model = MODEL | {"caution": None}
+    assert open_page().locator("#caution").is_hidden()
+
+
+@pytest.mark.parametrize(
+    ("share", "told"),
+    [
+        (0.0004, "less than 0.1 %. The picture was probably taken elsewhere."),
+        (0.04, "4.0 %. The picture was probably taken elsewhere."),
+        (0.61, "61 %."),
+    ],
+)
+def test_what_contradicts_a_region_is_told_before_the_verdict(
+    open_page: Open, server: MockServer, share: float, told: str
+) -> None:
+    server.changes = {"region": "Norway", "region_share": share}
+    page = open_page()
+    drop(page, "a.jpg", jpeg((150, 80, 60)))
+    page.wait_for_selector(".places")
+    warning = f"Without this restriction, the model gives this region {told}"
+    assert page.locator(".verdict").inner_text().splitlines()[0] == warning
+    assert page.get_by_role("status").first.inner_text().startswith(f"{warning} Near Place 1, Nowhere.")
+    assert page.locator(".verdict .caution").count() == (share < 0.05)
 
 
 def test_the_keyboard_alone_is_enough(open_page: Open, server: MockServer) -> None:

@@ -1,7 +1,7 @@
 // Writes the README and the licences beside the built assets: what they are made of, and under which terms.
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 
-const TARGET = new URL("../../src/earthclip/server/static/", import.meta.url);
+const TARGET = new URL("../../src/earthclip/outputs/static/", import.meta.url);
 
 // What the bundle holds, and what MapLibre's own bundle holds in turn.
 const PACKAGES = [

@@ -1,14 +1,8 @@
-// What somebody asks about, what was answered, and who has to be told when that changes.
+// What somebody asks about and what was answered; whoever shows it is told when that changes.
 import { defaultModel, locate, Refused, useKey } from "./api";
-import { byId } from "./dom";
 import { saveGeoJSON, saveKML } from "./exports";
-import type { Globe } from "./map/globe";
 import { openPicture, words } from "./pictures/open";
 import type { Answer, Embedded, Model, Region, Subject } from "./types";
-import { AskView } from "./views/ask";
-import { MapView } from "./views/map";
-import { RegionView } from "./views/region";
-import { renderDownloads, renderResult } from "./views/result";
 
 const AT_ONCE = 2; // questions under way: one is encoded while the other is sent
 
@@ -19,31 +13,20 @@ export class App {
   privacy = false;
   model: (Partial<Model> & Pick<Model, "name" | "caution">) | undefined;
   readonly viewer: boolean;
-  globe: Globe | undefined;
   private asking = new AbortController();
   private underWay = 0;
-  private readonly askView: AskView;
-  private readonly regionView: RegionView;
-  private readonly mapView: MapView;
 
-  constructor(private readonly embedded: Embedded | null) {
+  constructor(
+    private readonly embedded: Embedded | null,
+    private readonly changed: () => void,
+  ) {
     this.viewer = embedded !== null;
-    this.askView = new AskView(this);
-    this.regionView = new RegionView(this);
-    this.mapView = new MapView(this);
   }
 
   start(): void {
-    const button = byId("privacy-switch");
-    button.addEventListener("click", () => {
-      this.privacy = !this.privacy;
-      button.setAttribute("aria-checked", String(this.privacy));
-      this.render();
-    });
-    this.askView.start();
     if (this.embedded) this.open(this.embedded);
     else void this.meet();
-    this.render();
+    this.changed();
   }
 
   /** Learns which model answers; a page that is open before the server is ready asks when it is first used. */
@@ -54,7 +37,7 @@ export class App {
       if (!(error instanceof Refused)) throw error;
       console.warn(error.message);
     }
-    this.render();
+    this.changed();
   }
 
   private open({ model, answers }: Embedded): void {
@@ -72,20 +55,13 @@ export class App {
     this.selected = this.subjects.find((subject) => subject.answer) ?? this.subjects[0];
   }
 
-  useGlobe(globe: Globe): void {
-    this.globe = globe;
-    this.regionView.useCountries(globe.geography.countries);
-    this.mapView.start(globe);
-    this.render();
-  }
-
   async addFiles(files: { blob: Blob; name: string }[]): Promise<void> {
     for (const [i, { blob, name }] of files.entries()) {
       const subject = await openPicture(blob, name);
       this.subjects.push(subject);
       if (i === 0) this.selected = subject;
       this.askNext();
-      this.render();
+      this.changed();
     }
   }
 
@@ -94,7 +70,7 @@ export class App {
     this.subjects.push(subject);
     this.selected = subject;
     this.askNext();
-    this.render();
+    this.changed();
   }
 
   /** Sends a file as it is, because its owner said so. */
@@ -102,7 +78,7 @@ export class App {
     if (!subject.original) return;
     Object.assign(subject, { sent: subject.original, needsConsent: false, status: "waiting" });
     this.askNext();
-    this.render();
+    this.changed();
   }
 
   retry(subject: Subject, key?: string): void {
@@ -112,7 +88,7 @@ export class App {
         other.status = "waiting";
     if (!this.model) void this.meet();
     this.askNext();
-    this.render();
+    this.changed();
   }
 
   remove(subject: Subject): void {
@@ -120,12 +96,12 @@ export class App {
     this.subjects = this.subjects.filter((other) => other !== subject);
     if (subject.preview?.startsWith("blob:")) URL.revokeObjectURL(subject.preview);
     if (this.selected === subject) this.selected = this.subjects[Math.min(index, this.subjects.length - 1)];
-    this.render();
+    this.changed();
   }
 
   select(subject: Subject): void {
     this.selected = subject;
-    this.render();
+    this.changed();
   }
 
   /** Every answer depends on the regions: all are asked again, the one in view first. */
@@ -135,11 +111,12 @@ export class App {
     this.asking = new AbortController();
     for (const subject of this.subjects) if (!subject.needsConsent) subject.status = "waiting";
     this.askNext();
-    this.render();
+    this.changed();
   }
 
-  chooseRank(rank: number): void {
-    this.mapView.choose(rank);
+  switchPrivacy(): void {
+    this.privacy = !this.privacy;
+    this.changed();
   }
 
   save(format: "geojson" | "kml"): void {
@@ -172,19 +149,7 @@ export class App {
     } finally {
       this.underWay--;
       this.askNext();
-      this.render();
+      this.changed();
     }
-  }
-
-  render(): void {
-    byId("page").dataset.state = this.subjects.length === 0 ? "empty" : "asked";
-    byId("page").dataset.mode = this.viewer ? "viewer" : "server";
-    byId("privacy-switch").hidden = this.viewer;
-    byId("model").textContent = this.model ? `model ${this.model.name}` : "";
-    this.askView.render();
-    renderResult(this);
-    this.regionView.render();
-    renderDownloads(this);
-    this.mapView.render();
   }
 }

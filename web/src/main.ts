@@ -10,16 +10,26 @@ import { byId } from "./dom";
 import { embeddedAnswers } from "./embedded";
 import { Globe } from "./map/globe";
 import { startTheme } from "./theme";
+import { AskView } from "./views/ask";
+import { MapView } from "./views/map";
+import { RegionView } from "./views/region";
+import { renderDownloads, renderResult } from "./views/result";
 
+const app = new App(embeddedAnswers(), render);
+const askView = new AskView(app);
+const regionView = new RegionView(app);
+const mapView = new MapView(app);
+let globe: Globe | null = null;
 const theme = startTheme((chosen) => globe?.setTheme(chosen));
-const app = new App(embeddedAnswers());
+askView.start();
 app.start();
 
-let globe: Globe | null = null;
 Globe.create(byId("map"), theme).then(
   (created) => {
     globe = created;
-    app.useGlobe(created);
+    regionView.useGlobe(created);
+    mapView.useGlobe(created);
+    render();
     Object.assign(window, { earthclip: { map: created.map } }); // for the console, and for the tests of the page
   },
   (error: unknown) => {
@@ -29,3 +39,14 @@ Globe.create(byId("map"), theme).then(
     console.warn(error);
   },
 );
+
+function render(): void {
+  byId("page").dataset.state = app.subjects.length === 0 ? "empty" : "asked";
+  byId("page").dataset.mode = app.viewer ? "viewer" : "server";
+  byId("model").textContent = app.model ? `model ${app.model.name}` : "";
+  askView.render();
+  renderResult(app, (rank) => mapView.choose(rank));
+  regionView.render();
+  renderDownloads(app);
+  mapView.render();
+}

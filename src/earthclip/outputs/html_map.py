@@ -14,8 +14,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -29,6 +27,7 @@ from earthclip.outputs.structured import dumps
 from earthclip.pictures.decode import decode_reduced
 from earthclip.pictures.prepare import Failure
 
+STATIC = Path(__file__).parent / "static"  # the page as web/ builds it: the server serves these files too
 THUMBNAIL_PX = 480  # the longer side; 30 KB a picture
 # No address at all may be asked: what the page needs is in the file, as text or as data.
 _POLICY = (
@@ -121,45 +120,43 @@ class _Page:
 
 @cache
 def _page() -> _Page:
-    # By its path, as ``outputs`` is below ``server`` and may not import it.
-    static = files("earthclip").joinpath("server", "static")
-    if not static.joinpath("manifest.json").is_file():
+    if not (STATIC / "manifest.json").is_file():
         raise OutputError(
             "the map page is missing from this installation; install a wheel, or run 'npm ci && npm run build' in web/"
         )
-    manifest = json.loads(_read(static, "manifest.json"))
+    manifest = json.loads(_read("manifest.json"))
     entry = manifest["index.html"]
-    text = re.sub(r"\s*<(script|link)\b[^>]*(src|href)=[^>]*>(</script>)?", "", _read(static, "index.html"))
+    text = re.sub(r"\s*<(script|link)\b[^>]*(src|href)=[^>]*>(</script>)?", "", _read("index.html"))
     text = re.sub(r'(http-equiv="Content-Security-Policy"\s+content=)"[^"]*"', rf'\1"{html.escape(_POLICY)}"', text)
-    styles = "\n".join(_with_fonts(static, sheet) for sheet in entry["css"])
-    icon = _data(static.joinpath("icon.svg").read_bytes(), "image/svg+xml")
+    styles = "\n".join(_with_fonts(sheet) for sheet in entry["css"])
+    icon = _data((STATIC / "icon.svg").read_bytes(), "image/svg+xml")
     text = text.replace("</head>", f'<link rel="icon" href="{icon}">\n<style>{styles}</style>\n</head>')
     before, after = text.split("</body>")
-    geography = _read(static, manifest["src/geography.json"]["file"])
-    worker = _script(_read(static, manifest["node_modules/maplibre-gl/dist/maplibre-gl-worker.mjs"]["file"]))
+    geography = _read(manifest["src/geography.json"]["file"])
+    worker = _script(_read(manifest["node_modules/maplibre-gl/dist/maplibre-gl-worker.mjs"]["file"]))
     return _Page(
         head=f'{before}<script type="application/json" id="earthclip-answers">',
         tail=(
             "</script>\n"
             f'<script type="application/json" id="earthclip-geography">{_safe(geography)}</script>\n'
             f'<script type="text/plain" id="earthclip-worker">{worker}</script>\n'
-            f'<script type="module">{_script(_read(static, entry["file"]))}</script>\n</body>{after}'
+            f'<script type="module">{_script(_read(entry["file"]))}</script>\n</body>{after}'
         ),
     )
 
 
-def _with_fonts(static: Traversable, sheet: str) -> str:
+def _with_fonts(sheet: str) -> str:
     """A style sheet with the fonts it names in it, beside which they stand."""
 
     def embedded(match: re.Match[str]) -> str:
-        font = static.joinpath("assets", match[1])
-        return f"url({_data(font.read_bytes(), 'font/woff2')})"
+        font = (STATIC / "assets" / match[1]).read_bytes()
+        return f"url({_data(font, 'font/woff2')})"
 
-    return re.sub(r"url\([\"']?\./([\w.-]+\.woff2)[\"']?\)", embedded, _read(static, sheet))
+    return re.sub(r"url\([\"']?\./([\w.-]+\.woff2)[\"']?\)", embedded, _read(sheet))
 
 
-def _read(static: Traversable, name: str) -> str:
-    return static.joinpath(*name.split("/")).read_text("utf-8")
+def _read(name: str) -> str:
+    return (STATIC / name).read_text("utf-8")
 
 
 def _data(content: bytes, kind: str) -> str:

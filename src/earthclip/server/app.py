@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from starlette.staticfiles import StaticFiles
 
 from earthclip import __version__
 from earthclip.locating.locator import Locator
+from earthclip.outputs.html_map import STATIC
 from earthclip.outputs.structured import dumps
 from earthclip.server.gate import Gate
 from earthclip.server.meters import CONTENT_TYPE
@@ -116,15 +116,14 @@ def _add_pages(app: FastAPI) -> None:
     async def style() -> Response:
         return Response(STYLE, media_type="text/css")
 
-    static = Path(str(resources.files("earthclip.server").joinpath("static")))
-    index = static / "index.html"
+    index = STATIC / "index.html"
 
     @app.get("/", include_in_schema=False)
     async def page() -> Response:
         return FileResponse(index) if index.is_file() else Response(_NO_PAGE, media_type="text/html")
 
     # Not mounted at "/", which would answer 404 for the API's paths where the method is wrong.
-    for path in sorted(static.iterdir()) if static.is_dir() else ():
+    for path in sorted(STATIC.iterdir()) if STATIC.is_dir() else ():
         if path.is_dir():
             app.mount(f"/{path.name}", StaticFiles(directory=path), name=path.name)
         else:

@@ -17,6 +17,7 @@ export class AskView {
 
   start(): void {
     if (this.app.viewer) return;
+    byId("privacy-switch").addEventListener("click", () => this.app.switchPrivacy());
     const input = byId<HTMLInputElement>("files");
     input.addEventListener("change", () => {
       this.add([...(input.files ?? [])]);
@@ -51,14 +52,17 @@ export class AskView {
     const { app } = this;
     const { subjects, selected, model } = app;
     const empty = subjects.length === 0;
-    const caution = model?.caution && subjects.some(({ kind }) => kind === "picture") ? model.caution : null;
+    const pictures = empty || subjects.some(({ kind }) => kind === "picture");
+    const caution = pictures && model?.caution ? `${model.name} is ${model.caution}.` : "";
     byId("question").textContent = this.question();
     byId("lead").textContent = app.privacy
       ? "See what its metadata and its pixels would tell a stranger, and take a copy without the metadata."
-      : "A photo or a few words become a map of how likely every place is, and an honest word on how sure that is.";
+      : "See where a photo was probably taken, and how sure the model is.";
     byId("lead").hidden = !empty;
-    byId("caution").hidden = caution === null;
-    byId("caution").textContent = caution && model ? `${model.name} is ${caution}.` : "";
+    byId("caution").hidden = caution === "";
+    byId("caution").textContent = caution;
+    byId("privacy-switch").hidden = app.viewer;
+    byId("privacy-switch").setAttribute("aria-checked", String(app.privacy));
     if (app.viewer) {
       for (const id of ["drop", "words", "examples", "sent-note"]) byId(id).hidden = true;
     } else {

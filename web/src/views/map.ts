@@ -6,12 +6,14 @@ import type { Globe } from "../map/globe";
 import type { Answer, Region } from "../types";
 
 export class MapView {
+  private globe: Globe | undefined;
   private shown: Answer | undefined;
   private regions: Region[] = [];
 
   constructor(private readonly app: App) {}
 
-  start(globe: Globe): void {
+  useGlobe(globe: Globe): void {
+    this.globe = globe;
     const button = byId("projection");
     button.addEventListener("click", () => {
       globe.setFlat(!globe.flat);
@@ -27,7 +29,8 @@ export class MapView {
 
   /** Draws what is new only: an answer that is in view already must not move the map again. */
   render(): void {
-    const { globe, selected } = this.app;
+    const { globe } = this;
+    const { selected, regions } = this.app;
     if (!globe) return;
     const answer = selected?.answer;
     if (answer !== this.shown) {
@@ -37,16 +40,16 @@ export class MapView {
       if (answer && latitude !== undefined && longitude !== undefined) globe.showOwnPosition(latitude, longitude);
       this.renderLegend(answer);
     }
-    if (this.regions !== this.app.regions) {
-      this.regions = this.app.regions;
-      globe.showRegions(this.regions);
+    if (this.regions !== regions) {
+      this.regions = regions;
+      globe.showRegions(regions);
     }
   }
 
   choose(rank: number): void {
     const candidate = this.shown?.predictions[rank];
     if (!candidate) return;
-    this.app.globe?.select(rank, candidate.latitude, candidate.longitude);
+    this.globe?.select(rank, candidate.latitude, candidate.longitude);
     for (const [i, item] of [...document.querySelectorAll(".places button")].entries())
       item.setAttribute("aria-pressed", String(i === rank));
   }

@@ -6,20 +6,25 @@ import { areaOf } from "../map/globe";
 import type { Metadata } from "../pictures/metadata";
 import { cleanName } from "../pictures/open";
 import type { Answer, Level, Subject } from "../types";
-import { sentence } from "./result";
+import { sentence } from "./verdict";
 
-const GIVEN_AWAY: Record<Level, string> = {
-  street: "It points to a street.",
-  city: "It points to a city.",
-  region: "It points to a region.",
-  country: "It points to a country.",
-  continent: "It points to a continent at most.",
+interface Finding {
+  grade: "good" | "fair" | "bad" | "unknown";
+  finding: string;
+}
+
+const GIVEN_AWAY: Record<Level, Finding> = {
+  street: { grade: "bad", finding: "It points to a street." },
+  city: { grade: "bad", finding: "It points to a city." },
+  region: { grade: "fair", finding: "It points to a region." },
+  country: { grade: "fair", finding: "It points to a country." },
+  continent: { grade: "good", finding: "It points to a continent at most." },
 };
 
-export function privacyReport(subject: Subject, answer: Answer): HTMLElement[] {
+export function privacyReport(subject: Subject, answer: Answer, caution?: string | null): HTMLElement[] {
   return [
     ...(subject.kind === "picture" ? [metadataCard(subject)] : []),
-    pixelsCard(subject, answer),
+    pixelsCard(subject, answer, caution),
     ...(subject.kind === "picture" ? [copyCard(subject)] : []),
   ];
 }
@@ -54,14 +59,12 @@ function details(metadata: Metadata): [string, string][] {
   return rows.filter((row): row is [string, string] => row[1] !== undefined);
 }
 
-function pixelsCard(subject: Subject, answer: Answer): HTMLElement {
+function pixelsCard(subject: Subject, answer: Answer, caution?: string | null): HTMLElement {
   const level = answer.verdict?.level ?? null;
   const region = areaOf(answer, 0.9);
   const rows: [string, string][] = [["In words", sentence(answer)]];
   if (region) rows.push(["90 % region", `${area(region.area_km2)}, ${shareOfLand(region.area_km2)}`]);
-  const grade =
-    level === "street" || level === "city" ? "bad" : level === "region" || level === "country" ? "fair" : "good";
-  const finding = level ? GIVEN_AWAY[level] : "This model cannot tell where it is.";
+  const { grade, finding } = level ? GIVEN_AWAY[level] : unknown(subject, answer, caution);
   const what = subject.kind === "words" ? "What the words give away" : "What the pixels give away";
   const element = card(what, grade, finding, rows);
   element.append(
@@ -72,6 +75,14 @@ function pixelsCard(subject: Subject, answer: Answer): HTMLElement {
     ),
   );
   return element;
+}
+
+/** No place found is no good news. Only models of views from above have a caution. */
+function unknown({ kind }: Subject, { model }: Answer, caution?: string | null): Finding {
+  const fault = kind === "picture" && caution ? "cannot judge photos taken on the ground" : "found no likely place";
+  const what = kind === "picture" ? "photo" : "description";
+  const finding = `The ${model} model ${fault}. This says nothing about how locatable your ${what} is.`;
+  return { grade: "unknown", finding };
 }
 
 function copyCard(subject: Subject): HTMLElement {
@@ -106,7 +117,7 @@ function copyCard(subject: Subject): HTMLElement {
   return element;
 }
 
-function card(title: string, grade: "good" | "fair" | "bad", finding: string, rows: [string, string][]): HTMLElement {
+function card(title: string, grade: Finding["grade"], finding: string, rows: [string, string][]): HTMLElement {
   return h(
     "section",
     { class: `card report ${grade}` },

@@ -1,14 +1,14 @@
 // Where the answer has to lie: countries, boxes and circles typed, boxes and polygons drawn, or what the map shows.
-import type { Feature, MultiPolygon, Polygon } from "geojson";
+import type { Polygon } from "geojson";
 import type { App } from "../app";
 import { byId, h, icon } from "../dom";
 import { box, type Drawing, type Tool } from "../map/draw";
-import type { Country } from "../map/geography";
+import type { Globe } from "../map/globe";
 import { wrap } from "../sphere";
 import type { Region } from "../types";
 
 export class RegionView {
-  private countries: Feature<Polygon | MultiPolygon, Country>[] = [];
+  private globe: Globe | undefined;
   private drawing: Drawing | undefined;
   private readonly input = h("input", {
     id: "region-input",
@@ -56,17 +56,18 @@ export class RegionView {
     );
   }
 
-  useCountries(countries: Feature<Polygon | MultiPolygon, Country>[]): void {
-    this.countries = countries;
-    const names = countries.map(({ properties }) => properties.name).sort((a, b) => a.localeCompare(b, "en"));
+  useGlobe(globe: Globe): void {
+    this.globe = globe;
+    const names = globe.geography.countries
+      .map(({ properties }) => properties.name)
+      .sort((a, b) => a.localeCompare(b, "en"));
     this.list.replaceChildren(...names.map((name) => h("option", { value: name })));
   }
 
   render(): void {
     const { regions, subjects, viewer, privacy } = this.app;
     byId("region").hidden = viewer || subjects.length === 0 || privacy;
-    for (const tool of byId("region").querySelectorAll<HTMLButtonElement>(".tools button"))
-      tool.disabled = !this.app.globe;
+    for (const tool of byId("region").querySelectorAll<HTMLButtonElement>(".tools button")) tool.disabled = !this.globe;
     this.chips.hidden = regions.length === 0;
     this.chips.replaceChildren(
       ...regions.map((region) =>
@@ -95,7 +96,7 @@ export class RegionView {
     if (!text) return;
     this.input.value = "";
     const wanted = text.toLowerCase();
-    const country = this.countries.find(
+    const country = this.globe?.geography.countries.find(
       ({ properties: { name, code } }) => name.toLowerCase() === wanted || code?.toLowerCase() === wanted,
     );
     if (country) {
@@ -112,7 +113,7 @@ export class RegionView {
   }
 
   private draw(tool: Tool): void {
-    const { globe } = this.app;
+    const { globe } = this;
     if (!globe) return;
     this.drawing?.cancel();
     const done = (shape: Polygon) => {
@@ -140,7 +141,7 @@ export class RegionView {
   }
 
   private useView(): void {
-    const view = this.app.globe?.view();
+    const view = this.globe?.view();
     if (view) this.addBox(view);
   }
 

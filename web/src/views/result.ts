@@ -1,28 +1,22 @@
-// The answer in words: verdict, how precise it is, the ranked places, the file's own position, downloads.
+// The answer in words: the verdict, the ranked places, the file's own position, downloads.
 import type { App } from "../app";
 import { byId, h, icon } from "../dom";
-import { area, coordinates, kilometres, percent } from "../format";
+import { coordinates, kilometres, percent } from "../format";
 import { inArea } from "../map/globe";
 import { distanceKm } from "../sphere";
-import type { Answer, Candidate, Level, Subject } from "../types";
+import type { Answer, Subject } from "../types";
 import { privacyReport } from "./privacy";
+import { headline, placeName, restriction, sentence, verdict } from "./verdict";
 
-const LEVELS: { level: Level; label: string }[] = [
-  { level: "continent", label: "continent" },
-  { level: "country", label: "country" },
-  { level: "region", label: "region" },
-  { level: "city", label: "city" },
-  { level: "street", label: "street" },
-];
 let drawn: unknown[] = [];
 
 /** Draws the result anew if anything it shows has changed, so that focus and screen readers are left alone if not. */
-export function renderResult(app: App): void {
-  const { selected, privacy } = app;
-  const now = [selected, selected?.status, selected?.answer, selected?.error, selected?.needsConsent, privacy];
+export function renderResult(app: App, choose: (rank: number) => void): void {
+  const { selected, privacy, model } = app;
+  const now = [selected, selected?.status, selected?.answer, selected?.error, selected?.needsConsent, privacy, model];
   if (now.every((value, i) => value === drawn[i]) && drawn.length > 0) return;
   drawn = now;
-  byId("result").replaceChildren(...(selected ? content(app, selected) : []));
+  byId("result").replaceChildren(...(selected ? content(app, selected, choose) : []));
   byId("status").textContent = selected ? announcement(selected) : "";
 }
 
@@ -35,14 +29,14 @@ export function renderDownloads(app: App): void {
   box.append(button("geojson", "GeoJSON"), button("kml", "KML"));
 }
 
-function content(app: App, subject: Subject): HTMLElement[] {
+function content(app: App, subject: Subject, choose: (rank: number) => void): HTMLElement[] {
   if (subject.needsConsent) return [consent(app, subject)];
   if (subject.status === "failed") return [failure(app, subject)];
   if (!subject.answer) return [waiting(app.privacy)];
   const stale = subject.status !== "answered";
   const parts = app.privacy
-    ? privacyReport(subject, subject.answer)
-    : [verdict(subject.answer), comparison(subject, subject.answer), places(app, subject.answer)];
+    ? privacyReport(subject, subject.answer, app.model?.caution)
+    : [verdict(subject.answer), comparison(subject, subject.answer), places(subject.answer, choose)];
   return [h("div", { class: "parts", "aria-busy": stale && "true" }, ...parts)];
 }
 
@@ -51,68 +45,12 @@ function announcement(subject: Subject): string {
   if (subject.needsConsent) return `${subject.name} was not sent: its metadata cannot be removed in this browser.`;
   if (subject.status === "failed") return `${subject.name} failed: ${subject.error}`;
   if (subject.status !== "answered" || !subject.answer) return `Looking at ${subject.name}.`;
-  return `${headline(subject.answer)}. ${sentence(subject.answer)} ${subject.answer.predictions.length} places are listed.`;
+  const { answer } = subject;
+  const count = `${answer.predictions.length} places are listed.`;
+  return [restriction(answer), `${headline(answer)}.`, sentence(answer), count].filter(Boolean).join(" ");
 }
 
-/** The first place, unless nothing points to it more than to the rest of the world. */
-export function headline(answer: Answer): string {
-  const best = answer.predictions[0];
-  if (answer.abstained || !best || answer.verdict?.level === null) return "Nowhere in particular";
-  const name = placeName(best);
-  return name.charAt(0).toUpperCase() + name.slice(1);
-}
-
-export function sentence(answer: Answer): string {
-  const text = answer.verdict?.sentence.replace(/^Nowhere in particular: /, "") ?? "";
-  return text && `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!]$/.test(text) ? "" : "."}`;
-}
-
-function verdict(answer: Answer): HTMLElement {
-  const level = answer.verdict?.level ?? null;
-  const reached = LEVELS.findIndex((step) => step.level === level);
-  const steps = LEVELS.map(({ label }, i) =>
-    h("li", { class: i <= reached ? "reached" : "", "aria-current": i === reached && "true" }, label),
-  );
-  const areas = (answer.credible ?? []).map(({ mass, area_km2 }) =>
-    h(
-      "div",
-      {},
-      h(
-        "dt",
-        {},
-        h("span", { class: mass > 0.7 ? "stroke dashed" : "stroke", "aria-hidden": "true" }),
-        `${Math.round(mass * 100)} % sure within`,
-      ),
-      h("dd", {}, area(area_km2)),
-    ),
-  );
-  return h(
-    "section",
-    { class: "verdict", "aria-labelledby": "verdict-title" },
-    h("div", {}, h("h2", { id: "verdict-title" }, headline(answer)), h("p", { class: "sentence" }, sentence(answer))),
-    regionShare(answer),
-    answer.verdict &&
-      h(
-        "ol",
-        { class: "levels", "aria-label": level ? `As precise as a ${level}` : "Not even as precise as a continent" },
-        ...steps,
-      ),
-    areas.length > 0 && h("dl", { class: "areas" }, ...areas),
-  );
-}
-
-/** Within a region something is always best: what the region holds when nothing is ruled out tells whether to believe. */
-function regionShare({ region_share: share }: Answer): HTMLElement | undefined {
-  if (share === undefined) return undefined;
-  const doubt = share < 0.05 ? " The picture was probably taken elsewhere." : "";
-  return h(
-    "p",
-    { class: "hint" },
-    `Where you said lies ${percent(share)} of the probability, if all the Earth counts.${doubt}`,
-  );
-}
-
-function places(app: App, answer: Answer): HTMLElement {
+function places(answer: Answer, choose: (rank: number) => void): HTMLElement {
   const most = answer.predictions[0]?.probability || 1;
   const items = answer.predictions.map((candidate, i) => {
     const bar = h("span", { class: "meter", "aria-hidden": "true" }, h("span", {}));
@@ -122,7 +60,7 @@ function places(app: App, answer: Answer): HTMLElement {
       {},
       h(
         "button",
-        { type: "button", "aria-pressed": "false", click: () => app.chooseRank(i) },
+        { type: "button", "aria-pressed": "false", click: () => choose(i) },
         h("span", { class: "rank", "aria-hidden": "true" }, String(i + 1)),
         h(
           "span",
@@ -145,10 +83,6 @@ function places(app: App, answer: Answer): HTMLElement {
     ),
     h("ol", { class: "places" }, ...items),
   );
-}
-
-function placeName(candidate: Candidate): string {
-  return candidate.place?.text ?? coordinates(candidate.latitude, candidate.longitude, 1);
 }
 
 /** The distance to the position that the file itself carries; both stay in this browser. */
