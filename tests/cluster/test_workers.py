@@ -20,6 +20,7 @@ from earthclip.cluster.storage import remove_left, write_bytes
 from earthclip.cluster.workers import ImageEmbeddingWorker, Job, LocateWorker, LocationEmbeddingWorker
 from earthclip.errors import InputError, ModelError
 from earthclip.locating.locator import load
+from earthclip.locating.question import Question
 from earthclip.outputs.journal import header
 from earthclip.outputs.structured import to_object
 from earthclip.pictures.prepare import Failure
@@ -76,7 +77,7 @@ def test_places_of_files_tables_and_addresses(tiny_model: Path, tmp_path: Path) 
         Failure("e", "e: empty"),
     ]
     made = plan(inputs, 100, str(tmp_path))
-    worker = LocateWorker(job_of(tiny_model, tmp_path / "out", base=str(tmp_path), terms={"top_k": 3}))
+    worker = LocateWorker(job_of(tiny_model, tmp_path / "out", base=str(tmp_path), question=Question(top_k=3)))
     with contextlib.closing(worker):
         (done,) = worker(made).to_pylist()
     assert done["fault"] is None and (done["answered"], done["failed"]) == (4, 4) and len(done["errors"]) == 4
@@ -89,7 +90,7 @@ def test_places_of_files_tables_and_addresses(tiny_model: Path, tmp_path: Path) 
         ("e", None),
     ]
     for row, picture in zip(rows[:4], [files[0], files[1], files[1], files[1]], strict=True):
-        (answer,) = load(tiny_model, runtime="onnxruntime").locate([picture], 3)
+        (answer,) = load(tiny_model, runtime="onnxruntime").locate([picture], top_k=3)
         expected = to_object(answer)
         found = [{name: place[name] for name in ("latitude", "longitude")} for place in row["candidates"]]
         wanted = [{name: place[name] for name in ("latitude", "longitude")} for place in expected["predictions"]]

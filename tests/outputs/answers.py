@@ -19,6 +19,7 @@ NAMED = [
     Place("Opotiki", None, None, None, 210.0, "in the Pacific Ocean, 210 km from Opotiki, New Zealand"),
 ]
 HOSTILE = "</name><script>&\"'\x00\x1b[2J\udcff]]>.jpg"
+from tests.locating.posteriors import Fixed
 
 
 @dataclass
@@ -51,19 +52,18 @@ class FakeRegion:
 
 
 def full(path: str | None = "etna.jpg", **known: Any) -> Prediction:
-    """Etna, with a posterior; ``known`` replaces what the lazy attributes would give."""
+    """Etna, with a posterior; ``known`` replaces fields."""
     logits = np.array([0.0, -1.0])
     posterior = Posterior.from_logits(PLACES, logits)
-    answer = Prediction(path, "orbit", PLACES, np.array([0.41234567, 1e-9]), whole=lambda: posterior)
-    regions = [FakeRegion(0.5, 123456.7), FakeRegion(0.9, 2345678.9)]
-    known = {"places": NAMED, "verdict": FakeVerdict(), "credible": regions, "region": None, "abstained": False} | known
-    vars(answer).update(known)
-    return answer
+    regions = (FakeRegion(0.5, 123456.7), FakeRegion(0.9, 2345678.9))
+    fields: dict[str, Any] = {"places": NAMED, "verdict": FakeVerdict(), "credible": regions}
+    scored = {"embedding": np.zeros(1, np.float32), "scorer": Fixed(posterior)}
+    return Prediction(path, "orbit", PLACES, np.array([0.41234567, 1e-9]), **fields | scored | known)
 
 
 def bare(path: str | None = "bare.jpg") -> Prediction:
     """As an answer was before anything but places could be known of it."""
-    return full(path, verdict=None, credible=[])
+    return full(path, verdict=None, credible=())
 
 
 FAILURE = Failure(HOSTILE, f"{HOSTILE}: no such file")

@@ -10,8 +10,8 @@ import itertools
 import os
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
@@ -26,7 +26,7 @@ from earthclip.datasets.coordinates import coordinate_columns, degrees_of, featu
 from earthclip.errors import EarthCLIPError, InputError, ModelError
 from earthclip.geo.sphere import are_places, degrees_fault, wrapped
 from earthclip.locating.locator import Locator, load
-from earthclip.locating.prediction import name_places
+from earthclip.locating.question import Question
 from earthclip.models import Precision, Runtime
 from earthclip.models.encoders import Encoder
 from earthclip.models.fastest import choose
@@ -54,8 +54,8 @@ class WorkerJob(Protocol):
 class Job:
     """What every worker is told once.
 
-    ``terms`` are further arguments of ``Locator.locate``; ``base`` is the folder that relative paths are relative to;
-    ``fingerprint`` is that of the model, which each worker must have too.
+    ``base`` is the folder that relative paths are relative to; ``fingerprint`` is that of the model, which each worker
+    must have too.
     """
 
     source: str
@@ -66,10 +66,9 @@ class Job:
     precision: Precision = "auto"
     processors: int = 1
     column: str | None = None
-    views: str = "none"
+    question: Question = Question()
     draft: bool = True
     batch_size: int = 16
-    terms: Mapping[str, Any] = field(default_factory=dict)
 
 
 class BlockWorker:
@@ -145,7 +144,7 @@ class _PictureWorker(_ModelWorker):
         if preprocessing is None:
             raise ModelError(f"model '{self.locator.name}' has no image encoder; use a model that has one")
         job = self.job
-        self._reader = PictureReader(preprocessing, job.views, job.draft, job.processors, 2 * job.batch_size)
+        self._reader = PictureReader(preprocessing, job.question.views, job.draft, job.processors, 2 * job.batch_size)
 
     def close(self) -> None:
         self._reader.close()
@@ -167,14 +166,8 @@ class LocateWorker(_PictureWorker):
                 yield picture
 
         job = self.job
-        answers = self.locator.locate(
-            noted(), batch_size=job.batch_size, on_error="yield", views=job.views, **dict(job.terms)
-        )
-        rows: list[dict[str, Any]] = []
-        while batch := list(itertools.islice(answers, job.batch_size)):
-            name_places(batch)
-            rows += [answer_row(*subjects.popleft(), answer) for answer in batch]
-        return answers_table(rows)
+        answers = self.locator.answers(noted(), job.question, batch_size=job.batch_size)
+        return answers_table([answer_row(*subjects.popleft(), answer) for answer in answers])
 
 
 class ImageEmbeddingWorker(_PictureWorker):
@@ -184,9 +177,9 @@ class ImageEmbeddingWorker(_PictureWorker):
         """Also the encoder, which may be had without a gallery."""
         super().open()
         self._width = self.locator.config.embedding_size
-        if self.job.views not in self.locator.config.views:
+        if self.job.question.views not in self.locator.config.views:
             known = ", ".join(self.locator.config.views)
-            raise InputError(f"model '{self.locator.name}' takes views {known}, found '{self.job.views}'")
+            raise InputError(f"model '{self.locator.name}' takes views {known}, found '{self.job.question.views}'")
         self._encoder: Encoder = choose(self.locator.folder, self.job.runtime, self.job.precision).open(self._width)
 
     def answer(self, pieces: Any) -> Any:

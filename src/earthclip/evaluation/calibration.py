@@ -20,7 +20,7 @@ from earthclip.geo.sphere import great_circle_km
 from earthclip.locating.gallery import Gallery
 from earthclip.locating.locator import Locator
 from earthclip.locating.posterior import Posterior
-from earthclip.locating.trust import CONFIDENCE_KM, cell_masses, confidence
+from earthclip.locating.trust import CONFIDENCE_KM, cell_masses, judge
 from earthclip.models.config import Calibration, ModelConfig, write_config
 from earthclip.models.folder import ModelFolder
 
@@ -161,8 +161,9 @@ def outcomes(
         counts = np.array([found.count(mass) for mass in wanted])
         covered[index] = (where >= 0) & (where < counts)
         area_km2[index] = counts * cell_area_km2(found.level)
-        held[index] = confidence(posterior)
-        hit[index] = great_circle_km(posterior.coordinates[posterior.best(1)[0]], truth) <= CONFIDENCE_KM
+        best = posterior.coordinates[posterior.best(1)[0]]
+        _, held[index] = judge(posterior, best)
+        hit[index] = great_circle_km(best, truth) <= CONFIDENCE_KM
 
     evidence.each(visit)
     return Outcomes(before, loss, held, hit, covered, area_km2)
