@@ -12,7 +12,7 @@ from earthclip.cli.locate import locate
 
 def test_the_manifest_for_kubernetes() -> None:
     """Against the fields of KubeRay's API (apis/ray/v1/*_types.go) and our own options."""
-    text = (Path(__file__).parents[3] / "deploy" / "kuberay.yaml").read_text()
+    text = (Path(__file__).parents[2] / "deploy" / "kuberay.yaml").read_text()
     job = yaml.safe_load(text)
     assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")
     assert set(job["spec"]) <= {

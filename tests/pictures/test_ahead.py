@@ -128,7 +128,7 @@ def test_workers_end_with_a_process_that_is_killed(pictures: list[Path], tmp_pat
     slow = write_picture(tmp_path / "slow.png", size=(4000, 3000))
     program = f"""if 1:
         from pathlib import Path
-        from earthclip.batch.ahead import read_ahead
+        from earthclip.pictures.ahead import read_ahead
         from tests.tiny import PREPROCESSING
         pictures = [Path(path) for path in {list(map(str, pictures))!r}]
         reading = read_ahead(pictures + [Path({str(slow)!r})] * 99, PREPROCESSING, workers=2)
