@@ -94,7 +94,9 @@ def test_places_of_a_batch_are_named_as_each_alone(locator: Locator, pictures: l
     answers = list(locator.locate(pictures))
     assert all(len(answer.places) == 5 for answer in answers)
     assert [list(answer.places) for answer in answers] == [describe(answer.coordinates) for answer in answers]
-    assert [answer.places for answer in locator.locate(pictures, names=False)] == [(), (), ()]
+    unnamed = list(locator.locate(pictures, names=False))
+    assert [answer.named for answer in unnamed] == [(), (), ()]
+    assert [answer.places for answer in unnamed] == [answer.places for answer in answers]
 
 
 def test_more_places_than_fit_at_once_give_the_same_answers(

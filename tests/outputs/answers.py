@@ -12,6 +12,7 @@ from earthclip.geo.places import Place
 from earthclip.locating.posterior import Posterior
 from earthclip.locating.prediction import Prediction
 from earthclip.pictures.prepare import Failure
+from tests.locating.posteriors import Fixed
 
 PLACES = np.array([[37.7510123456, 14.9934], [-38.1, -179.99999]])
 NAMED = [
@@ -19,7 +20,6 @@ NAMED = [
     Place("Opotiki", None, None, None, 210.0, "in the Pacific Ocean, 210 km from Opotiki, New Zealand"),
 ]
 HOSTILE = "</name><script>&\"'\x00\x1b[2J\udcff]]>.jpg"
-from tests.locating.posteriors import Fixed
 
 
 @dataclass
@@ -56,7 +56,9 @@ def full(path: str | None = "etna.jpg", **known: Any) -> Prediction:
     logits = np.array([0.0, -1.0])
     posterior = Posterior.from_logits(PLACES, logits)
     regions = (FakeRegion(0.5, 123456.7), FakeRegion(0.9, 2345678.9))
-    fields: dict[str, Any] = {"places": NAMED, "verdict": FakeVerdict(), "credible": regions}
+    fields: dict[str, Any] = {"named": tuple(NAMED), "verdict": FakeVerdict(), "credible": regions}
+    if known.get("region") is not None:
+        fields["region_share"] = 1.0
     scored = {"embedding": np.zeros(1, np.float32), "scorer": Fixed(posterior)}
     return Prediction(path, "orbit", PLACES, np.array([0.41234567, 1e-9]), **fields | scored | known)
 

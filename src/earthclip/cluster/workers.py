@@ -11,7 +11,7 @@ import os
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
@@ -66,7 +66,7 @@ class Job:
     precision: Precision = "auto"
     processors: int = 1
     column: str | None = None
-    question: Question = Question()
+    question: Question = field(default_factory=Question)
     draft: bool = True
     batch_size: int = 16
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -27,10 +28,9 @@ class Scorer(Protocol):
 class Prediction:
     """Where a picture was taken, or which places a text fits.
 
-    ``coordinates`` [k, 2] are degrees (latitude, longitude), best first, with ``probabilities`` [k] and, where the
-    question asked for ``names``, ``places`` [k] in words. ``confidence`` is the probability within 200 km of the first
-    place; ``credible`` are the regions that hold 50 and 90 %. These and ``verdict`` are None or empty for answers read
-    back from a file that lacks them.
+    ``coordinates`` [k, 2] are degrees (latitude, longitude), best first, with ``probabilities`` [k]. ``confidence`` is
+    the probability within 200 km of the first place; ``credible`` are the regions that hold 50 and 90 %. These and
+    ``verdict`` are None or empty for answers read back from a file that lacks them.
     """
 
     path: str | None  # None: the picture was given as an image, or there was none
@@ -38,7 +38,7 @@ class Prediction:
     coordinates: Float64[np.ndarray, "k 2"]
     probabilities: Float64[np.ndarray, " k"]
     text: str | None = None  # what was located, alone or together with the picture
-    places: tuple[Place, ...] = ()
+    named: tuple[Place, ...] = field(default=(), repr=False)  # ``places``, where they are known already
     verdict: Verdict | None = None
     confidence: float | None = None
     credible: tuple[CredibleRegion, ...] = ()
@@ -47,6 +47,15 @@ class Prediction:
     abstained: bool = False  # whether the confidence is below the least that was asked for
     embedding: Float32[np.ndarray, " d"] | None = field(default=None, repr=False)
     scorer: Scorer | None = field(default=None, repr=False)
+
+    @cached_property
+    def places(self) -> tuple[Place, ...]:
+        """Each of ``coordinates`` in words, such as "near Puno, Peru"."""
+        if self.named:
+            return self.named
+        from earthclip.geo.places import describe  # with its gazetteer it takes longer to open than an answer may
+
+        return tuple(describe(self.coordinates))
 
     @property
     def posterior(self) -> Posterior | None:

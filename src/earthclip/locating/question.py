@@ -22,7 +22,7 @@ class Question:
     ``region`` keeps answers to an area. ``prior`` is what to assume before looking at the picture: "model" favours
     where the model's training photos were taken, "land" treats all land equally. ``refine`` searches between the
     model's candidate places. An answer with less than ``min_confidence`` of the probability within 200 km of its best
-    place abstains. Without ``names``, places are not put in words.
+    place abstains. With ``names``, the places of a batch are put in words together.
     """
 
     top_k: int = 5

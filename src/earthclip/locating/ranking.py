@@ -27,7 +27,7 @@ class Ranking:
     ) -> None:
         self._question, self._config, self._gallery = question, config, gallery
         self._encode_location = encode_location
-        # Prior and region together, as Posterior.reweighted takes them; None where every place counts as the model says.
+        # Prior and region together, as Posterior.reweighted takes them; None where neither was asked for.
         self._log_weights: Float64[np.ndarray, " m"] | None = None
         if question.prior != "model" or question.region is not None:
             arranged = gallery.place_cells if question.prior != "model" else None
@@ -103,6 +103,6 @@ def _named(answers: list[Prediction]) -> list[Prediction]:
     places = describe(np.concatenate([answer.coordinates for answer in answers]))
     ends = np.cumsum([len(answer.coordinates) for answer in answers]).tolist()
     return [
-        replace(answer, places=tuple(places[end - len(answer.coordinates) : end]))
+        replace(answer, named=tuple(places[end - len(answer.coordinates) : end]))
         for answer, end in zip(answers, ends, strict=True)
     ]

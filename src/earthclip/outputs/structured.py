@@ -56,7 +56,7 @@ def to_object(answer: Prediction | Failure, *, cells: bool = False) -> dict[str,
         {"latitude": latitude, "longitude": longitude, "probability": probability}
         for latitude, longitude, probability in rounded(answer)
     ]
-    for row, place in zip(predictions, answer.places, strict=bool(answer.places)):
+    for row, place in zip(predictions, answer.places, strict=True):
         row["place"] = place_object(place)
     return answer.asked | {"model": answer.model, "predictions": predictions} | trust(answer, cells=cells)
 
@@ -100,7 +100,7 @@ def from_object(values: dict[str, Any]) -> Prediction | Failure:
         np.array([(row["latitude"], row["longitude"]) for row in rows], np.float64).reshape(-1, 2),
         np.array([row["probability"] for row in rows], np.float64),
         text=values.get("text"),
-        places=tuple(_place(row["place"]) for row in rows if "place" in row),
+        named=tuple(_place(row["place"]) for row in rows if "place" in row),
         verdict=_verdict(values["verdict"]) if "verdict" in values else None,
         credible=tuple(_region(region) for region in values.get("credible", ())),
         region=values.get("region"),
