@@ -82,7 +82,7 @@ def test_metadata_beyond_the_first_blocks_is_found(tmp_path: Path) -> None:
     [
         ([], "a folder without photos; expected files that end in .avif"),
         (["0.tar"], r"without photos; for its shards type '.*\*\.tar'"),
-        (["a.jpg"], "no photo that can be used; 1 left out: 1 that are no photo"),
+        (["a.jpg"], "no usable photo; 1 left out: 1 not a photo"),
     ],
 )
 def test_a_folder_of_no_use(tmp_path: Path, names: list[str], message: str) -> None:
@@ -96,7 +96,7 @@ def test_a_folder_of_no_use(tmp_path: Path, names: list[str], message: str) -> N
 def test_what_is_no_source(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere: no such data set; expected a folder .* mp16:FOLDER, im2gps:FOLDER"):
         open_photos("nowhere")
-    with pytest.raises(InputError, match=r"s3://b/t.csv: of addresses only shards are read"):
+    with pytest.raises(InputError, match=r"s3://b/t.csv: only shards can be read from an address"):
         open_photos("s3://b/t.csv")
-    with pytest.raises(InputError, match="is for tables"):
+    with pytest.raises(InputError, match="works with tables only"):
         open_photos(str(tmp_path), images=tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import io
 import os
+import re
 import sys
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
@@ -16,6 +17,27 @@ from earthclip.pictures.prepare import Failure
 _KINDS = "jpg jpeg jpe jfif png tif tiff webp gif bmp jp2 avif ppm pgm"
 SUFFIXES = frozenset(f".{kind}" for kind in _KINDS.split())
 STDIN = "-"
+_COLLAPSED = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/(?!/)")
+
+
+def as_given(path: Path) -> str:
+    """An address again, of which Path has made a path by taking one of its slashes; a path as it is."""
+    text = os.fspath(path)
+    match = _COLLAPSED.match(text)
+    if match is None or path.exists():
+        return text
+    root = "/" if match[1].lower() == "file" else ""
+    return f"{match[1]}://{root}{text[match.end() :]}"
+
+
+def refuse_addresses(*paths: Path | None) -> None:
+    """Raise InputError for an address, which only a cluster reads and writes."""
+    for path in paths:
+        if path is not None and "://" in (given := as_given(path)):
+            raise InputError(
+                f"{given}: earthclip reads and writes files of this machine here; save the file first, or use "
+                "'earthclip cluster', see docs/clusters.md"
+            )
 
 
 def find_pictures(arguments: Iterable[Path]) -> tuple[list[Path], list[Failure]]:

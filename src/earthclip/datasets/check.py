@@ -62,19 +62,19 @@ class DataReport:
         """For people, or as JSON in one line."""
         if form == "json":
             return json.dumps({**asdict(self), "exit_code": self.exit_code}, ensure_ascii=False)
-        lines = [f"{self.source}: {self.rows:,} rows, {self.usable:,} photos that can be used"]
+        lines = [f"{self.source}: {self.rows:,} rows, {self.usable:,} usable photos"]
         if self.expected is not None:
             short = self.expected - self.rows
             differ = "" if not short else f", {abs(short):,} {'fewer' if short > 0 else 'more'} than published"
             lines.append(f"published: {self.expected:,} photos{differ}")
         if self.swapped:
-            lines.append(f"{self.swapped}: exchange the two names in the header of the table; not usable as it is")
+            lines.append(f"{self.swapped}: swap the two names in the header of the table; not usable as it is")
         for title, counts in (("left out", self.left_out), ("files", self.files)):
             for reason, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
                 lines.append(f"{title}: {count:,} {reason}, e.g. {', '.join(self.examples[reason])}")
         if not self.exit_code:
-            how = "read to the last pixel" if self.decoded else "looked at; --decode reads them to the last pixel"
-            lines.append(f"nothing wrong was found (files were {how})")
+            how = "read completely" if self.decoded else "checked without decoding; --decode reads them completely"
+            lines.append(f"no problems found (files were {how})")
         return "\n".join(lines)
 
 

@@ -12,7 +12,7 @@ from earthclip.errors import InputError
 from earthclip.pictures.metadata import Position, metadata_of
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif", ".avif"))
-NO_GPS, NOT_A_PHOTO, UNREADABLE = "without GPS", "that are no photo", "that cannot be read"
+NO_GPS, NOT_A_PHOTO, UNREADABLE = "without GPS", "not a photo", "unreadable"
 
 _HEAD = 1 << 18  # bytes; cameras write EXIF in the first 64 KB of a JPEG
 _LARGEST = 1 << 28  # bytes that are read in search of metadata that is not in the head

@@ -123,7 +123,9 @@ def scan_table(path: Path, images: Path, expected: int | None = None, name: str 
     counted. MissingExtraError for Parquet without the extra ``parquet``.
     """
     if not images.is_dir():
-        raise InputError(f"{images}: expected the folder of the photos of {path.name}, found none; name it by --images")
+        raise InputError(
+            f"{images}: expected the folder of the photos of {path.name}, found none; give it with --images"
+        )
     rows, kept = read_rows(path, name)
     files = FilesById(images)
     found = [files.find(identity) for identity in kept.ids]
