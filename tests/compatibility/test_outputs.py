@@ -74,7 +74,10 @@ def test_what_photos_give_away(old: Path, capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_embedded_places(old: Path, kind: str) -> None:
     before, now = Path(f"outputs/embedded.{kind}"), Path(f"now.{kind}")
-    assert main(["embed", "places", "places.csv", "--model", "models/tiny", "--runtime", "onnxruntime", "-o", str(now)]) == 0
+    assert (
+        main(["embed", "places", "places.csv", "--model", "models/tiny", "--runtime", "onnxruntime", "-o", str(now)])
+        == 0
+    )
     assert lost(fields_of(before), fields_of(now)) == {}
     read = reading.read_csv if kind == "csv" else lambda path: pq.read_table(path).to_pylist()
     for row, expected in zip(read(now), read(before), strict=True):

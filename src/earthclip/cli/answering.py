@@ -19,9 +19,9 @@ from earthclip.models import Precision, Runtime
 from earthclip.pictures.prepare import Failure
 
 if TYPE_CHECKING:
-    from earthclip.geo.regions import Region
     from earthclip.locating.locator import Locator
     from earthclip.locating.prediction import Prediction
+    from earthclip.locating.question import Question
     from earthclip.models.folder import ModelFolder
     from earthclip.models.sources import ChosenModel
     from earthclip.outputs.journal import Journal
@@ -35,58 +35,48 @@ Taker: TypeAlias = "Callable[[Prediction | Failure], None]"
 
 @dataclass(frozen=True)
 class Ask:
-    """What is asked of which model."""
+    """A question, and what answers it: which model, run how, on pictures decoded how."""
 
     model: ChosenModel
     runtime: Runtime
     precision: Precision
-    top_k: int = 5
-    views: str = "none"
-    texts: tuple[str, ...] = ()
-    text_weight: float = 0.5
+    question: Question
+    texts: tuple[str, ...] = ()  # located by themselves, where there are no pictures
     draft: bool = True
-    region: Region | None = None
     region_reason: str | None = None
-    prior: str = "model"
-    refine: bool = False
-    min_confidence: float = 0.0
 
     @property
     def options(self) -> dict[str, object]:
-        """What decides the answers, beside the model and the pictures."""
-        words = {"text": self.texts[0], "text_weight": self.text_weight} if self.texts else {}
-        how = {"runtime": self.runtime, "precision": self.precision, "draft": self.draft}
-        where = {"region": f"{self.region.name} ({self.region.fingerprint})"} if self.region else {}
-        return {**self.terms, **where, "views": self.views, **words, **how}
-
-    @property
-    def terms(self) -> dict[str, Any]:
-        """What ``Locator.locate`` and ``locate_text`` take, by its name there."""
-        names = ("top_k", "region", "prior", "refine", "min_confidence")
-        return {name: getattr(self, name) for name in names}
+        """Everything that decides the answers, beside the model and the pictures."""
+        return {**self.question.options, "runtime": self.runtime, "precision": self.precision, "draft": self.draft}
 
 
 def ask_of(
     source: str | None,
     *,
+    runtime: Runtime,
+    precision: Precision,
     text: tuple[str, ...] = (),
     region: tuple[str, ...] = (),
     full_size: bool = False,
-    **settings: Any,
+    **fields: Any,
 ) -> Ask:
-    """The question that the options ask, by their names. Raises InputError, MissingExtraError and ConfigError."""
+    """What the options ask, by their names. Raises InputError, MissingExtraError and ConfigError."""
     from earthclip.geo.regions import parse_regions
+    from earthclip.locating.question import Question
     from earthclip.models.defaults import find_defaults
     from earthclip.models.sources import choose_model
 
     typed = click.get_current_context().get_parameter_source("region") is ParameterSource.COMMANDLINE
+    area = parse_regions(region) if region else None
     return Ask(
         choose_model(source),
+        runtime,
+        precision,
+        Question(text=text[0] if text else None, region=area, **fields),
         texts=text,
-        region=parse_regions(region) if region else None,
-        region_reason=None if typed or not region else f"set in {find_defaults()}",
         draft=not full_size,
-        **settings,
+        region_reason=None if typed or not region else f"set in {find_defaults()}",
     )
 
 
@@ -106,8 +96,8 @@ def introduce(folder: ModelFolder, ask: Ask) -> None:
     """Say which model answers, why, and how to choose another; likewise a region that nobody typed."""
     why = f" ({ask.model.reason}; choose another with --model)" if ask.model.reason else ""
     note(f"model: {folder.config.name}{why}")
-    if ask.region and ask.region_reason:
-        note(f"region: {ask.region.name} ({ask.region_reason}; choose another with --region)")
+    if ask.question.region and ask.region_reason:
+        note(f"region: {ask.question.region.name} ({ask.region_reason}; choose another with --region)")
     if verbose():
         say(f"model folder: {folder.path}")
 
@@ -139,16 +129,9 @@ def answers_of(
     pictures: Iterator[Path | Failure] = each_picture(arguments, listed)
     if journal:
         pictures = journal.unanswered(pictures)
-    with contextlib.closing(read_pictures(locator, pictures, ask.views, workers, draft=ask.draft)) as prepared:
-        yield locator.locate(
-            prepared,
-            batch_size=BATCH_SIZES[ask.views],
-            on_error="yield",
-            views=ask.views,
-            text=ask.texts[0] if ask.texts else None,
-            text_weight=ask.text_weight,
-            **ask.terms,
-        )
+    views = ask.question.views
+    with contextlib.closing(read_pictures(locator, pictures, views, workers, draft=ask.draft)) as prepared:
+        yield locator.answers(prepared, ask.question, batch_size=BATCH_SIZES[views])
 
 
 def read_pictures(

@@ -47,17 +47,15 @@ def locate_on_cluster(ask: Ask, arguments: tuple[Path, ...], listed: Path | None
     """Locate pictures; returns the exit code."""
     from earthclip.locating.locator import load
 
-    words = {"text": ask.texts[0], "text_weight": ask.text_weight} if ask.texts else {}
-    terms: dict[str, Any] = {**ask.terms, **words}
     if not run.resume:  # what cannot be asked is said before anything is begun
-        load(ask.model.source, runtime=ask.runtime, precision=ask.precision).locate([], views=ask.views, **terms)
-    return _run_pictures("locate", ask, terms, ask.options, arguments, listed, run)
+        load(ask.model.source, runtime=ask.runtime, precision=ask.precision).check(ask.question)
+    return _run_pictures("locate", ask, ask.options, arguments, listed, run)
 
 
 def embed_images_on_cluster(ask: Ask, arguments: tuple[Path, ...], listed: Path | None, run: ClusterRun) -> int:
     """Embed pictures; returns the exit code."""
     options = {name: ask.options[name] for name in ("views", "runtime", "precision", "draft")}
-    return _run_pictures("embeddings", ask, {}, options, arguments, listed, run)
+    return _run_pictures("embeddings", ask, options, arguments, listed, run)
 
 
 def embed_places_on_cluster(ask: Ask, table: Path, run: ClusterRun) -> int:
@@ -85,7 +83,6 @@ def embed_places_on_cluster(ask: Ask, table: Path, run: ClusterRun) -> int:
 def _run_pictures(
     task: str,
     ask: Ask,
-    terms: dict[str, Any],
     options: Mapping[str, object],
     arguments: tuple[Path, ...],
     listed: Path | None,
@@ -101,10 +98,9 @@ def _run_pictures(
         ask,
         run,
         column=run.column,
-        views=ask.views,
+        question=ask.question,
         draft=ask.draft,
-        batch_size=BATCH_SIZES[ask.views],
-        terms=terms,
+        batch_size=BATCH_SIZES[ask.question.views],
     )
     asked = {**_asked_of(arguments, listed, job), "column": run.column, **options}
     return _run(task, job, folder, ask, asked, lambda: _inputs(arguments, listed), run)

@@ -175,15 +175,16 @@ def _embed_images(
     width, status = locator.config.embedding_size, StatusLine()
     pace = Pace(count_pictures(arguments, listed) if status.active else None)
     embedded = failed = 0
-    reading = read_pictures(locator, each_picture(arguments, listed), ask.views, workers, draft=ask.draft)
+    views = ask.question.views
+    reading = read_pictures(locator, each_picture(arguments, listed), views, workers, draft=ask.draft)
     with contextlib.closing(reading) as prepared:
         introduce_to_pictures(locator, ask)
         with open_features(output, PictureTable(), width, overwrite=force) as writer:
-            for batch in batches(prepared, BATCH_SIZES[ask.views]):
+            for batch in batches(prepared, BATCH_SIZES[views]):
                 faults = [picture.error if isinstance(picture, Failure) else None for picture in batch]
                 rows = np.full((len(batch), width), np.nan, np.float32)
                 if read := [picture for picture in batch if isinstance(picture, Prepared)]:
-                    rows[[fault is None for fault in faults]] = locator.encode_image(read, len(read), ask.views)
+                    rows[[fault is None for fault in faults]] = locator.encode_image(read, len(read), views)
                 writer.write(
                     [[printable(one.path), printable(fault) or None] for one, fault in zip(batch, faults, strict=True)],
                     rows,

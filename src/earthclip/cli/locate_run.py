@@ -119,7 +119,7 @@ def locate_pictures(
     if listed:
         check_list(listed)
     destination.check(arguments, listed, 0)
-    with destination.journal(BATCH_SIZES[ask.views]) as journal:
+    with destination.journal(BATCH_SIZES[ask.question.views]) as journal:
         locator = _open(ask, journal)
         total = count_pictures(arguments, listed) if sys.stderr.isatty() else None
         with answers_of(ask, locator, arguments, listed, workers, journal) as answers:
@@ -131,7 +131,7 @@ def locate_texts(ask: Ask, destination: Destination) -> int:
     destination.check((), None, len(ask.texts))
     with destination.journal(1) as journal:
         locator = _open(ask, journal)
-        return _write(locator.locate_text(ask.texts, **ask.terms), ask, locator, None, destination, journal)
+        return _write(locator.locate_text(ask.texts, ask.question), ask, locator, None, destination, journal)
 
 
 def _open(ask: Ask, journal: Journal | None) -> Locator:
