@@ -16,6 +16,7 @@ from earthclip.cli.pictures import each_picture
 from earthclip.cli.status import Pace, StatusLine, duration, note, say, verbose
 from earthclip.errors import EarthCLIPError
 from earthclip.models import Precision, Runtime
+from earthclip.pictures import Views
 from earthclip.pictures.prepare import Failure
 
 if TYPE_CHECKING:
@@ -135,21 +136,16 @@ def answers_of(
 
 
 def read_pictures(
-    locator: Locator, pictures: Iterator[Path | Failure], views: str, workers: int | None, *, draft: bool = True
+    locator: Locator, pictures: Iterator[Path | Failure], views: Views, workers: int | None, *, draft: bool = True
 ) -> Generator[Prepared | Failure, None, None]:
     """The pictures, read ahead of the encoder by ``workers`` processes (None: one for each processor)."""
     from earthclip.configuration import usable_processors
-    from earthclip.models.config import IMAGE_ENCODER
-    from earthclip.pictures.ahead import read_ahead
+    from earthclip.pictures.reader import Reader
 
-    preprocessing = locator.config.preprocessing
-    if preprocessing is None:
-        locator.folder.file(IMAGE_ENCODER)  # raises ModelError, which says what to do
-        raise AssertionError("open_folder wants a preprocessing beside an image encoder")
     workers = usable_processors() if workers is None else workers
-    # The next batch is read while this one is encoded.
-    ahead = BATCH_SIZES[views] + 2 * workers
-    return read_ahead(pictures, preprocessing, views, workers=workers, ahead=ahead, draft=draft)
+    with Reader(locator.folder.preprocessing, views, workers=workers, draft=draft) as reader:
+        # The next batch is read while this one is encoded.
+        yield from reader.read_ahead(pictures, BATCH_SIZES[views] + 2 * workers)
 
 
 class Takers:
@@ -184,7 +180,7 @@ class Tally:
 
         ``on_screen``: what ``take`` prints is on the terminal itself, which needs no progress then.
         """
-        from earthclip.pictures.ahead import FEW
+        from earthclip.pictures.reader import FEW
 
         status, began, pace = StatusLine(), time.monotonic(), Pace(total, self.before)
         for answer in answers:

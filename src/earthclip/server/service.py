@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,7 @@ from earthclip.locating.prediction import Prediction
 from earthclip.models.config import IMAGE_ENCODER, TEXT_ENCODER
 from earthclip.outputs.drawing import to_answer
 from earthclip.pictures.decode import TooManyPixelsError
-from earthclip.pictures.prepare import Failure, Prepared, prepare_file
+from earthclip.pictures.prepare import Failure, Prepared, prepare
 from earthclip.pictures.preprocess import Preprocessing
 from earthclip.server.batching import Batcher
 from earthclip.server.meters import Meters
@@ -32,10 +31,8 @@ def decode_bytes(content: bytes, preprocessing: Preprocessing, where: str, max_p
 
     Raises Refusal: 413 for one of more than ``max_pixels``, 422 for what is not a picture or damaged.
     """
-    if not content:
-        raise Refusal(422, f"{where}: the file is empty (0 bytes); send a picture")
     try:
-        return prepare_file(io.BytesIO(content), preprocessing, where, max_pixels)
+        return prepare(content, preprocessing, where=where, max_pixels=max_pixels)
     except TooManyPixelsError as error:
         raise Refusal(413, str(error)) from None
     except InputError as error:
