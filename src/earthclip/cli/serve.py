@@ -21,6 +21,7 @@ from earthclip.models import PRECISIONS, RUNTIMES, Precision, Runtime
 @click.option("--max-body-mb", default=64.0, show_default=True, metavar="MB", help="Of one request.")
 @click.option("--max-megapixels", default=100.0, show_default=True, metavar="MP", help="Of one photo.")
 @click.option("--timeout", default=60.0, show_default=True, metavar="S", help="From a request to its answer.")
+@click.option("--root-path", default="", metavar="PATH", help="Path at which a proxy shows the server, such as /geo.")
 @click.option("--runtime", type=click.Choice(RUNTIMES), default="auto", show_default=True, help="What runs the model.")
 @click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True, help="Of its numbers.")
 def serve(
@@ -34,6 +35,7 @@ def serve(
     max_body_mb: float,
     max_megapixels: float,
     timeout: float,
+    root_path: str,
     runtime: Runtime,
     precision: Precision,
 ) -> None:
@@ -64,6 +66,7 @@ def serve(
         api_key=read_api_key(api_key_file),
         cors_origins=allow_origin,
         hosts=hosts_of(host),
+        root_path=root_path,
     )
     if not is_loopback(host) and settings.api_key is None:
         say(f"warning: whoever can reach {host} can use this server; set EARTHCLIP_API_KEY or give --api-key-file")
