@@ -14,8 +14,8 @@ import pytest
 
 from earthclip.cluster.blocks import plan
 from earthclip.cluster.output import OutputFolder
-from earthclip.cluster.pictures import PREFIX, find_column
-from earthclip.cluster.run import _fault
+from earthclip.cluster.pictures import find_column
+from earthclip.cluster.run import _PREFIX, _fault
 from earthclip.cluster.storage import remove_left, write_bytes
 from earthclip.cluster.workers import ImageEmbeddingWorker, Job, LocateWorker, LocationEmbeddingWorker
 from earthclip.errors import InputError, ModelError
@@ -140,12 +140,12 @@ def test_a_worker_hands_back_what_it_cannot_go_on_from(
     wrong = Job(job.source, job.output, "0" * 16)
     assert "another model than where the run was started" in LocateWorker(wrong)(made).to_pylist()[0]["fault"]
     assert isinstance(_fault("ModelError: x: gone"), ModelError) and str(_fault("OSError: full")) == "full"
-    left = tmp_path / f"{PREFIX}999999999-x"
+    left = tmp_path / f"{_PREFIX}999999999-x"
     left.mkdir()
-    mine = tmp_path / f"{PREFIX}{os.getpid()}-x"
+    mine = tmp_path / f"{_PREFIX}{os.getpid()}-x"
     mine.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    remove_left(PREFIX)
+    remove_left(_PREFIX)
     assert mine.exists() and not left.exists()
     missing = Job(str(tmp_path / "nope"), job.output, job.fingerprint)
     assert LocateWorker(missing)(made).to_pylist()[0]["fault"].startswith("ModelError: ")

@@ -71,7 +71,7 @@ def test_paths_strings_and_images_give_the_same(locator: Locator, picture: Path)
         pictures: list[Picture] = [picture, str(picture), image]
         answers = list(locator.locate(pictures))
         array = np.asarray(image)
-        with pytest.raises(InputError, match=r"picture 1: expected a path or a PIL image, found ndarray"):
+        with pytest.raises(InputError, match=r"picture 1: expected a path, bytes or a PIL image, found ndarray"):
             list(locator.locate(item for item in (image, array)))  # type: ignore[misc]
     assert [answer.path for answer in answers] == [str(picture), str(picture), None]
     assert all(np.array_equal(answer.coordinates, answers[0].coordinates) for answer in answers)

@@ -29,13 +29,18 @@ def calibrate(source: str, manifest: Path, images: Path | None, dry_run: bool) -
     \b
     earthclip calibrate geoclip photos/manifest.csv
     """
+    from earthclip.configuration import usable_processors
     from earthclip.evaluation.calibration import evidence_of, fit, format_fit, write_calibration
     from earthclip.locating.locator import load
 
     locator = load(source)
     status = StatusLine()
     evidence = evidence_of(
-        locator, manifest, images or manifest.parent, lambda done, n: status.show(f"{done} of {n} pictures")
+        locator,
+        manifest,
+        images or manifest.parent,
+        lambda done, n: status.show(f"{done} of {n} pictures"),
+        workers=usable_processors(),
     )
     status.clear()
     fitted = fit(evidence, f"{len(evidence)} of {manifest.name}")

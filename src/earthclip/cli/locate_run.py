@@ -166,17 +166,11 @@ def _read(
     locator: Locator, pictures: Iterator[Path | Failure], ask: Ask, batch_size: int, workers: int | None
 ) -> Generator[Prepared | Failure, None, None]:
     from earthclip.configuration import usable_processors
-    from earthclip.models.config import IMAGE_ENCODER
-    from earthclip.pictures.ahead import read_ahead
+    from earthclip.pictures.reader import Reader
 
-    preprocessing = locator.config.preprocessing
-    if preprocessing is None:
-        locator.folder.file(IMAGE_ENCODER)  # raises ModelError, which says what to do
-        raise AssertionError("open_folder wants a preprocessing beside an image encoder")
     workers = usable_processors() if workers is None else workers
-    # The next batch is read while this one is encoded.
-    ahead = batch_size + 2 * workers
-    return read_ahead(pictures, preprocessing, ask.views, workers=workers, ahead=ahead, draft=ask.draft)
+    with Reader(locator.folder.preprocessing, ask.views, workers=workers, draft=ask.draft) as reader:
+        yield from reader.read_ahead(pictures, batch_size + 2 * workers)  # the next batch while this one is encoded
 
 
 def _write(
@@ -189,7 +183,7 @@ def _write(
 ) -> int:
     """Write the answers as they come, with progress and what failed on stderr; returns the exit code."""
     from earthclip.outputs import writer
-    from earthclip.pictures.ahead import FEW
+    from earthclip.pictures.reader import FEW
 
     _introduce(config)
     before = journal.kept if journal else 0

@@ -19,7 +19,7 @@ import numpy as np
 
 from earthclip.cluster.blocks import rows_of
 from earthclip.cluster.output import OutputFolder
-from earthclip.cluster.pictures import PictureReader, Subject
+from earthclip.cluster.pictures import Subject, read_pieces
 from earthclip.cluster.rows import answer_row, answers_table, embeddings_table
 from earthclip.cluster.storage import below
 from earthclip.datasets.coordinates import coordinate_columns, degrees_of, feature_names
@@ -33,7 +33,9 @@ from earthclip.models.fastest import choose
 from earthclip.outputs.geoparquet import import_pyarrow
 from earthclip.outputs.journal import header
 from earthclip.pictures.prepare import Failure, Prepared
+from earthclip.pictures.reader import Reader
 
+_DOWNLOADS = 8  # pictures fetched beside those that are read
 _TOLD = 20  # faults of pictures that a block hands back in words; all are in its file
 
 
@@ -140,17 +142,15 @@ class _ModelWorker(BlockWorker):
 class _PictureWorker(_ModelWorker):
     def open(self) -> None:
         super().open()
-        preprocessing = self.locator.config.preprocessing
-        if preprocessing is None:
-            raise ModelError(f"model '{self.locator.name}' has no image encoder; use a model that has one")
-        job = self.job
-        self._reader = PictureReader(preprocessing, job.question.views, job.draft, job.processors, 2 * job.batch_size)
+        preprocessing, job = self.locator.folder.preprocessing, self.job
+        self._reader = Reader(preprocessing, job.question.views, workers=job.processors, draft=job.draft)
 
     def close(self) -> None:
         self._reader.close()
 
     def pictures(self, pieces: Any) -> Iterator[tuple[Subject, Prepared | Failure]]:
-        return self._reader.read(pieces, self.job.base, self.job.column)
+        ahead = 2 * self.job.batch_size + _DOWNLOADS
+        return read_pieces(self._reader, pieces, self.job.base, self.job.column, ahead)
 
 
 class LocateWorker(_PictureWorker):

@@ -105,7 +105,7 @@ class Locator:
             _ = self.gallery
 
     def encode_image(
-        self, pictures: Sequence[Picture], batch_size: int = 16, views: str = "none"
+        self, pictures: Sequence[Picture | Prepared | Failure], batch_size: int = 16, views: str = "none"
     ) -> Float32[np.ndarray, "n d"]:
         """Embeddings of pictures, in order; unit rows, or with ``views`` the mean of the views' unit rows.
 
@@ -115,7 +115,11 @@ class Locator:
         return self.encode_image_with(self._open_image_encoder()[0], pictures, batch_size, views)
 
     def encode_image_with(
-        self, encoder: Encoder, pictures: Sequence[Picture], batch_size: int = 16, views: str = "none"
+        self,
+        encoder: Encoder,
+        pictures: Sequence[Picture | Prepared | Failure],
+        batch_size: int = 16,
+        views: str = "none",
     ) -> Float32[np.ndarray, "n d"]:
         """As ``encode_image`` with another image encoder of the same preprocessing, to compare the two."""
         check_list(pictures)
@@ -227,8 +231,7 @@ class Locator:
             if self._image_encoder is None:
                 choice = choose(self.folder, self._runtime, self._precision)
                 self._image_encoder = choice.open(self.config.embedding_size)
-            assert self.config.preprocessing is not None  # open_folder has checked it
-            return self._image_encoder, self.config.preprocessing
+            return self._image_encoder, self.folder.preprocessing
 
     def _open_text_encoder(self) -> tuple[Tokenizer, Encoder]:
         with self._lock:
