@@ -22,7 +22,7 @@ import pytest
 
 from earthclip.cli import main
 from earthclip.cli.cluster_features import ExtractionJob, extract_on_cluster
-from earthclip.cli.pictures import as_given
+from earthclip.cli.formats import as_given
 from earthclip.datasets.feature_store import open_features
 from earthclip.datasets.opening import open_photos
 from earthclip.locating.locator import load

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from earthclip.cli import main
-from earthclip.cli.pictures import find_pictures
+from earthclip.pictures.finding import find_pictures
 from tests.tiny import write_picture, write_tiny_model
 
 

@@ -27,7 +27,7 @@ from tests.tiny import PREPROCESSING, write_picture
 
 linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks processes up in /proc")
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200)
-GENEROUS = Limits(seconds=60, memory_mb=1000)
+GENEROUS = Limits(seconds=60.0, memory_mb=1000)
 
 
 @pytest.fixture
@@ -312,7 +312,7 @@ def test_a_worker_that_was_stopped_is_ended(pictures: list[Path]) -> None:
 def test_a_picture_that_takes_too_much_memory_is_a_failure(pictures: list[Path], tmp_path: Path) -> None:
     large = tmp_path / "large.png"
     Image.new("RGB", (8000, 6000), (1, 2, 3)).save(large, compress_level=1)  # 144 MB of pixels
-    with Reader(PREPROCESSING, workers=1, limits=Limits(seconds=60, memory_mb=150)) as reader:
+    with Reader(PREPROCESSING, workers=1, limits=Limits(seconds=60.0, memory_mb=150)) as reader:
         assert isinstance(reader.read(pictures[0]), Prepared)
         (pid,) = workers()
         for source in (large, Named(str(large), large.read_bytes())):

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from earthclip.cli.pictures import check_list, count_pictures, each_picture
 from earthclip.errors import InputError
+from earthclip.pictures.finding import check_list, count_pictures, each_picture
 from earthclip.pictures.prepare import Failure
 
 
