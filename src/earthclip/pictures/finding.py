@@ -181,7 +181,7 @@ def _listed(path: Path, search: _Search) -> Iterator[Path | Failure]:
     if str(path) == STDIN:
         if sys.stdin is None:
             raise InputError("-: expected paths on stdin, which is closed")
-        yield from _paths(cast(io.BufferedReader, sys.stdin.buffer), "stdin", search)
+        yield from _paths(cast(io.BufferedIOBase, sys.stdin.buffer), "stdin", search)
         return
     try:
         with path.open("rb") as file:
@@ -190,7 +190,7 @@ def _listed(path: Path, search: _Search) -> Iterator[Path | Failure]:
         raise InputError(f"{path}: the list of paths cannot be read ({error.strerror})") from error
 
 
-def _paths(file: io.BufferedReader, where: str, search: _Search) -> Iterator[Path | Failure]:
+def _paths(file: io.BufferedIOBase, where: str, search: _Search) -> Iterator[Path | Failure]:
     rest, end = b"", b""
     while block := file.read1(1 << 16):
         rest += block
