@@ -67,7 +67,9 @@ def test_a_folder_that_cannot_be_listed_is_counted(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(os, "scandir", refuse)
     photos = open_photos(str(tmp_path))
     assert photos.ids == ["good.jpg"]
-    assert photos.skipped.examples[UNREADABLE] == [shown(f"{tmp_path / 'closed'}: the folder cannot be read (Permission denied)")]
+    assert photos.skipped.examples[UNREADABLE] == [
+        shown(f"{tmp_path / 'closed'}: the folder cannot be read (Permission denied)")
+    ]
 
 
 def test_metadata_beyond_the_first_blocks_is_found(tmp_path: Path) -> None:

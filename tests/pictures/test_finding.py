@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from earthclip.errors import InputError
-from earthclip.pictures.kinds import KINDS, PassedOver, kind_of, read_suffixes
 from earthclip.pictures.finding import check_list, count_pictures, each_picture
+from earthclip.pictures.kinds import KINDS, PassedOver, kind_of, read_suffixes
 from earthclip.pictures.prepare import Failure
 
 
@@ -124,7 +124,7 @@ def test_what_a_folder_holds_besides_is_counted(tmp_path: Path) -> None:
         "a.jpg"
     ]
     assert str(passed_over) == (
-        "skipped 2 .nef files (export camera raw files as JPEG), 1 .mov file (videos are not read), "
+        "skipped 2 .nef files: export camera raw files as JPEG; 1 .mov file: videos are not read; "
         "1 file that is not a picture"
     )
 
@@ -135,8 +135,8 @@ def test_a_folder_of_what_needs_a_package_says_which(tmp_path: Path, monkeypatch
     monkeypatch.setattr("earthclip.pictures.kinds.find_spec", lambda name: None)
     (found,) = each_picture([tmp_path])
     assert isinstance(found, Failure) and found.error == (
-        f"{tmp_path}: no readable pictures (skipped 1 .heic file (install HEIC support with pip install "
-        "'earthclip[heif]'))"
+        f"{tmp_path}: no readable pictures (skipped 1 .heic file: install HEIC support with pip install "
+        "'earthclip[heif]')"
     )
     assert ".heic" not in read_suffixes()
 

@@ -146,7 +146,7 @@ def found_pictures(arguments: tuple[Path, ...], listed: Path | None) -> Iterator
     if not found:
         note(f"no pictures: {listed or 'standard input'} lists none")
     elif passed_over:
-        say(str(passed_over))
+        note(str(passed_over))
 
 
 def read_pictures(

@@ -238,7 +238,7 @@ def _paths(
     for picture in each_picture(arguments, listed, passed_over, suffixes):
         yield picture if isinstance(picture, Failure) else as_given(picture)
     if passed_over and suffixes is None:
-        say(str(passed_over))
+        note(str(passed_over))
 
 
 def _asked_of(arguments: tuple[Path, ...], listed: Path | None, job: Job) -> dict[str, object]:

@@ -91,9 +91,9 @@ class PassedOver:
         parts = []
         for suffix, count in sorted(self.pictures.items(), key=lambda item: (-item[1], item[0])):
             files = "file" if count == 1 else "files"
-            parts.append(f"{count:,} {suffix} {files} ({_KIND_OF[suffix].advice})")
+            parts.append(f"{count:,} {suffix} {files}: {_KIND_OF[suffix].advice}")
         if self.others:
             parts.append(
                 f"{self.others:,} {'file that is not a picture' if self.others == 1 else 'files that are not pictures'}"
             )
-        return f"skipped {', '.join(parts)}" if parts else "skipped nothing"
+        return f"skipped {'; '.join(parts)}" if parts else "skipped nothing"
