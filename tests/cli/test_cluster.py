@@ -227,7 +227,7 @@ class TestOnACluster:
             np.testing.assert_allclose(here.rows(rows, rows * 0 + view), there.rows(rows, rows * 0 + view), atol=0.02)
         assert not (tmp_path / "there" / "_earthclip").exists()
         assert run("cluster", *how, "-o", tmp_path / "there") == 2
-        assert "--resume goes on" in capsys.readouterr().err
+        assert "already holds features; add --resume to continue" in capsys.readouterr().err
         (tmp_path / "there" / "features-00000.json").unlink()
         assert run("cluster", *how, "-o", tmp_path / "there", "--resume") == 1
         assert open_features(tmp_path / "there").ids == here.ids
