@@ -24,7 +24,7 @@ def test_the_keyword_arguments_are_the_fields() -> None:
         ({"prior": "sea"}, "unknown prior 'sea'; expected model or land"),
         ({"views": "five"}, "unknown views 'five'; expected none, flip, ten-crop"),
         ({"min_confidence": 1.5}, "min_confidence is 1.5; expected 0"),
-        ({"text_weight": -1}, r"text_weight is -1; expected 0 \(the picture alone\) to 1 \(the text alone\)"),
+        ({"text_weight": -1.0}, r"text_weight is -1.0; expected 0 \(the picture alone\) to 1 \(the text alone\)"),
         ({"topk": 3}, "a question has no 'topk'; did you mean 'top_k'?"),
         ({"xyzzy": 3}, "a question has no 'xyzzy'; known: top_k, views"),
     ],

@@ -15,7 +15,6 @@ from click.core import ParameterSource
 from earthclip.cli.status import Pace, StatusLine, duration, note, say, verbose
 from earthclip.errors import EarthCLIPError
 from earthclip.models import Precision, Runtime
-from earthclip.pictures import Views
 from earthclip.pictures.finding import each_picture
 from earthclip.pictures.kinds import PassedOver
 from earthclip.pictures.prepare import Failure
@@ -150,7 +149,7 @@ def found_pictures(arguments: tuple[Path, ...], listed: Path | None) -> Iterator
 
 
 def read_pictures(
-    locator: Locator, pictures: Iterator[Path | Failure], views: Views, workers: int | None, *, draft: bool = True
+    locator: Locator, pictures: Iterator[Path | Failure], views: str, workers: int | None, *, draft: bool = True
 ) -> Generator[Prepared | Failure, None, None]:
     """The pictures, read ahead of the encoder by ``workers`` processes (None: one for each processor)."""
     from earthclip.configuration import usable_processors

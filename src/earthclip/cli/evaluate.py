@@ -11,7 +11,6 @@ import click
 
 from earthclip.cli import options
 from earthclip.cli.formats import format_of
-from earthclip.pictures import Views
 
 if TYPE_CHECKING:
     from earthclip.cli.evaluate_run import Wanted
@@ -102,7 +101,7 @@ def evaluate_model(
     model: str,
     dataset: str,
     images: Path | None,
-    views: Views,
+    views: str,
     runtime: Runtime,
     precision: Precision,
     **report: Any,

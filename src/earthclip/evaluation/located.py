@@ -16,7 +16,6 @@ from earthclip.evaluation.promises import Promise, Promises, joined, promise_of
 from earthclip.locating.prediction import Prediction
 from earthclip.locating.question import Question, QuestionFields
 from earthclip.models.config import ModelConfig
-from earthclip.pictures import Views
 from earthclip.pictures.prepare import Failure, Picture, Prepared
 from earthclip.pictures.preprocess import Preprocessing
 from earthclip.pictures.reader import Named, Reader
@@ -59,7 +58,7 @@ def locate_photos(
     locator: Locates,
     photos: PhotoSet,
     *,
-    views: Views = "none",
+    views: str = "none",
     workers: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Located:

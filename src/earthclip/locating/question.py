@@ -8,9 +8,9 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, TypedDict
 
 from earthclip.errors import InputError
-from earthclip.locating.posterior import Area, Prior, check_prior
+from earthclip.locating.posterior import Area, check_prior
 from earthclip.locating.trust import check_confidence
-from earthclip.pictures import VIEWS, Views
+from earthclip.pictures import VIEWS
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,11 @@ class Question:
     """
 
     top_k: int = 5
-    views: Views = "none"
+    views: str = "none"  # one of pictures.VIEWS
     text: str | None = None
     text_weight: float = 0.5
     region: Area | None = None
-    prior: Prior = "model"
+    prior: str = "model"  # or "land"
     refine: bool = False
     min_confidence: float = 0.0
     names: bool = True
@@ -73,11 +73,11 @@ class QuestionFields(TypedDict, total=False):
     """The fields of a Question as keyword arguments of ``Locator.locate``; a test holds the two together."""
 
     top_k: int
-    views: Views
+    views: str
     text: str | None
     text_weight: float
     region: Area | None
-    prior: Prior
+    prior: str
     refine: bool
     min_confidence: float
     names: bool

@@ -6,12 +6,13 @@ FastAPI makes the OpenAPI description from these models, and ``reference.py`` th
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float64
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, StringConstraints, ValidationError
 from pydantic import WithJsonSchema as Described
+from pydantic.json_schema import SkipJsonSchema
 
 from earthclip.errors import EarthCLIPError
 from earthclip.locating.posterior import Prior
@@ -140,6 +141,9 @@ class EmbedBody(BaseModel):
         return np.array(rows, np.float64).reshape(-1, 2)
 
 
+Absent: TypeAlias = SkipJsonSchema[None]  # in answers a field without a value is left out, never null
+
+
 class Place(BaseModel):
     """A place in words."""
 
@@ -157,7 +161,7 @@ class Candidate(BaseModel):
     latitude: float
     longitude: float
     probability: float
-    place: Place | None = None
+    place: Place | Absent = None
 
 
 class Verdict(BaseModel):
@@ -174,7 +178,7 @@ class CredibleRegion(BaseModel):
 
     mass: float
     area_km2: float
-    geometry: dict[str, Any] | None = Field(None, description="A GeoJSON MultiPolygon, unless `outlines` is 0.")
+    geometry: dict[str, Any] | Absent = Field(None, description="A GeoJSON MultiPolygon, unless `outlines` is 0.")
 
 
 class Surface(BaseModel):
@@ -190,16 +194,16 @@ class Answer(BaseModel):
     """Where one photo was taken, or which places a text fits."""
 
     path: str | None = Field(description="Always null. Answers come in the order the photos were sent.")
-    text: str | None = None
-    model: str | None = None
-    predictions: list[Candidate] | None = None
-    verdict: Verdict | None = None
-    credible: list[CredibleRegion] | None = None
-    surface: Surface | None = None
-    region: str | None = None
-    region_share: float | None = Field(None, description="The probability of the region before others are ruled out.")
-    abstained: bool | None = Field(None, description="True if the confidence is below `min_confidence`.")
-    error: str | None = Field(None, description="Why this photo of several has no answer.")
+    text: str | Absent = None
+    model: str | Absent = None
+    predictions: list[Candidate] | Absent = None
+    verdict: Verdict | Absent = None
+    credible: list[CredibleRegion] | Absent = None
+    surface: Surface | Absent = None
+    region: str | Absent = None
+    region_share: float | Absent = Field(None, description="The probability of the region before others are ruled out.")
+    abstained: bool | Absent = Field(None, description="True if the confidence is below `min_confidence`.")
+    error: str | Absent = Field(None, description="Why this photo of several has no answer.")
 
 
 class Located(BaseModel):
