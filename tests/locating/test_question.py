@@ -42,7 +42,7 @@ def test_fields_change_the_question_given(tiny_model: Path, picture: Path) -> No
 
 def test_options_are_what_decides_the_answers() -> None:
     region = parse_region("Norway")
-    options = Question(top_k=2, region=region, text="fjord", text_weight=0.25, names=False).options
+    options = Question(top_k=2, region=region, text="fjord", text_weight=0.25, names=True).options
     assert options == {
         "top_k": 2,
         "region": f"Norway ({region.fingerprint})",

@@ -91,10 +91,10 @@ def test_the_least_confident_abstain(locator: Locator, pictures: list[Path]) -> 
 
 
 def test_places_of_a_batch_are_named_as_each_alone(locator: Locator, pictures: list[Path]) -> None:
-    answers = list(locator.locate(pictures))
-    assert all(len(answer.places) == 5 for answer in answers)
+    answers = list(locator.locate(pictures, names=True))
+    assert all(len(answer.named) == 5 for answer in answers)
     assert [list(answer.places) for answer in answers] == [describe(answer.coordinates) for answer in answers]
-    unnamed = list(locator.locate(pictures, names=False))
+    unnamed = list(locator.locate(pictures))
     assert [answer.named for answer in unnamed] == [(), (), ()]
     assert [answer.places for answer in unnamed] == [answer.places for answer in answers]
 

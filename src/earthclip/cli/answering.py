@@ -74,7 +74,7 @@ def ask_of(
         choose_model(source),
         runtime,
         precision,
-        Question(text=text[0] if text else None, region=area, **fields),
+        Question(text=text[0] if text else None, region=area, names=True, **fields),
         texts=text,
         draft=not full_size,
         region_reason=None if typed or not region else f"set in {find_defaults()}",

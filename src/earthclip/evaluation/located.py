@@ -73,7 +73,7 @@ def locate_photos(
     sources = (Named(name, partial(photos.open, index)) for index, name in enumerate(photos.ids))
     with Reader(_preprocessing(locator), views, workers=workers) as reader:
         pictures = reader.read_ahead(sources, _BATCH + 2 * workers)
-        question = Question(top_k=1, views=views, names=False)
+        question = Question(top_k=1, views=views)
         for row, answer in enumerate(locator.answers(pictures, question, batch_size=_BATCH)):
             if isinstance(answer, Failure):
                 failures.append(answer)

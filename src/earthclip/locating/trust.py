@@ -34,7 +34,7 @@ class CredibleRegion:
 
     def polygons(self) -> MultiPolygon:
         """The outline, (longitude, latitude) in degrees: cells merged, cut at ±180, closed over the poles."""
-        from earthclip.geo.cells import cell_polygons  # shapely takes longer to start than an answer may
+        from earthclip.geo.shapes import cell_polygons  # shapely takes longer to start than an answer may
 
         return cell_polygons(self.cells, self.level)
 

@@ -111,6 +111,7 @@ class LocateForm(BaseModel):
             except EarthCLIPError as error:
                 raise Refusal(422, f"region: {shown(str(error).removeprefix('region '), 300)}") from None
         return Question(
+            names=True,
             top_k=self.top_k,
             text=self.text or None,
             text_weight=self.text_weight,
