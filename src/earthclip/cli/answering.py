@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 from click.core import ParameterSource
 
-from earthclip.cli.pictures import each_picture
 from earthclip.cli.status import Pace, StatusLine, duration, note, say, verbose
 from earthclip.errors import EarthCLIPError
 from earthclip.models import Precision, Runtime
 from earthclip.pictures import Views
+from earthclip.pictures.finding import each_picture
+from earthclip.pictures.kinds import PassedOver
 from earthclip.pictures.prepare import Failure
 
 if TYPE_CHECKING:
@@ -127,12 +128,25 @@ def answers_of(
     journal: Journal | None = None,
 ) -> Iterator[Iterator[Prediction | Failure]]:
     """The answers about pictures, as they come, but for those that are in the journal already."""
-    pictures: Iterator[Path | Failure] = each_picture(arguments, listed)
+    pictures: Iterator[Path | Failure] = found_pictures(arguments, listed)
     if journal:
         pictures = journal.unanswered(pictures)
     views = ask.question.views
     with contextlib.closing(read_pictures(locator, pictures, views, workers, draft=ask.draft)) as prepared:
         yield locator.answers(prepared, ask.question, batch_size=BATCH_SIZES[views])
+
+
+def found_pictures(arguments: tuple[Path, ...], listed: Path | None) -> Iterator[Path | Failure]:
+    """The pictures of arguments and a list; what their folders hold besides is counted and said at the end."""
+    passed_over = PassedOver()
+    found = False
+    for picture in each_picture(arguments, listed, passed_over):
+        found = True
+        yield picture
+    if not found:
+        note(f"no pictures: {listed or 'standard input'} lists none")
+    elif passed_over:
+        note(str(passed_over))
 
 
 def read_pictures(
@@ -205,5 +219,7 @@ class Tally:
         note(f"{self.answered:,} located, {self.failed:,} failed{earlier}, {duration(seconds)}, {rate:.1f} a second")
 
     def exit_code(self, spoiled: bool = False) -> int:
-        """0: all done, 1: some failed, 2: nothing was answered."""
-        return 2 if not self.answered else 1 if self.failed or spoiled else 0
+        """0: all done, or nothing was asked; 1: some failed; 2: all failed."""
+        if self.failed and not self.answered:
+            return 2
+        return 1 if self.failed or spoiled else 0

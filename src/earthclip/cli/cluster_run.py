@@ -14,9 +14,11 @@ import click
 
 from earthclip.cli import INTERRUPTED
 from earthclip.cli.answering import BATCH_SIZES, introduce
-from earthclip.cli.pictures import SUFFIXES, as_given, check_list, each_picture
+from earthclip.cli.formats import as_given
 from earthclip.cli.status import Pace, StatusLine, duration, note, say
 from earthclip.errors import EarthCLIPError, InputError
+from earthclip.pictures.finding import check_list, each_picture
+from earthclip.pictures.kinds import PassedOver
 from earthclip.pictures.prepare import Failure
 
 if TYPE_CHECKING:
@@ -215,22 +217,28 @@ def watch(running: Generator[BlockDone, None, None], pace: Pace, done: int, told
 
 
 def _inputs(
-    arguments: tuple[Path, ...], listed: Path | None, suffixes: Collection[str] = SUFFIXES
+    arguments: tuple[Path, ...], listed: Path | None, suffixes: Collection[str] | None = None
 ) -> Iterator[str | Failure]:
     from earthclip.cluster.storage import find, local_path
+    from earthclip.pictures.kinds import read_suffixes
 
     for argument in arguments:
         given = local_path(as_given(argument))
-        found = find(given, suffixes) if "://" in given else _paths((Path(given),), None, suffixes)
+        found = find(given, suffixes or read_suffixes()) if "://" in given else _paths((Path(given),), None, suffixes)
         yield from (item for item in found if isinstance(item, Failure) or "/_earthclip/" not in item)
     if listed is not None:
         yield from _paths((), listed, suffixes)
 
 
-def _paths(arguments: tuple[Path, ...], listed: Path | None, suffixes: Collection[str]) -> Iterator[str | Failure]:
+def _paths(
+    arguments: tuple[Path, ...], listed: Path | None, suffixes: Collection[str] | None
+) -> Iterator[str | Failure]:
     # Addresses in a list are taken as they are: to look for each of a million would take longer than to fetch them.
-    for picture in each_picture(arguments, listed, suffixes):
+    passed_over = PassedOver()
+    for picture in each_picture(arguments, listed, passed_over, suffixes):
         yield picture if isinstance(picture, Failure) else as_given(picture)
+    if passed_over and suffixes is None:
+        note(str(passed_over))
 
 
 def _asked_of(arguments: tuple[Path, ...], listed: Path | None, job: Job) -> dict[str, object]:

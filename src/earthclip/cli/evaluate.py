@@ -11,6 +11,7 @@ import click
 
 from earthclip.cli import options
 from earthclip.cli.formats import format_of
+from earthclip.pictures import Views
 
 if TYPE_CHECKING:
     from earthclip.cli.evaluate_run import Wanted
@@ -101,7 +102,7 @@ def evaluate_model(
     model: str,
     dataset: str,
     images: Path | None,
-    views: str,
+    views: Views,
     runtime: Runtime,
     precision: Precision,
     **report: Any,

@@ -22,6 +22,7 @@ from earthclip.evaluation.rendering import to_markdown, to_text
 from earthclip.evaluation.report import format_report, manifest_photos
 from earthclip.files import atomic_write, refuse_existing
 from earthclip.outputs.structured import dumps
+from earthclip.pictures import Views
 
 if TYPE_CHECKING:
     from earthclip.evaluation.located import Located
@@ -79,7 +80,7 @@ def by_model(
     model: str,
     dataset: str,
     images: Path | None,
-    views: str,
+    views: Views,
     runtime: Runtime,
     precision: Precision,
     wanted: Wanted,
@@ -133,7 +134,7 @@ def _photos(dataset: str, images: Path | None) -> PhotoSet:
     return open_photos(dataset, images=images, cache=home() / SHARDS)
 
 
-def _load(model: str, views: str, runtime: Runtime, precision: Precision) -> Locator:
+def _load(model: str, views: Views, runtime: Runtime, precision: Precision) -> Locator:
     from earthclip.cli.answering import ask_of, open_model
 
     locator = open_model(ask_of(model, runtime=runtime, precision=precision))
@@ -143,7 +144,7 @@ def _load(model: str, views: str, runtime: Runtime, precision: Precision) -> Loc
     return locator
 
 
-def _locate(locator: Locator, photos: PhotoSet, views: str) -> Located:
+def _locate(locator: Locator, photos: PhotoSet, views: Views) -> Located:
     from earthclip.configuration import usable_processors
     from earthclip.evaluation.located import locate_photos
 

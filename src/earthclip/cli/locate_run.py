@@ -23,10 +23,10 @@ from earthclip.cli.answering import (
     introduce_to_pictures,
     open_model,
 )
-from earthclip.cli.pictures import check_list, count_pictures
 from earthclip.cli.status import say
 from earthclip.errors import OutputError
 from earthclip.locating.prediction import Prediction
+from earthclip.pictures.finding import check_list, count_pictures
 from earthclip.pictures.prepare import Failure
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def _write(
         tally.follow(answers, take, total, on_screen=on_screen)
     if journal is None:
         out.close()
-    elif tally.answered:
+    elif tally.answered or not tally.failed:
         journal.finish(destination.format)
     else:
         journal.discard()

@@ -59,12 +59,12 @@ def measured(config: ModelConfig) -> str:
 
 def quantize_model(source: str | Path, pictures: Path, accept_loss: bool) -> ModelConfig:
     """Quantize the model that ``source`` names, on the pictures of a folder."""
-    from earthclip.cli.pictures import find_pictures
     from earthclip.configuration import usable_processors
     from earthclip.errors import InputError
     from earthclip.locating.locator import load
     from earthclip.models.config import GALLERY
     from earthclip.models.quantize import quantize_image_encoder, read_some
+    from earthclip.pictures.finding import find_pictures
 
     files, failures = find_pictures([pictures])
     if failures:

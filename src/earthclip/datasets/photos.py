@@ -17,7 +17,6 @@ from jaxtyping import Float, Integer
 
 from earthclip.errors import InputError
 
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")  # in the order in which one is looked for
 _EXAMPLES = 3  # kept of each reason
 
 
