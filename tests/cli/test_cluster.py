@@ -22,7 +22,7 @@ import pytest
 
 from earthclip.cli import main
 from earthclip.cli.cluster_features import ExtractionJob, extract_on_cluster
-from earthclip.cli.pictures import as_given
+from earthclip.cli.formats import as_given
 from earthclip.datasets.feature_store import open_features
 from earthclip.datasets.opening import open_photos
 from earthclip.locating.locator import load
@@ -227,7 +227,7 @@ class TestOnACluster:
             np.testing.assert_allclose(here.rows(rows, rows * 0 + view), there.rows(rows, rows * 0 + view), atol=0.02)
         assert not (tmp_path / "there" / "_earthclip").exists()
         assert run("cluster", *how, "-o", tmp_path / "there") == 2
-        assert "--resume goes on" in capsys.readouterr().err
+        assert "already holds features; add --resume to continue" in capsys.readouterr().err
         (tmp_path / "there" / "features-00000.json").unlink()
         assert run("cluster", *how, "-o", tmp_path / "there", "--resume") == 1
         assert open_features(tmp_path / "there").ids == here.ids

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from earthclip.cli import main
-from earthclip.cli.pictures import find_pictures
+from earthclip.pictures.finding import find_pictures
 from tests.tiny import write_picture, write_tiny_model
 
 
@@ -60,7 +60,8 @@ def test_some_of_many_failed(tiny_model: Path, pictures: Path, capsys: pytest.Ca
     failed = {Path(answer["path"]).name for answer in answers if "error" in answer}
     assert failed == {"nope.jpg", "bad.jpg", "empty"} and len(answers) == 7
     lines = captured.err.splitlines()
-    assert len(lines) == 4 and all(line.startswith(f"error: {pictures}") for line in lines[1:])
+    assert lines[1] == "skipped 1 file that is not a picture"
+    assert len(lines) == 5 and all(line.startswith(f"error: {pictures}") for line in lines[2:])
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,8 @@ def test_all_failed_still_tells_programs(tiny_model: Path, tmp_path: Path, capsy
 def test_caution_is_said_once(tmp_path: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = write_tiny_model(tmp_path / "model", name="orbit", caution="for pictures from above")
     assert locate(pictures, "--model", model) == 0
-    assert capsys.readouterr().err.splitlines() == ["model: orbit", "caution: for pictures from above"]
+    said = capsys.readouterr().err.splitlines()
+    assert said == ["model: orbit", "caution: for pictures from above", "skipped 1 file that is not a picture"]
 
 
 @pytest.mark.parametrize("k", [0, 51])
@@ -207,3 +209,26 @@ def test_models(tiny_model: Path, earthclip_home: Path, capsys: pytest.CaptureFi
     assert main(["model", "list"]) == 0
     captured = capsys.readouterr()
     assert "damaged" in captured.out and captured.err.startswith("warning: ") and "gallery.npy" in captured.err
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json", "jsonl", "geojson"])
+def test_an_empty_list_is_said_and_gives_an_empty_output(
+    tmp_path: Path, tiny_model: Path, suffix: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed, out = tmp_path / "list.txt", tmp_path / f"out.{suffix}"
+    listed.write_text("\n")
+    assert locate("--list", listed, "--model", tiny_model, "-o", out) == 0
+    assert f"no pictures: {listed} lists none" in capsys.readouterr().err
+    text = out.read_text()
+    assert (
+        text.startswith("path,")
+        if suffix == "csv"
+        else text == ""
+        if suffix == "jsonl"
+        else json.loads(text)
+        in (
+            [],
+            {"type": "FeatureCollection", "features": []},
+        )
+    )
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("out.")] == [out.name]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from earthclip.cli import main
-from tests.runtime.photos import jpeg
+from tests.pictures.photos import jpeg
 from tests.tiny import write_picture
 
 

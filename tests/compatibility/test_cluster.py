@@ -21,8 +21,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:`use_:DeprecationWarning:ray.data.context"),
 ]
 RUNS = {
-    "locate": ["locate", "pictures", "--block-size", "4", "--precision", "float32"],
-    "embed": ["embed", "places.parquet", "--block-size", "8"],
+    "locate": ["cluster", "locate", "pictures", "--block-size", "4", "--precision", "float32"],
+    "embed": ["cluster", "embed", "places", "places.parquet", "--block-size", "8"],
 }
 BLOCKS = 5
 
@@ -53,7 +53,7 @@ def name(request: pytest.FixtureRequest, old: Path) -> str:
 
 
 def run(name: str, output: str, *more: str) -> int:
-    how = ["--model", "models/tiny", "--runtime", "onnxruntime", "--engine", "ray", "--workers", "1"]
+    how = ["--model", "models/tiny", "--runtime", "onnxruntime", "--workers", "1"]
     return main([*RUNS[name], *how, "-o", output, *more])
 
 

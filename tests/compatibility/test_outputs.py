@@ -63,8 +63,8 @@ def test_a_region_and_an_answer_that_is_abstained_from(old: Path) -> None:
 
 
 def test_what_photos_give_away(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    given = ["locate", "pictures/00.jpg", "pictures/01.jpg", "--model", "models/tiny", *EXACT]
-    assert main([*given, "--privacy", "--format", "jsonl"]) == 0
+    given = ["privacy", "check", "pictures/00.jpg", "pictures/01.jpg", "--model", "models/tiny", *EXACT]
+    assert main([*given, "--format", "jsonl"]) == 0
     now = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     before = reading.read_json_lines(Path("outputs/privacy.jsonl"))
     assert lost(fields(before), fields(now)) == {}
@@ -74,7 +74,10 @@ def test_what_photos_give_away(old: Path, capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_embedded_places(old: Path, kind: str) -> None:
     before, now = Path(f"outputs/embedded.{kind}"), Path(f"now.{kind}")
-    assert main(["embed", "places.csv", "--model", "models/tiny", "--runtime", "onnxruntime", "-o", str(now)]) == 0
+    assert (
+        main(["embed", "places", "places.csv", "--model", "models/tiny", "--runtime", "onnxruntime", "-o", str(now)])
+        == 0
+    )
     assert lost(fields_of(before), fields_of(now)) == {}
     read = reading.read_csv if kind == "csv" else lambda path: pq.read_table(path).to_pylist()
     for row, expected in zip(read(now), read(before), strict=True):
@@ -84,7 +87,7 @@ def test_embedded_places(old: Path, kind: str) -> None:
 @pytest.mark.parametrize(
     ("name", "arguments", "code"),
     [
-        ("evaluated", ["evaluate", "models/tiny", "pictures.csv", "--images", "pictures"], 1),
+        ("evaluated", ["evaluate", "model", "models/tiny", "pictures.csv", "--images", "pictures"], 1),
         ("evaluated-table", ["evaluate", "--predictions", "pictures.csv", "--truth", "pictures.csv"], 0),
         ("checked", ["data", "check", "pictures.csv", "--images", "pictures"], 1),
     ],

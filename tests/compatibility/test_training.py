@@ -65,7 +65,7 @@ def test_a_run_is_not_begun_over_another(old: Path, capsys: pytest.CaptureFixtur
     checkpoint = Path("training/photos/checkpoint.safetensors")
     before = checkpoint.read_bytes()
     assert main(["train", "training/photos.toml", "--out", "training/photos"]) == 2
-    assert "holds a training run already" in capsys.readouterr().err
+    assert "already holds a training run" in capsys.readouterr().err
     config = Path("training/photos.toml")
     config.write_text(config.read_text().replace("batch_size = 6", "batch_size = 5"))
     assert main(["train", str(config), "--out", "training/photos", "--resume"]) == 2

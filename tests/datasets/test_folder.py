@@ -67,7 +67,9 @@ def test_a_folder_that_cannot_be_listed_is_counted(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(os, "scandir", refuse)
     photos = open_photos(str(tmp_path))
     assert photos.ids == ["good.jpg"]
-    assert photos.skipped.examples[UNREADABLE] == [shown(f"{tmp_path / 'closed'}: Permission denied")]
+    assert photos.skipped.examples[UNREADABLE] == [
+        shown(f"{tmp_path / 'closed'}: the folder cannot be read (Permission denied)")
+    ]
 
 
 def test_metadata_beyond_the_first_blocks_is_found(tmp_path: Path) -> None:
@@ -80,7 +82,7 @@ def test_metadata_beyond_the_first_blocks_is_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ([], "a folder without photos; expected files that end in .avif"),
+        ([], "a folder without photos; expected files that end in jpg, jpeg, "),
         (["0.tar"], r"without photos; for its shards type '.*\*\.tar'"),
         (["a.jpg"], "no usable photo; 1 left out: 1 not a photo"),
     ],

@@ -18,13 +18,12 @@ from earthclip.pictures.prepare import Failure
 from tests.outputs.answers import NAMED
 
 PLACES = np.array([[37.7510123456, 14.9934], [-38.1, -179.99999]])
-ETNA = Prediction('dir/"etna", ä.jpg', "orbit", PLACES, np.array([0.41234567, 1e-9]))
+# As read back from where only places were kept; the rest is in test_trust.py.
+ETNA = Prediction('dir/"etna", ä.jpg', "orbit", PLACES, np.array([0.41234567, 1e-9]), named=tuple(NAMED))
 BROKEN = Failure("broken.jpg", "broken.jpg: the picture is damaged")
-UNNAMED = Prediction(None, "orbit", PLACES[:1], np.array([1.0]))
+UNNAMED = Prediction(None, "orbit", PLACES[:1], np.array([1.0]), named=tuple(NAMED[:1]))
 ODD_NAME = Failure("odd\udcff.jpg", "odd\udcff.jpg: no such file")
 ALL = (ETNA, BROKEN, UNNAMED, ODD_NAME)
-for unexplained in (ETNA, UNNAMED):  # as read back from where only places were kept; the rest is in test_trust.py
-    vars(unexplained).update(places=NAMED[: len(unexplained.coordinates)], verdict=None, credible=[])
 
 
 def written(format: str, *answers: Prediction | Failure) -> str:

@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 from click.core import ParameterSource
 
-from earthclip.cli.pictures import each_picture
 from earthclip.cli.status import Pace, StatusLine, duration, note, say, verbose
 from earthclip.errors import EarthCLIPError
 from earthclip.models import Precision, Runtime
+from earthclip.pictures.finding import each_picture
+from earthclip.pictures.kinds import PassedOver
 from earthclip.pictures.prepare import Failure
 
 if TYPE_CHECKING:
-    from earthclip.geo.regions import Region
     from earthclip.locating.locator import Locator
     from earthclip.locating.prediction import Prediction
+    from earthclip.locating.question import Question
     from earthclip.models.folder import ModelFolder
     from earthclip.models.sources import ChosenModel
     from earthclip.outputs.journal import Journal
@@ -35,58 +36,48 @@ Taker: TypeAlias = "Callable[[Prediction | Failure], None]"
 
 @dataclass(frozen=True)
 class Ask:
-    """What is asked of which model."""
+    """A question, and what answers it: which model, run how, on pictures decoded how."""
 
     model: ChosenModel
     runtime: Runtime
     precision: Precision
-    top_k: int = 5
-    views: str = "none"
-    texts: tuple[str, ...] = ()
-    text_weight: float = 0.5
+    question: Question
+    texts: tuple[str, ...] = ()  # located by themselves, where there are no pictures
     draft: bool = True
-    region: Region | None = None
     region_reason: str | None = None
-    prior: str = "model"
-    refine: bool = False
-    min_confidence: float = 0.0
 
     @property
     def options(self) -> dict[str, object]:
-        """What decides the answers, beside the model and the pictures."""
-        words = {"text": self.texts[0], "text_weight": self.text_weight} if self.texts else {}
-        how = {"runtime": self.runtime, "precision": self.precision, "draft": self.draft}
-        where = {"region": f"{self.region.name} ({self.region.fingerprint})"} if self.region else {}
-        return {**self.terms, **where, "views": self.views, **words, **how}
-
-    @property
-    def terms(self) -> dict[str, Any]:
-        """What ``Locator.locate`` and ``locate_text`` take, by its name there."""
-        names = ("top_k", "region", "prior", "refine", "min_confidence")
-        return {name: getattr(self, name) for name in names}
+        """Everything that decides the answers, beside the model and the pictures."""
+        return {**self.question.options, "runtime": self.runtime, "precision": self.precision, "draft": self.draft}
 
 
 def ask_of(
     source: str | None,
     *,
+    runtime: Runtime,
+    precision: Precision,
     text: tuple[str, ...] = (),
     region: tuple[str, ...] = (),
     full_size: bool = False,
-    **settings: Any,
+    **fields: Any,
 ) -> Ask:
-    """The question that the options ask, by their names. Raises InputError, MissingExtraError and ConfigError."""
+    """What the options ask, by their names. Raises InputError, MissingExtraError and ConfigError."""
     from earthclip.geo.regions import parse_regions
+    from earthclip.locating.question import Question
     from earthclip.models.defaults import find_defaults
     from earthclip.models.sources import choose_model
 
     typed = click.get_current_context().get_parameter_source("region") is ParameterSource.COMMANDLINE
+    area = parse_regions(region) if region else None
     return Ask(
         choose_model(source),
+        runtime,
+        precision,
+        Question(text=text[0] if text else None, region=area, names=True, **fields),
         texts=text,
-        region=parse_regions(region) if region else None,
-        region_reason=None if typed or not region else f"set in {find_defaults()}",
         draft=not full_size,
-        **settings,
+        region_reason=None if typed or not region else f"set in {find_defaults()}",
     )
 
 
@@ -106,8 +97,8 @@ def introduce(folder: ModelFolder, ask: Ask) -> None:
     """Say which model answers, why, and how to choose another; likewise a region that nobody typed."""
     why = f" ({ask.model.reason}; choose another with --model)" if ask.model.reason else ""
     note(f"model: {folder.config.name}{why}")
-    if ask.region and ask.region_reason:
-        note(f"region: {ask.region.name} ({ask.region_reason}; choose another with --region)")
+    if ask.question.region and ask.region_reason:
+        note(f"region: {ask.question.region.name} ({ask.region_reason}; choose another with --region)")
     if verbose():
         say(f"model folder: {folder.path}")
 
@@ -136,19 +127,25 @@ def answers_of(
     journal: Journal | None = None,
 ) -> Iterator[Iterator[Prediction | Failure]]:
     """The answers about pictures, as they come, but for those that are in the journal already."""
-    pictures: Iterator[Path | Failure] = each_picture(arguments, listed)
+    pictures: Iterator[Path | Failure] = found_pictures(arguments, listed)
     if journal:
         pictures = journal.unanswered(pictures)
-    with contextlib.closing(read_pictures(locator, pictures, ask.views, workers, draft=ask.draft)) as prepared:
-        yield locator.locate(
-            prepared,
-            batch_size=BATCH_SIZES[ask.views],
-            on_error="yield",
-            views=ask.views,
-            text=ask.texts[0] if ask.texts else None,
-            text_weight=ask.text_weight,
-            **ask.terms,
-        )
+    views = ask.question.views
+    with contextlib.closing(read_pictures(locator, pictures, views, workers, draft=ask.draft)) as prepared:
+        yield locator.answers(prepared, ask.question, batch_size=BATCH_SIZES[views])
+
+
+def found_pictures(arguments: tuple[Path, ...], listed: Path | None) -> Iterator[Path | Failure]:
+    """The pictures of arguments and a list; what their folders hold besides is counted and said at the end."""
+    passed_over = PassedOver()
+    found = False
+    for picture in each_picture(arguments, listed, passed_over):
+        found = True
+        yield picture
+    if not found:
+        note(f"no pictures: {listed or 'standard input'} lists none")
+    elif passed_over:
+        note(str(passed_over))
 
 
 def read_pictures(
@@ -156,17 +153,12 @@ def read_pictures(
 ) -> Generator[Prepared | Failure, None, None]:
     """The pictures, read ahead of the encoder by ``workers`` processes (None: one for each processor)."""
     from earthclip.configuration import usable_processors
-    from earthclip.models.config import IMAGE_ENCODER
-    from earthclip.pictures.ahead import read_ahead
+    from earthclip.pictures.reader import Reader
 
-    preprocessing = locator.config.preprocessing
-    if preprocessing is None:
-        locator.folder.file(IMAGE_ENCODER)  # raises ModelError, which says what to do
-        raise AssertionError("open_folder wants a preprocessing beside an image encoder")
     workers = usable_processors() if workers is None else workers
-    # The next batch is read while this one is encoded.
-    ahead = BATCH_SIZES[views] + 2 * workers
-    return read_ahead(pictures, preprocessing, views, workers=workers, ahead=ahead, draft=draft)
+    with Reader(locator.folder.preprocessing, views, workers=workers, draft=draft) as reader:
+        # The next batch is read while this one is encoded.
+        yield from reader.read_ahead(pictures, BATCH_SIZES[views] + 2 * workers)
 
 
 class Takers:
@@ -201,7 +193,7 @@ class Tally:
 
         ``on_screen``: what ``take`` prints is on the terminal itself, which needs no progress then.
         """
-        from earthclip.pictures.ahead import FEW
+        from earthclip.pictures.reader import FEW
 
         status, began, pace = StatusLine(), time.monotonic(), Pace(total, self.before)
         for answer in answers:
@@ -226,5 +218,7 @@ class Tally:
         note(f"{self.answered:,} located, {self.failed:,} failed{earlier}, {duration(seconds)}, {rate:.1f} a second")
 
     def exit_code(self, spoiled: bool = False) -> int:
-        """0: all done, 1: some failed, 2: nothing was answered."""
-        return 2 if not self.answered else 1 if self.failed or spoiled else 0
+        """0: all done, or nothing was asked; 1: some failed; 2: all failed."""
+        if self.failed and not self.answered:
+            return 2
+        return 1 if self.failed or spoiled else 0

@@ -14,9 +14,11 @@ import click
 
 from earthclip.cli import INTERRUPTED
 from earthclip.cli.answering import BATCH_SIZES, introduce
-from earthclip.cli.pictures import SUFFIXES, as_given, check_list, each_picture
+from earthclip.cli.formats import as_given
 from earthclip.cli.status import Pace, StatusLine, duration, note, say
 from earthclip.errors import EarthCLIPError, InputError
+from earthclip.pictures.finding import check_list, each_picture
+from earthclip.pictures.kinds import PassedOver
 from earthclip.pictures.prepare import Failure
 
 if TYPE_CHECKING:
@@ -47,17 +49,15 @@ def locate_on_cluster(ask: Ask, arguments: tuple[Path, ...], listed: Path | None
     """Locate pictures; returns the exit code."""
     from earthclip.locating.locator import load
 
-    words = {"text": ask.texts[0], "text_weight": ask.text_weight} if ask.texts else {}
-    terms: dict[str, Any] = {**ask.terms, **words}
     if not run.resume:  # what cannot be asked is said before anything is begun
-        load(ask.model.source, runtime=ask.runtime, precision=ask.precision).locate([], views=ask.views, **terms)
-    return _run_pictures("locate", ask, terms, ask.options, arguments, listed, run)
+        load(ask.model.source, runtime=ask.runtime, precision=ask.precision).check(ask.question)
+    return _run_pictures("locate", ask, ask.options, arguments, listed, run)
 
 
 def embed_images_on_cluster(ask: Ask, arguments: tuple[Path, ...], listed: Path | None, run: ClusterRun) -> int:
     """Embed pictures; returns the exit code."""
     options = {name: ask.options[name] for name in ("views", "runtime", "precision", "draft")}
-    return _run_pictures("embeddings", ask, {}, options, arguments, listed, run)
+    return _run_pictures("embeddings", ask, options, arguments, listed, run)
 
 
 def embed_places_on_cluster(ask: Ask, table: Path, run: ClusterRun) -> int:
@@ -85,7 +85,6 @@ def embed_places_on_cluster(ask: Ask, table: Path, run: ClusterRun) -> int:
 def _run_pictures(
     task: str,
     ask: Ask,
-    terms: dict[str, Any],
     options: Mapping[str, object],
     arguments: tuple[Path, ...],
     listed: Path | None,
@@ -101,10 +100,9 @@ def _run_pictures(
         ask,
         run,
         column=run.column,
-        views=ask.views,
+        question=ask.question,
         draft=ask.draft,
-        batch_size=BATCH_SIZES[ask.views],
-        terms=terms,
+        batch_size=BATCH_SIZES[ask.question.views],
     )
     asked = {**_asked_of(arguments, listed, job), "column": run.column, **options}
     return _run(task, job, folder, ask, asked, lambda: _inputs(arguments, listed), run)
@@ -219,22 +217,28 @@ def watch(running: Generator[BlockDone, None, None], pace: Pace, done: int, told
 
 
 def _inputs(
-    arguments: tuple[Path, ...], listed: Path | None, suffixes: Collection[str] = SUFFIXES
+    arguments: tuple[Path, ...], listed: Path | None, suffixes: Collection[str] | None = None
 ) -> Iterator[str | Failure]:
     from earthclip.cluster.storage import find, local_path
+    from earthclip.pictures.kinds import read_suffixes
 
     for argument in arguments:
         given = local_path(as_given(argument))
-        found = find(given, suffixes) if "://" in given else _paths((Path(given),), None, suffixes)
+        found = find(given, suffixes or read_suffixes()) if "://" in given else _paths((Path(given),), None, suffixes)
         yield from (item for item in found if isinstance(item, Failure) or "/_earthclip/" not in item)
     if listed is not None:
         yield from _paths((), listed, suffixes)
 
 
-def _paths(arguments: tuple[Path, ...], listed: Path | None, suffixes: Collection[str]) -> Iterator[str | Failure]:
+def _paths(
+    arguments: tuple[Path, ...], listed: Path | None, suffixes: Collection[str] | None
+) -> Iterator[str | Failure]:
     # Addresses in a list are taken as they are: to look for each of a million would take longer than to fetch them.
-    for picture in each_picture(arguments, listed, suffixes):
+    passed_over = PassedOver()
+    for picture in each_picture(arguments, listed, passed_over, suffixes):
         yield picture if isinstance(picture, Failure) else as_given(picture)
+    if passed_over and suffixes is None:
+        note(str(passed_over))
 
 
 def _asked_of(arguments: tuple[Path, ...], listed: Path | None, job: Job) -> dict[str, object]:

@@ -57,7 +57,7 @@ def places(
     feature_001 and so on added.
     """
     from earthclip.cli.answering import ask_of, introduce, open_model
-    from earthclip.cli.pictures import refuse_addresses
+    from earthclip.cli.formats import refuse_addresses
     from earthclip.outputs.embeddings import check_features_path
 
     refuse_addresses(table, output)
@@ -144,9 +144,10 @@ def images(
     if not pictures and not listed:
         raise click.UsageError("give a PICTURE.")
     from earthclip.cli.answering import ask_of
-    from earthclip.cli.pictures import check_list, refuse_addresses
+    from earthclip.cli.formats import refuse_addresses
     from earthclip.files import refuse_existing
     from earthclip.outputs.embeddings import check_features_path, keeps_columns, names_beside
+    from earthclip.pictures.finding import check_list
 
     refuse_addresses(*pictures, output)
     check_features_path(output, force)
@@ -165,25 +166,26 @@ def _embed_images(
     """Write the embedding of each picture; returns the exit code."""
     import numpy as np
 
-    from earthclip.cli.answering import BATCH_SIZES, introduce_to_pictures, open_model, read_pictures
-    from earthclip.cli.pictures import count_pictures, each_picture
+    from earthclip.cli.answering import BATCH_SIZES, found_pictures, introduce_to_pictures, open_model, read_pictures
     from earthclip.outputs.embeddings import PictureTable, open_features
     from earthclip.outputs.table import printable
+    from earthclip.pictures.finding import count_pictures
     from earthclip.pictures.prepare import Failure, Prepared, batches
 
     locator = open_model(ask)
     width, status = locator.config.embedding_size, StatusLine()
     pace = Pace(count_pictures(arguments, listed) if status.active else None)
     embedded = failed = 0
-    reading = read_pictures(locator, each_picture(arguments, listed), ask.views, workers, draft=ask.draft)
+    views = ask.question.views
+    reading = read_pictures(locator, found_pictures(arguments, listed), views, workers, draft=ask.draft)
     with contextlib.closing(reading) as prepared:
         introduce_to_pictures(locator, ask)
         with open_features(output, PictureTable(), width, overwrite=force) as writer:
-            for batch in batches(prepared, BATCH_SIZES[ask.views]):
+            for batch in batches(prepared, BATCH_SIZES[views]):
                 faults = [picture.error if isinstance(picture, Failure) else None for picture in batch]
                 rows = np.full((len(batch), width), np.nan, np.float32)
                 if read := [picture for picture in batch if isinstance(picture, Prepared)]:
-                    rows[[fault is None for fault in faults]] = locator.encode_image(read, len(read), ask.views)
+                    rows[[fault is None for fault in faults]] = locator.encode_image(read, len(read), views)
                 writer.write(
                     [[printable(one.path), printable(fault) or None] for one, fault in zip(batch, faults, strict=True)],
                     rows,
@@ -194,7 +196,7 @@ def _embed_images(
                 embedded, failed = embedded + len(read), failed + len(batch) - len(read)
                 status.show(pace.text(embedded + failed))
             status.clear()
-            if not embedded:
+            if failed and not embedded:
                 raise click.exceptions.Exit(2)  # within the block, so that no file appears
     note(f"{output or 'standard output'}: {embedded:,} embedded, {failed:,} failed")
     return 1 if failed else 0

@@ -23,10 +23,10 @@ from earthclip.cli.answering import (
     introduce_to_pictures,
     open_model,
 )
-from earthclip.cli.pictures import check_list, count_pictures
 from earthclip.cli.status import say
 from earthclip.errors import OutputError
 from earthclip.locating.prediction import Prediction
+from earthclip.pictures.finding import check_list, count_pictures
 from earthclip.pictures.prepare import Failure
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def locate_pictures(
     if listed:
         check_list(listed)
     destination.check(arguments, listed, 0)
-    with destination.journal(BATCH_SIZES[ask.views]) as journal:
+    with destination.journal(BATCH_SIZES[ask.question.views]) as journal:
         locator = _open(ask, journal)
         total = count_pictures(arguments, listed) if sys.stderr.isatty() else None
         with answers_of(ask, locator, arguments, listed, workers, journal) as answers:
@@ -131,7 +131,7 @@ def locate_texts(ask: Ask, destination: Destination) -> int:
     destination.check((), None, len(ask.texts))
     with destination.journal(1) as journal:
         locator = _open(ask, journal)
-        return _write(locator.locate_text(ask.texts, **ask.terms), ask, locator, None, destination, journal)
+        return _write(locator.locate_text(ask.texts, ask.question), ask, locator, None, destination, journal)
 
 
 def _open(ask: Ask, journal: Journal | None) -> Locator:
@@ -167,7 +167,7 @@ def _write(
         tally.follow(answers, take, total, on_screen=on_screen)
     if journal is None:
         out.close()
-    elif tally.answered:
+    elif tally.answered or not tally.failed:
         journal.finish(destination.format)
     else:
         journal.discard()

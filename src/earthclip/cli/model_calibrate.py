@@ -29,13 +29,18 @@ def calibrate(source: str, manifest: Path, images: Path | None, dry_run: bool) -
     Fits the temperature of the probabilities, and how much probability a region needs so that 50 % or 90 % of the
     regions contain the true place. Writes both into the model's config.json.
     """
+    from earthclip.configuration import usable_processors
     from earthclip.evaluation.calibration import evidence_of, fit, format_fit, write_calibration
     from earthclip.locating.locator import load
 
     locator = load(source)
     status = StatusLine()
     evidence = evidence_of(
-        locator, manifest, images or manifest.parent, lambda done, n: status.show(f"{done} of {n} pictures")
+        locator,
+        manifest,
+        images or manifest.parent,
+        lambda done, n: status.show(f"{done} of {n} pictures"),
+        workers=usable_processors(),
     )
     status.clear()
     fitted = fit(evidence, f"{len(evidence)} of {manifest.name}")

@@ -13,6 +13,7 @@ from earthclip.cli.status import StatusLine, note, say
 
 if TYPE_CHECKING:
     from earthclip.models.config import ModelConfig
+    from earthclip.pictures.prepare import Failure
 
 
 @options.command(
@@ -58,32 +59,31 @@ def measured(config: ModelConfig) -> str:
 
 def quantize_model(source: str | Path, pictures: Path, accept_loss: bool) -> ModelConfig:
     """Quantize the model that ``source`` names, on the pictures of a folder."""
-    import numpy as np
-
-    from earthclip.cli.pictures import find_pictures
+    from earthclip.configuration import usable_processors
     from earthclip.errors import InputError
     from earthclip.locating.locator import load
-    from earthclip.models.config import GALLERY, IMAGE_ENCODER
-    from earthclip.models.quantize import MOST_PICTURES, quantize_image_encoder
-    from earthclip.pictures.prepare import prepare
+    from earthclip.models.config import GALLERY
+    from earthclip.models.quantize import quantize_image_encoder, read_some
+    from earthclip.pictures.finding import find_pictures
 
     files, failures = find_pictures([pictures])
     if failures:
         raise InputError(failures[0].error)
     locator = load(source, runtime="onnxruntime", precision="float32")
-    locator.folder.file(IMAGE_ENCODER)
-    preprocessing, scale = locator.config.preprocessing, locator.config.logit_scale
-    assert preprocessing is not None  # open_folder has checked it
+    scale = locator.config.logit_scale
     status = StatusLine()
-    pixels: list[np.ndarray] = []
-    # Spread over the folder, whose neighbours are often of one place.
-    for index in np.linspace(0, len(files) - 1, min(len(files), MOST_PICTURES)).astype(int):
-        status.show(f"{len(pixels)} pictures read")
-        try:
-            pixels.append(prepare(files[index], preprocessing).pixels[0])
-        except InputError as error:
-            status.clear()
-            say(f"error: {error}")
+
+    def failed(picture: Failure) -> None:
+        status.clear()
+        say(f"error: {picture.error}")
+
+    pixels = read_some(
+        files,
+        locator.folder.preprocessing,
+        workers=usable_processors(),
+        progress=lambda done: status.show(f"{done} pictures read"),
+        failed=failed,
+    )
     status.clear()
     best = (lambda rows: locator.gallery.logits(rows, scale).argmax(axis=1)) if locator.folder.has(GALLERY) else None
     return quantize_image_encoder(locator.folder, pixels, best, accept_loss=accept_loss, say=note)

@@ -53,7 +53,8 @@ def check(
     if not pictures and not listed:
         raise click.UsageError("give a PICTURE.")
     from earthclip.cli.answering import Takers, Tally, answers_of, ask_of, introduce_to_pictures, open_model
-    from earthclip.cli.pictures import check_list, count_pictures, refuse_addresses
+    from earthclip.cli.formats import refuse_addresses
+    from earthclip.pictures.finding import check_list, count_pictures
 
     refuse_addresses(*pictures)
     if listed:
@@ -88,9 +89,11 @@ def strip(pictures: tuple[Path, ...], out: Path, force: bool, listed: Path | Non
     """
     if not pictures and not listed:
         raise click.UsageError("give a PICTURE.")
-    from earthclip.cli.pictures import check_list, each_picture, refuse_addresses
+    from earthclip.cli.answering import found_pictures
+    from earthclip.cli.formats import refuse_addresses
     from earthclip.errors import EarthCLIPError, InputError
     from earthclip.outputs.privacy import check_strip_folder, strip_to
+    from earthclip.pictures.finding import check_list
     from earthclip.pictures.prepare import Failure
 
     refuse_addresses(*pictures, out)
@@ -100,7 +103,7 @@ def strip(pictures: tuple[Path, ...], out: Path, force: bool, listed: Path | Non
     copies: set[Path] = set()
     failed = 0
     with libraries_muted():
-        for picture in each_picture(pictures, listed):
+        for picture in found_pictures(pictures, listed):
             try:
                 if isinstance(picture, Failure):
                     raise InputError(picture.error)
@@ -111,7 +114,7 @@ def strip(pictures: tuple[Path, ...], out: Path, force: bool, listed: Path | Non
             except EarthCLIPError as error:
                 say(f"error: {error}")
                 failed += 1
-    return 2 if not copies else 1 if failed else 0
+    return 2 if failed and not copies else 1 if failed else 0
 
 
 def _report(answer: Prediction | Failure, format: str) -> None:

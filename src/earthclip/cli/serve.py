@@ -77,6 +77,13 @@ from earthclip.models import Precision, Runtime
     advanced=True,
     help="Maximum time from a request to its answer.",
 )
+@options.option(
+    "--root-path",
+    default="",
+    metavar="PATH",
+    advanced=True,
+    help="Path at which a proxy shows the server, such as /geo.",
+)
 @options.runtime()
 @options.precision()
 def serve(
@@ -90,6 +97,7 @@ def serve(
     max_body_mb: float,
     max_megapixels: float,
     timeout: float,
+    root_path: str,
     runtime: Runtime,
     precision: Precision,
 ) -> None:
@@ -117,6 +125,7 @@ def serve(
         api_key=read_api_key(api_key_file),
         cors_origins=allow_origin,
         hosts=hosts_of(host),
+        root_path=root_path,
     )
     if not is_loopback(host) and settings.api_key is None:
         say(f"warning: anyone who can reach {host} can use this server; set EARTHCLIP_API_KEY or --api-key-file")

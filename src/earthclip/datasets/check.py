@@ -20,6 +20,7 @@ from earthclip.datasets.photos import Skipped, StoredPhotos
 from earthclip.datasets.rows import Scan
 from earthclip.errors import InputError
 from earthclip.pictures.decode import decode_reduced
+from earthclip.pictures.kinds import SUFFIXES_OF
 from earthclip.pictures.metadata.containers import container_of, jpeg_parts, png_parts
 from earthclip.pictures.metadata.findings import DamagedError
 
@@ -27,8 +28,9 @@ EMPTY, CUT_SHORT, NO_PHOTO = "empty files", "cut short or damaged", "no photo in
 OTHER_KIND, SAME_BYTES, NO_MORE, UNREADABLE = "of another kind than the suffix", "same bytes", "gone", "not decoded"
 _USELESS = (EMPTY, CUT_SHORT, NO_PHOTO, NO_MORE, UNREADABLE)
 
-_SUFFIXES = {"JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"), "PNG": (".png",), "WebP": (".webp",)}
-_SUFFIXES |= {"HEIC": (".heic", ".heif", ".avif"), "TIFF": (".tif", ".tiff"), "BigTIFF": (".tif", ".tiff")}
+# What files of a container may be called; HEIC's and AVIF's are one container.
+_SUFFIXES = {name: suffixes for name, suffixes in SUFFIXES_OF.items() if name in ("JPEG", "PNG", "WebP", "TIFF")}
+_SUFFIXES |= {"HEIC": (*SUFFIXES_OF["HEIC"], *SUFFIXES_OF["AVIF"]), "BigTIFF": SUFFIXES_OF["TIFF"]}
 _TAIL = 4096  # bytes in which the end of a whole file is looked for
 _HEAD = 64
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from earthclip.datasets.photos import PICTURE_SUFFIXES, FileStore, walk
+from earthclip.datasets.photos import FileStore
 from earthclip.datasets.rows import Rows, Scan
 from earthclip.errors import InputError
+from earthclip.pictures.finding import walk
+from earthclip.pictures.kinds import PICTURE_SUFFIXES, PassedOver, listed
 from earthclip.pictures.metadata import Position, metadata_of
+from earthclip.pictures.prepare import Failure
 
 NO_GPS, NOT_A_PHOTO, UNREADABLE = "without GPS", "not a photo", "unreadable"
 
@@ -23,8 +26,11 @@ def scan_folder(folder: Path, progress: Callable[[int], None] | None = None) -> 
     how many were looked at. Hidden names are passed over. Raises InputError when there is no photo at all.
     """
     rows, names = Rows(str(folder)), []
-    faults: list[OSError] = []
-    for name in walk(folder, faults):
+    for path in walk(folder, PICTURE_SUFFIXES, PassedOver()):
+        if isinstance(path, Failure):
+            rows.leave_out(UNREADABLE, path.error)
+            continue
+        name = path.relative_to(folder).as_posix()
         names.append(name)
         try:
             position, is_photo = position_of(folder / name)
@@ -39,14 +45,12 @@ def scan_folder(folder: Path, progress: Callable[[int], None] | None = None) -> 
             rows.add(name, position.latitude, position.longitude)
         if progress is not None:
             progress(len(names))
-    for fault in faults:
-        rows.leave_out(UNREADABLE, f"{fault.filename}: {fault.strerror}")
     if not names:
         shards = any(folder.glob("*.tar"))
         advice = (
             f"for its shards type '{folder}/*.tar'"
             if shards
-            else f"expected files that end in {', '.join(sorted(PICTURE_SUFFIXES))}"
+            else f"expected files that end in {listed(PICTURE_SUFFIXES)}"
         )
         raise InputError(f"{folder}: a folder without photos; {advice}")
     kept = rows.kept(authors=False)

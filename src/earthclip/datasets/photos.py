@@ -17,8 +17,10 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Integer
 
-# In the order in which one is looked for
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".jpe", ".tif", ".tiff", ".heic", ".heif", ".avif")
+from earthclip.pictures.finding import walk
+from earthclip.pictures.kinds import PICTURE_SUFFIXES, PassedOver
+from earthclip.pictures.prepare import Failure
+
 _EXAMPLES = 3  # kept of each reason
 _FLATTENED = re.compile(r"^([0-9a-f]{2})_([0-9a-f]{2})_(.+)$")  # MP-16's ab/cd/name.jpg as one name
 
@@ -178,28 +180,16 @@ class FilesById:
 
     def _all(self) -> dict[str, str]:
         found: dict[str, str] = {}
-        for path in walk(self.folder):
+        for file in walk(self.folder, PICTURE_SUFFIXES, PassedOver()):
+            if isinstance(file, Failure):
+                continue
+            path = file.relative_to(self.folder).as_posix()
             parent, _, last = nfc(path).rpartition("/")
             for key in {last, stem_of(last)}:
                 before = found.setdefault(key, path)
                 if nfc(before).rpartition("/")[0] != parent:
                     found[key] = ""  # two folders have it, and which one is meant nobody knows
         return found
-
-
-def walk(folder: Path, faults: list[OSError] | None = None) -> list[str]:
-    """Paths in ``folder`` of what is named as a photo, at any depth, in sorted order; ``faults`` takes what failed."""
-    found = []
-    for parent, folders, names in os.walk(folder, onerror=None if faults is None else faults.append):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        inner = Path(parent).relative_to(folder).as_posix()
-        prefix = "" if inner == "." else f"{inner}/"
-        found += [
-            f"{prefix}{name}"
-            for name in sorted(names)
-            if os.path.splitext(name)[1].lower() in PICTURE_SUFFIXES and not name.startswith(".")  # noqa: PTH122
-        ]
-    return found
 
 
 def stem_of(name: str) -> str:

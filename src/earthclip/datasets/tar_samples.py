@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from earthclip.datasets.columns import AUTHOR_NAMES, LATITUDE_NAMES, LONGITUDE_NAMES
-from earthclip.datasets.photos import PICTURE_SUFFIXES
 from earthclip.errors import OutputError
 from earthclip.files import atomic_write
+from earthclip.pictures.kinds import PICTURE_SUFFIXES
 
 _FORMAT = 2  # of stored indices; another one is not read
 _LARGEST_JSON = 1 << 20  # bytes

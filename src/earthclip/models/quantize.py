@@ -15,11 +15,38 @@ from earthclip.models.config import IMAGE_ENCODER, IMAGE_ENCODER_INT8, ModelConf
 from earthclip.models.encoders import Encoder
 from earthclip.models.folder import ModelFolder
 from earthclip.models.int8 import Calibrated, calibrate, import_onnx, write_int8
+from earthclip.pictures.prepare import Failure
+from earthclip.pictures.preprocess import Preprocessing
+from earthclip.pictures.reader import Reader
 
 LOWEST_COSINE = 0.999  # mean over the pictures, of int8 embeddings with those in float32
 MOST_PICTURES = 256  # half of them to calibrate on, the others to measure on
 _FEW = 4  # pictures up to which all serve both ends
 _LEFT_OUT = (0.0, 0.05, 0.1, 0.2, 0.35)  # shares of the inputs that stay in float, those of the largest errors first
+
+
+def read_some(
+    files: Sequence[Path],
+    preprocessing: Preprocessing,
+    *,
+    workers: int,
+    progress: Callable[[int], None],
+    failed: Callable[[Failure], None],
+) -> list[Float32[np.ndarray, "3 h w"]]:
+    """Pixels of up to 256 of ``files``, spread over them, since neighbours are often of one place.
+
+    ``workers`` processes read them. ``progress`` hears how many were read, ``failed`` of each that cannot be.
+    """
+    chosen = np.linspace(0, len(files) - 1, min(len(files), MOST_PICTURES)).astype(int)
+    pixels = []
+    with Reader(preprocessing, workers=workers) as reader:
+        for picture in reader.read_ahead(files[index] for index in chosen):
+            if isinstance(picture, Failure):
+                failed(picture)
+            else:
+                pixels.append(picture.pixels[0])
+            progress(len(pixels))
+    return pixels
 
 
 def quantize_image_encoder(

@@ -19,7 +19,7 @@ from earthclip.datasets.photos import PhotoSet
 from earthclip.errors import InputError
 from earthclip.nn.backbone import HubBackbone, read_preprocessing
 from earthclip.pictures.decode import decode_reduced
-from earthclip.pictures.prepare import prepare, prepare_file
+from earthclip.pictures.prepare import prepare
 from earthclip.pictures.preprocess import Preprocessing
 from earthclip.training.optimization import precision_of
 from earthclip.training.pixels import to_tensor
@@ -196,10 +196,7 @@ def _views(
 ) -> Generator[Float32[np.ndarray, "3 h w"], None, None]:
     """The undisturbed pixels of prediction, then the disturbed ones."""
     source, name = photos.open(row), photos.ids[row]
-    if isinstance(source, str):
-        yield prepare(source, preprocessing).pixels[0]
-    else:
-        yield prepare_file(source, preprocessing, name).pixels[0]
+    yield prepare(source, preprocessing, where=name).pixels[0]
     if views == 1:
         return
     again = source if isinstance(source, str) else photos.open(row)

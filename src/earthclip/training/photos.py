@@ -17,7 +17,7 @@ from PIL import Image
 from earthclip.datasets.photos import PhotoSet
 from earthclip.errors import InputError
 from earthclip.pictures.decode import decode_reduced
-from earthclip.pictures.prepare import prepare, prepare_file
+from earthclip.pictures.prepare import prepare
 from earthclip.pictures.preprocess import Preprocessing
 from earthclip.training.order import Order, TrainingBatch, seeds_of
 from earthclip.training.rendering.sampler import end_with_parent
@@ -84,12 +84,7 @@ def undisturbed(
     pixels, places = [], []
     for index in range(len(photos)):
         try:
-            source = photos.open(index)
-            if isinstance(source, str):
-                one = prepare(source, preprocessing)
-            else:
-                with source:
-                    one = prepare_file(source, preprocessing, photos.ids[index])
+            one = prepare(photos.open(index), preprocessing, where=photos.ids[index])
         except InputError:
             continue
         pixels.append(one.pixels[0])

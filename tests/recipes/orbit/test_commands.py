@@ -91,7 +91,7 @@ def test_a_run_is_resumed_only_when_asked(tmp_path, capsys):
     assert done.returncode == 0, done.stderr
     assert (folder / "checkpoint.safetensors").exists()
     assert run(["train", str(config), "--out", str(folder)]) == 2
-    assert "--resume goes on with it" in capsys.readouterr().err
+    assert "add --resume to continue it" in capsys.readouterr().err
     assert run(["train", str(config), "--out", str(folder), "--resume"]) == 0
 
 
