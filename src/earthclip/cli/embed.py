@@ -50,8 +50,8 @@ def places(
 ) -> None:
     """Turn coordinates into embeddings: one unit vector for each row of INPUT.
 
-    INPUT is a CSV or Parquet file, or `-` for CSV on standard input. It has a column called lat or latitude and one
-    called lon, lng, long or longitude, in degrees.
+    INPUT is a CSV, TSV or Parquet file, or `-` for CSV on standard input. It has a column called lat or latitude and
+    one called lon, lng, long or longitude, in degrees.
 
     FILE.npy is a float32 array [rows, size]. FILE.csv and FILE.parquet are INPUT with the columns feature_000,
     feature_001 and so on added.

@@ -23,7 +23,7 @@ from earthclip.cli.status import StatusLine, note
 def calibrate(source: str, manifest: Path, images: Path | None, dry_run: bool) -> None:
     """Calibrate a model's probabilities on pictures with known places.
 
-    MANIFEST is a CSV table with the columns IMG_ID, LAT and LON. Use 500 pictures or more, like those to be located.
+    MANIFEST is a table with columns such as filename, lat and lon. Use 500 pictures or more, like those to be located.
     The model must not have been trained on them.
 
     Fits the temperature of the probabilities, and how much probability a region needs so that 50 % or 90 % of the
