@@ -25,7 +25,7 @@ _DATASETS = """A DATASET is one of
 
 \b
 photos/                    a folder whose photos have GPS positions
-table.csv, table.parquet   file names, latitudes, longitudes; photos in --images
+table.csv, table.parquet   names, latitudes, longitudes; photos in --images
 'shards/*.tar'             WebDataset; s3://bucket/{0000..0099}.tar too
 hf:NAME, hf:NAME@SPLIT     Hugging Face data sets
 mp16:DIR, im2gps:DIR, im2gps3k:DIR, yfcc4k:DIR, yfcc26k:DIR, gws15k:DIR,
