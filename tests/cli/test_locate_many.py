@@ -109,7 +109,9 @@ def test_what_stands_in_the_way_is_told(
     given = [pictures, "--model", tiny_model, "-o", tmp_path / "out", "--workers", "0"]
     journal = tmp_path / "out.partial"
     assert locate(*given, "--resume") == 1  # nothing to resume: it starts
-    assert locate(*given, "--resume") == 2
+    assert locate(*given, "--resume") == 0
+    assert capsys.readouterr().err.endswith("complete already, nothing is left to resume\n")
+    assert locate(*given) == 2
     assert "exists already" in capsys.readouterr().err
     (tmp_path / "out").rename(tmp_path / "whole")
     model = json.loads((tiny_model / "config.json").read_text())["name"]

@@ -185,3 +185,17 @@ def test_what_cannot_be_resumed_is_not_left_behind(tmp_path: Path, do: Callable[
 def test_answers_come_back_as_they_were_written() -> None:
     for one in (answer("p\udcff"), answer("bad")):
         assert to_object(from_object(json.loads(json.dumps(to_object(one))))) == to_object(one)
+
+
+def test_what_ran_the_model_is_compared_unless_the_journal_is_older(tmp_path: Path) -> None:
+    def begin(output: Path, resume: bool, **more: str) -> None:
+        with open_journal(output, BATCH, resume=resume) as journal:
+            journal.begin(HEADER | more)
+            for name in NAMES[:4] if not resume else ():
+                journal.write(answer(name))
+
+    begin(tmp_path / "older.csv", False)
+    begin(tmp_path / "older.csv", True, image_encoder="openvino in bfloat16")
+    begin(tmp_path / "new.csv", False, image_encoder="onnxruntime in float32")
+    with pytest.raises(OutputError, match="with image_encoder onnxruntime in float32, found openvino in bfloat16"):
+        begin(tmp_path / "new.csv", True, image_encoder="openvino in bfloat16")

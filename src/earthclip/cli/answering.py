@@ -110,11 +110,17 @@ def introduce_to_pictures(locator: Locator, ask: Ask) -> None:
         say(f"caution: {locator.config.caution}")
     if verbose():
         from earthclip.models.config import IMAGE_ENCODER
-        from earthclip.models.fastest import choose
 
         if locator.folder.has(IMAGE_ENCODER):
-            chosen = choose(locator.folder, ask.runtime, ask.precision)
-            say(f"image encoder: {chosen.path.name}, run by {chosen.runtime} in {chosen.precision}")
+            say(f"image encoder: {image_encoder(ask, locator)}")
+
+
+def image_encoder(ask: Ask, locator: Locator) -> str:
+    """The image encoder and what runs it, such as "image_encoder.onnx, run by openvino in bfloat16"."""
+    from earthclip.models.fastest import choose
+
+    chosen = choose(locator.folder, ask.runtime, ask.precision)
+    return f"{chosen.path.name}, run by {chosen.runtime} in {chosen.precision}"
 
 
 @contextlib.contextmanager

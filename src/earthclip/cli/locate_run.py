@@ -20,10 +20,11 @@ from earthclip.cli.answering import (
     Takers,
     Tally,
     answers_of,
+    image_encoder,
     introduce_to_pictures,
     open_model,
 )
-from earthclip.cli.status import say
+from earthclip.cli.status import note, say
 from earthclip.errors import OutputError
 from earthclip.locating.prediction import Prediction
 from earthclip.pictures.finding import check_list, count_pictures
@@ -74,8 +75,11 @@ class Destination:
             device = "a device or pipe; leave -o out and redirect"
             found = "a folder; name a file in it" if self.output.is_dir() else device
             raise OutputError(f"{self.output}: expected a file to write, found {found}")
-        from earthclip.outputs.journal import open_journal
+        from earthclip.outputs.journal import open_journal, partial_of
 
+        if self.resume and not self.force and self.output.exists() and not partial_of(self.output).exists():
+            note(f"{self.output}: complete already, nothing is left to resume")
+            raise click.exceptions.Exit(0)
         with open_journal(self.output, batch_size, resume=self.resume, force=self.force) as journal:
             try:
                 yield journal
@@ -120,7 +124,9 @@ def locate_pictures(
         check_list(listed)
     destination.check(arguments, listed, 0)
     with destination.journal(BATCH_SIZES[ask.question.views]) as journal:
-        locator = _open(ask, journal)
+        locator = open_model(ask)
+        if journal:
+            _begin(journal, ask, locator, {"image_encoder": image_encoder(ask, locator)})
         total = count_pictures(arguments, listed) if sys.stderr.isatty() else None
         with answers_of(ask, locator, arguments, listed, workers, journal) as answers:
             return _write(answers, ask, locator, total, destination, journal)
@@ -130,17 +136,16 @@ def locate_texts(ask: Ask, destination: Destination) -> int:
     """Locate texts and write the answers; returns the exit code."""
     destination.check((), None, len(ask.texts))
     with destination.journal(1) as journal:
-        locator = _open(ask, journal)
+        locator = open_model(ask)
+        if journal:
+            _begin(journal, ask, locator, {})
         return _write(locator.locate_text(ask.texts, ask.question), ask, locator, None, destination, journal)
 
 
-def _open(ask: Ask, journal: Journal | None) -> Locator:
-    locator = open_model(ask)
-    if journal:
-        from earthclip.outputs.journal import header
+def _begin(journal: Journal, ask: Ask, locator: Locator, runs_on: dict[str, str]) -> None:
+    from earthclip.outputs.journal import header
 
-        journal.begin(header(locator.config, ask.options))
-    return locator
+    journal.begin(header(locator.config, {**ask.options, **runs_on}))
 
 
 def _write(

@@ -28,12 +28,18 @@ from earthclip.outputs.structured import dumps, from_object, to_object
 from earthclip.pictures.prepare import Failure
 
 FORMAT = 1
+_LATER = ("image_encoder",)  # what journals of version 0.1.0 do not say
 
 
 def header(config: ModelConfig, options: Mapping[str, object]) -> dict[str, object]:
     """What must be the same for two runs to share a journal: the model, by its config, and ``options``."""
     fingerprint = hashlib.sha256(dumps(to_mapping(config)).encode()).hexdigest()[:16]
     return {"format": FORMAT, "model": config.name, "fingerprint": fingerprint, **options}
+
+
+def partial_of(output: Path) -> Path:
+    """Where the journal of ``output`` is."""
+    return output.with_name(output.name + ".partial")
 
 
 @contextlib.contextmanager
@@ -46,7 +52,7 @@ def open_journal(output: Path, batch_size: int, *, resume: bool = False, force: 
     """
     if not force:
         refuse_existing(output)
-    path = output.with_name(output.name + ".partial")
+    path = partial_of(output)
     file = _open_locked(path, output)
     journal = Journal(file, path, output, batch_size, resume)
     try:
@@ -143,6 +149,8 @@ class Journal:
         except (ValueError, TypeError) as error:
             raise OutputError(f"{self.path}: not a journal of earthclip's; move it away") from error
         for name in (*header, *before):
+            if name in _LATER and name not in before:
+                continue
             was, asked = before.get(name), header.get(name)
             if was != asked:
                 raise OutputError(
