@@ -13,7 +13,8 @@ import argparse
 import numpy as np
 
 import earthclip
-from earthclip.evaluation.calibration import Evidence, Outcomes, outcomes
+from earthclip.evaluation.calibration import Evidence, outcomes
+from earthclip.evaluation.outcomes import Outcomes
 from earthclip.locating.locator import Locator
 from earthclip.training.rendering.camera import Cameras
 from earthclip.training.rendering.imagery import IMAGERY, imagery, load_texture

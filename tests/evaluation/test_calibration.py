@@ -10,11 +10,11 @@ from earthclip.evaluation.calibration import (
     TEMPERATURES,
     Evidence,
     best_temperature,
-    calibration_error,
     conformal_masses,
     outcomes,
     temperature_losses,
 )
+from earthclip.evaluation.outcomes import calibration_error
 from earthclip.geo.sphere import unit_vectors
 from earthclip.locating.gallery import Gallery
 from earthclip.models.config import Calibration

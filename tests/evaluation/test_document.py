@@ -15,8 +15,9 @@ from PIL import Image
 from earthclip.evaluation.comparison import leaderboard
 from earthclip.evaluation.document import Picture, Section, document
 from earthclip.evaluation.measured import Evaluation, evaluate
-from earthclip.evaluation.promises import Promises
+from earthclip.evaluation.outcomes import Outcomes
 from earthclip.evaluation.rendering import escaped, to_html, to_markdown, to_text
+from earthclip.geo.sphere import great_circle_km
 from earthclip.metrics import Intervals, Report
 
 RUDE = 'a|b<script>alert("1")</script>\n[x](y)\x1b[31m*_$x$'
@@ -28,13 +29,14 @@ def evaluation() -> Evaluation:
     truths = np.stack([rng.uniform(30, 60, 200), rng.uniform(-10, 40, 200)], axis=1)
     answers, others = (np.clip(truths + rng.normal(0, spread, truths.shape), -80, 80) for spread in (3, 6))
     held = rng.uniform(0, 1, 200)
-    promises = Promises(held, np.stack([held > 0.5, held > 0.1], axis=1), np.ones((200, 2)))
+    hit = great_circle_km(truths, answers) <= 200.0
+    outcomes = Outcomes(held, hit, np.stack([held > 0.5, held > 0.1], axis=1), np.ones((200, 2)))
     return evaluate(
         RUDE,
         "set.csv",
         truths,
         answers,
-        promises=promises,
+        outcomes=outcomes,
         other=("other", others),
         leaderboard=leaderboard("im2gps3k"),
         left_out=["3 of 203 pictures could not be read"],

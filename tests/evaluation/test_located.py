@@ -72,7 +72,7 @@ def test_each_picture_gets_its_own_answer(benchmark: tuple[Path, Path], tiny_mod
         found.places, [PLACES[name] for name in ("a.png", "b.jpg", "dotted.v2.jpeg", "c.jpg")]
     )
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
-    assert found.promises is None
+    assert found.outcomes is None
     assert found.failures == []
 
 
@@ -82,8 +82,8 @@ def test_a_real_model_promises(benchmark: tuple[Path, Path], tiny_model: Path) -
     expected = [p.coordinates[0] for p in locator.locate([photos.open(i) for i in range(4)], top_k=1)]
     np.testing.assert_array_equal(found.places, expected)
     assert found.name == "tiny"
-    assert found.promises is not None
-    assert found.promises.covered.shape == (4, 2)
+    assert found.outcomes is not None
+    assert found.outcomes.covered.shape == (4, 2)
 
 
 def test_a_picture_that_cannot_be_read_is_left_out_and_the_others_go_on(
@@ -93,7 +93,7 @@ def test_a_picture_that_cannot_be_read_is_left_out_and_the_others_go_on(
     found = locate_photos(load(tiny_model), open_photos(str(benchmark[0]), images=benchmark[1], strict=True))
     np.testing.assert_array_equal(found.rows, [0, 2, 3])
     assert found.places.shape == (3, 2)
-    assert found.promises is not None and len(found.promises.held) == 3
+    assert found.outcomes is not None and len(found.outcomes.held) == 3
     (failure,) = found.failures
     assert "b.jpg" in failure.error
     for path in benchmark[1].rglob("*.*"):

@@ -120,7 +120,7 @@ def by_model(
         photos.name,
         photos.coordinates[rows],
         found.places[kept],
-        promises=found.promises if kept.all() else None,
+        outcomes=found.outcomes if kept.all() else None,
         other=other,
         leaderboard=wanted.leaderboard,
         left_out=left_out,

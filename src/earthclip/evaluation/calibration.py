@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float32, Float64
 
 from earthclip.datasets.rows import find_pictures, read_places
 from earthclip.errors import InputError
+from earthclip.evaluation.outcomes import PROMISES, Outcomes, short
 from earthclip.geo.cells import cell_area_km2, cell_of
 from earthclip.geo.sphere import great_circle_km
 from earthclip.locating.gallery import Gallery
@@ -25,11 +26,9 @@ from earthclip.models.folder import ModelFolder
 from earthclip.pictures.prepare import batches
 from earthclip.pictures.reader import Reader
 
-PROMISES = (0.5, 0.9)
 TEMPERATURES = np.geomspace(0.1, 10.0, 21)
 _STRAY = 0.01  # of the probability is taken as spread over the Earth, or a cell without places would cost infinitely
 _AT_ONCE = 16
-_BINS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,38 +60,24 @@ class Evidence:
 
 
 @dataclass(frozen=True, eq=False)
-class Outcomes:
-    """What became of n pictures: one row for each.
+class CellOutcomes(Outcomes):
+    """Outcomes with what fitting needs to know of the true cell.
 
     ``before`` is the probability of all cells more probable than the true one, 1 where that has no place at all;
-    ``loss`` the negative log likelihood of the true cell; ``held`` the probability within 200 km of the first place,
-    ``hit`` whether the truth lay there; ``covered`` whether each promise's region held it, ``area_km2`` the regions'.
+    ``loss`` the negative log likelihood of the true cell, in nats.
     """
 
     before: Float64[np.ndarray, " n"]
     loss: Float64[np.ndarray, " n"]
-    held: Float64[np.ndarray, " n"]
-    hit: Bool[np.ndarray, " n"]
-    covered: Bool[np.ndarray, "n promises"]
-    area_km2: Float64[np.ndarray, "n promises"]
 
-    def summary(self, promises: Sequence[float] = PROMISES) -> dict[str, Any]:
-        """Coverage and median area of the regions, mean loss, calibration error; fractions, km2, nats."""
-        return {
-            "n": len(self.loss),
-            "coverage": {str(p): _short(c) for p, c in zip(promises, self.covered.mean(axis=0), strict=True)},
-            "median_area_km2": {
-                str(p): round(float(a)) for p, a in zip(promises, np.median(self.area_km2, axis=0), strict=True)
-            },
-            "loss": _short(self.loss.mean()),
-            f"within_{CONFIDENCE_KM:.0f}_km": {"promised": _short(self.held.mean()), "found": _short(self.hit.mean())},
-            "calibration_error": _short(calibration_error(self.held, self.hit)),
-        }
-
-    def joined(self, other: Outcomes) -> Outcomes:
+    def joined(self, other: CellOutcomes) -> CellOutcomes:
         """These and then the other pictures."""
         pairs = ((getattr(self, name), getattr(other, name)) for name in self.__dataclass_fields__)
-        return Outcomes(*(np.concatenate(pair) for pair in pairs))
+        return CellOutcomes(*(np.concatenate(pair) for pair in pairs))
+
+    def summary(self) -> dict[str, Any]:
+        """As of all outcomes, with the mean loss."""
+        return {**super().summary(), "loss": short(self.loss.mean())}
 
 
 def temperature_losses(evidence: Evidence) -> Float64[np.ndarray, "n temperatures"]:
@@ -123,7 +108,7 @@ def best_temperature(losses: Float64[np.ndarray, "n temperatures"]) -> float:
 
 
 def conformal_masses(before: Float64[np.ndarray, " n"], promises: Sequence[float] = PROMISES) -> dict[str, float]:
-    """For each promise the mass whose region holds the truth of so many pictures, from ``Outcomes.before``.
+    """For each promise the mass whose region holds the truth of so many pictures, from ``CellOutcomes.before``.
 
     1 where no mass is enough, since too many truths lie in cells without a place. Raises InputError when the pictures
     are too few for a promise: it takes 9 for 0.9.
@@ -144,7 +129,7 @@ def outcomes(
     temperature: float = 1.0,
     calibration: Calibration | None = None,
     promises: Sequence[float] = PROMISES,
-) -> Outcomes:
+) -> CellOutcomes:
     """What the regions and verdicts of a model of this temperature and calibration are worth on the pictures."""
     n = len(evidence)
     before, loss, held = np.empty(n), np.empty(n), np.empty(n)
@@ -167,29 +152,14 @@ def outcomes(
         hit[index] = great_circle_km(best, truth) <= CONFIDENCE_KM
 
     evidence.each(visit)
-    return Outcomes(before, loss, held, hit, covered, area_km2)
-
-
-def calibration_error(promised: Float64[np.ndarray, " n"], found: Bool[np.ndarray, " n"]) -> float:
-    """Expected calibration error: the mean distance of promise and truth over 10 bins, weighted by pictures.
-
-    Source: Naeini, Cooper and Hauskrecht, "Obtaining Well Calibrated Probabilities Using Bayesian Binning" (2015).
-    """
-    bins = np.minimum((promised * _BINS).astype(int), _BINS - 1)
-    off = np.bincount(bins, promised, _BINS) - np.bincount(bins, found, _BINS)
-    return float(np.abs(off).sum() / len(promised))
+    return CellOutcomes(held, hit, covered, area_km2, before, loss)
 
 
 def _loss(mass: float, level: int) -> float:
     return -math.log((1 - _STRAY) * min(mass, 1.0) + _STRAY / (12 * 4**level))
 
 
-def _short(value: float) -> float:
-    return round(float(value), 4)
-
-
 FEWEST = 30  # pictures; with fewer, half of them cannot tell where nine in ten truths lie
-_AT_ONCE = 16
 
 
 @dataclass(frozen=True)

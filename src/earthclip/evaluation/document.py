@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from earthclip.evaluation.comparison import Comparison, Leaderboard
 from earthclip.evaluation.measured import Evaluation, Group
-from earthclip.evaluation.promises import CalibrationReport
+from earthclip.evaluation.outcomes import CalibrationReport
 from earthclip.metrics import THRESHOLDS_KM, Interval, Intervals, Report
 
 SHARES = tuple(f"{km:,} km, %" for km in THRESHOLDS_KM)

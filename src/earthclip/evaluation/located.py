@@ -12,7 +12,7 @@ from jaxtyping import Float, Int64
 
 from earthclip.datasets.photos import PhotoSet
 from earthclip.errors import InputError
-from earthclip.evaluation.promises import Promise, Promises, joined, promise_of
+from earthclip.evaluation.outcomes import Outcome, Outcomes, outcome_of
 from earthclip.locating.prediction import Prediction
 from earthclip.locating.question import Question, QuestionFields
 from earthclip.models.config import ModelConfig
@@ -45,12 +45,12 @@ class Locates(Protocol):
 @dataclass(frozen=True, eq=False)
 class Located:
     """The answers of one system to photos: ``rows`` [m] of the photos that were answered, their ``places`` [m, 2] in
-    degrees; ``promises`` where the system gives probabilities; ``failures`` of the photos that could not be read."""
+    degrees; ``outcomes`` where the system gives probabilities; ``failures`` of the photos that could not be read."""
 
     name: str
     rows: Int64[np.ndarray, " m"]
     places: Float[np.ndarray, "m 2"]
-    promises: Promises | None
+    outcomes: Outcomes | None
     failures: list[Failure]
 
 
@@ -69,7 +69,7 @@ def locate_photos(
     ModelError for a model that locates no pictures.
     """
     rows, places, failures = [], [], []
-    promised: list[Promise] = []
+    outcomes: list[Outcome] = []
     sources = (Named(name, partial(photos.open, index)) for index, name in enumerate(photos.ids))
     with Reader(_preprocessing(locator), views, workers=workers) as reader:
         pictures = reader.read_ahead(sources, _BATCH + 2 * workers)
@@ -80,15 +80,15 @@ def locate_photos(
             else:
                 rows.append(row)
                 places.append(answer.coordinates[0])
-                if (promise := promise_of(answer, photos.coordinates[row])) is not None:
-                    promised.append(promise)
+                if (outcome := outcome_of(answer, photos.coordinates[row])) is not None:
+                    outcomes.append(outcome)
             if progress:
                 progress(row + 1, len(photos))
     if not rows:
         first = f"; the first: {failures[0].error}" if failures else ""
         raise InputError(f"{photos.name}: none of {len(photos):,} photos could be read{first}")
-    promises = joined(promised) if len(promised) == len(rows) else None
-    return Located(locator.config.name, np.array(rows, np.int64), np.stack(places), promises, failures)
+    whole = Outcomes.of(outcomes) if len(outcomes) == len(rows) else None
+    return Located(locator.config.name, np.array(rows, np.int64), np.stack(places), whole, failures)
 
 
 def _preprocessing(locator: Locates) -> Preprocessing:

@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from earthclip.configuration import to_mapping
 from earthclip.evaluation.comparison import Comparison, Leaderboard, compare
-from earthclip.evaluation.promises import CalibrationReport, Promises, calibration_report
+from earthclip.evaluation.outcomes import CalibrationReport, Outcomes, calibration_report
 from earthclip.geo.countries import CONTINENTS, continent_of, countries, country_codes
 from earthclip.geo.places import describe
 from earthclip.geo.sphere import great_circle_km
@@ -143,7 +143,7 @@ def evaluate(
     truths: Float[np.ndarray, "n 2"],
     places: Float[np.ndarray, "n 2"],
     *,
-    promises: Promises | None = None,
+    outcomes: Outcomes | None = None,
     other: tuple[str, Float[np.ndarray, "n 2"]] | None = None,
     leaderboard: Leaderboard | None = None,
     left_out: Sequence[str] = (),
@@ -167,7 +167,7 @@ def evaluate(
         Intervals.from_errors(errors_km, resamples, seed),
         by_continent(codes, errors_km, resamples, seed),
         by_country(codes, errors_km, resamples, seed),
-        None if promises is None else calibration_report(promises, errors_km, resamples, seed),
+        None if outcomes is None else calibration_report(outcomes, resamples, seed),
         leaderboard=leaderboard,
         left_out=list(left_out),
         views=views,

@@ -14,7 +14,7 @@ import shapely
 from earthclip.errors import MissingExtraError
 from earthclip.evaluation.document import Picture
 from earthclip.evaluation.measured import Evaluation
-from earthclip.evaluation.promises import CalibrationReport
+from earthclip.evaluation.outcomes import CalibrationReport
 from earthclip.evaluation.rendering import clean
 from earthclip.geo.cells import cell_of
 from earthclip.geo.equal_earth import equal_earth

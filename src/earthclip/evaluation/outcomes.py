@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
-from earthclip.evaluation.calibration import PROMISES, calibration_error
 from earthclip.geo.cells import cell_of
+from earthclip.geo.sphere import great_circle_km
 from earthclip.locating.prediction import Prediction
 from earthclip.locating.trust import CONFIDENCE_KM
 from earthclip.metrics import LEVEL, RESAMPLES, Interval, resampled_rows
 
+PROMISES = (0.5, 0.9)
 BINS = 10
 
 
@@ -52,59 +55,91 @@ class CalibrationReport:
     regions: list[Coverage]
 
 
-@dataclass(frozen=True, eq=False)
-class Promises:
-    """Of n answers: ``held``, the probability within 200 km of the place given; ``covered`` and ``area_km2``, whether
-    the regions for ``PROMISES`` held the truth, and how large they were."""
-
-    held: Float64[np.ndarray, " n"]
-    covered: Bool[np.ndarray, "n promises"]
-    area_km2: Float64[np.ndarray, "n promises"]
-
-
 @dataclass(frozen=True)
-class Promise:
-    """One answer's row of ``Promises``."""
+class Outcome:
+    """One answer's row of ``Outcomes``."""
 
     held: float
+    hit: bool
     covered: tuple[bool, ...]
     area_km2: tuple[float, ...]
 
 
-def promise_of(prediction: Prediction, truth: Float[np.ndarray, " 2"]) -> Promise | None:
-    """What one answer promised; None for one that was read back from a file without its regions."""
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """What became of n answers, one row for each.
+
+    ``held`` is the probability within 200 km of the place given, ``hit`` whether the truth lies there; ``covered``
+    whether the region for each of ``PROMISES`` held the truth, ``area_km2`` how large these regions are.
+    """
+
+    held: Float64[np.ndarray, " n"]
+    hit: Bool[np.ndarray, " n"]
+    covered: Bool[np.ndarray, "n promises"]
+    area_km2: Float64[np.ndarray, "n promises"]
+
+    @classmethod
+    def of(cls, rows: Sequence[Outcome]) -> Outcomes:
+        """The rows, one at least, as arrays."""
+        return cls(
+            np.array([row.held for row in rows], np.float64),
+            np.array([row.hit for row in rows], bool),
+            np.array([row.covered for row in rows], bool),
+            np.array([row.area_km2 for row in rows], np.float64),
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """Coverage and median area of the regions, and the calibration error; fractions and km2."""
+        return {
+            "n": len(self.held),
+            "coverage": {str(p): short(c) for p, c in zip(PROMISES, self.covered.mean(axis=0), strict=True)},
+            "median_area_km2": {
+                str(p): round(float(a)) for p, a in zip(PROMISES, np.median(self.area_km2, axis=0), strict=True)
+            },
+            f"within_{CONFIDENCE_KM:.0f}_km": {"promised": short(self.held.mean()), "found": short(self.hit.mean())},
+            "calibration_error": short(calibration_error(self.held, self.hit)),
+        }
+
+
+def outcome_of(prediction: Prediction, truth: Float[np.ndarray, " 2"]) -> Outcome | None:
+    """What became of one answer; None for one that was read back from a file without its regions."""
     if prediction.confidence is None:
         return None
     regions = {region.mass: region for region in prediction.credible}
     chosen = [regions[mass] for mass in PROMISES]
     covered = tuple(bool(np.isin(cell_of(truth[None], region.level)[0], region.cells)) for region in chosen)
-    return Promise(prediction.confidence, covered, tuple(region.area_km2 for region in chosen))
+    hit = bool(great_circle_km(prediction.coordinates[0], truth) <= CONFIDENCE_KM)
+    return Outcome(prediction.confidence, hit, covered, tuple(region.area_km2 for region in chosen))
 
 
-def joined(rows: list[Promise]) -> Promises:
-    """The rows, one at least, as arrays."""
-    return Promises(
-        np.array([row.held for row in rows], np.float64),
-        np.array([row.covered for row in rows], bool),
-        np.array([row.area_km2 for row in rows], np.float64),
-    )
+def calibration_error(promised: Float64[np.ndarray, " n"], found: Bool[np.ndarray, " n"]) -> float:
+    """Expected calibration error: the mean distance of promise and truth over 10 bins, weighted by pictures.
+
+    Source: Naeini, Cooper and Hauskrecht, "Obtaining Well Calibrated Probabilities Using Bayesian Binning" (2015).
+    """
+    bins = np.minimum((promised * BINS).astype(int), BINS - 1)
+    off = np.bincount(bins, promised, BINS) - np.bincount(bins, found, BINS)
+    return float(np.abs(off).sum() / len(promised))
 
 
-def calibration_report(
-    promises: Promises, errors_km: Float[np.ndarray, " n"], resamples: int = RESAMPLES, seed: int = 0
-) -> CalibrationReport:
-    """What was promised set beside what was found for answers with these errors in km.
+def short(value: float) -> float:
+    """A fraction to four decimals."""
+    return round(float(value), 4)
+
+
+def calibration_report(outcomes: Outcomes, resamples: int = RESAMPLES, seed: int = 0) -> CalibrationReport:
+    """What was promised set beside what was found.
 
     Intervals are bootstrap intervals; of a share, a resample's count is a binomial draw. That of the calibration error
     lies high where bins hold few answers, as the error itself does.
     """
-    hit = errors_km <= CONFIDENCE_KM
+    hit = outcomes.hit
     rng = np.random.default_rng(seed)
 
     def share_interval(found: np.ndarray) -> Interval:
         return _interval(rng.binomial(found.size, found.mean(), resamples) / found.size)
 
-    bins = np.minimum((promises.held * BINS).astype(int), BINS - 1)
+    bins = np.minimum((outcomes.held * BINS).astype(int), BINS - 1)
     curve = []
     for number in np.unique(bins).tolist():
         inside = bins == number
@@ -113,22 +148,22 @@ def calibration_report(
                 number / BINS,
                 (number + 1) / BINS,
                 int(inside.sum()),
-                float(promises.held[inside].mean()),
+                float(outcomes.held[inside].mean()),
                 float(hit[inside].mean()),
                 share_interval(hit[inside]),
             )
         )
     regions = [
         Coverage(promise, float(held.mean()), share_interval(held), float(np.median(area)))
-        for promise, held, area in zip(PROMISES, promises.covered.T, promises.area_km2.T, strict=True)
+        for promise, held, area in zip(PROMISES, outcomes.covered.T, outcomes.area_km2.T, strict=True)
     ]
     return CalibrationReport(
         CONFIDENCE_KM,
-        float(promises.held.mean()),
+        float(outcomes.held.mean()),
         float(hit.mean()),
         share_interval(hit),
-        calibration_error(promises.held, hit),
-        _interval(_resampled_errors(promises.held - hit, bins, resamples, seed)),
+        calibration_error(outcomes.held, hit),
+        _interval(_resampled_errors(outcomes.held - hit, bins, resamples, seed)),
         curve,
         regions,
     )
