@@ -24,12 +24,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from earthclip.datasets.sources import open_photos
+from earthclip.models.calibration import Calibration
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 import earthclip
-from earthclip.datasets.sources import open_photos
-from earthclip.models.calibration import Calibration
 from earthclip.models.config import Words
 from earthclip.training.extract import extract
 from tests.compatibility.server_requests import replies

@@ -48,7 +48,7 @@ def pulled(parts: Path) -> Path:
 def torch_image(parts: Path, picture: Path, clip: str = "clip") -> np.ndarray:
     backbone = HubBackbone.from_folder(parts / clip)
     release = read_published(parts / ("release" if clip == "clip" else "release-siglip"))
-    pixels = preprocess(Image.open(picture), read_preprocessing(parts / clip, backbone.image_size))
+    pixels = preprocess(Image.open(picture), read_preprocessing(parts / clip))
     return head(release.head, backbone.image_features(torch.from_numpy(pixels[None])))
 
 
@@ -81,7 +81,7 @@ def test_a_siglip_fills_the_same_place(parts: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(
         load(tmp_path / "m").encode_image([picture]), torch_image(parts, picture, "siglip"), atol=1e-5
     )
-    with pytest.raises(ModelError, match=r"has no words .* siglip, had no tokenizer"):
+    with pytest.raises(ModelError, match=r"has no words .* siglip has no tokenizer"):
         load(tmp_path / "m").locate_text(["snow"])
 
 
@@ -230,7 +230,7 @@ def test_a_pickle_with_code_is_refused_unrun(tmp_path: Path, monkeypatch: pytest
 
 
 def test_clip_of_another_width(parts: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="its features have 32 numbers, GeoCLIP's head takes 24"):
+    with pytest.raises(ModelError, match="CLIP with features of 32 numbers, but GeoCLIP's head takes 24"):
         pull_geoclip(tmp_path / "m", source=parts / "release", clip=parts / "siglip", say=lambda _: None)
 
 

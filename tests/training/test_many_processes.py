@@ -13,9 +13,9 @@ import torch
 from earthclip.cli import main
 from earthclip.errors import ConfigError
 from earthclip.training.config import read_training_config
-from earthclip.training.contrast import noisy_places
-from earthclip.training.devices import Ranks, joined
-from earthclip.training.queue import CoordinateQueue
+from earthclip.training.losses import CoordinateQueue, noisy_places
+from earthclip.training.processes import joined
+from earthclip.training.source import share_of
 
 pytestmark = pytest.mark.usefixtures("features")
 
@@ -54,10 +54,10 @@ def test_shares_have_their_own_places_first_under_the_same_noise(tmp_path: Path,
     queue.push(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
     coordinates = torch.rand(8, 2, dtype=torch.float64) * 40
     whole, turned = (
-        noisy_places(coordinates, queue, config, first, torch.Generator().manual_seed(1)) for first in (0, 4)
+        noisy_places(coordinates, queue, config.queue, first, torch.Generator().manual_seed(1)) for first in (0, 4)
     )
     assert torch.equal(turned, torch.cat([whole[4:8], whole[:4], whole[8:]]))
-    assert [Ranks(rank, 2).share(8) for rank in (0, 1)] == [slice(0, 4), slice(4, 8)]
+    assert [share_of(rank, 2, 8) for rank in (0, 1)] == [slice(0, 4), slice(4, 8)]
 
 
 @pytest.mark.parametrize(

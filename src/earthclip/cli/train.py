@@ -17,8 +17,11 @@ def train(config: Path, out: Path | None, resume: bool) -> None:
     A killed run goes on with --resume and ends in the same weights; Ctrl-C keeps a checkpoint first. On many devices:
     torchrun --nproc-per-node=N -m earthclip train CONFIG.toml. earthclip export makes a model folder of the run.
     """
-    from earthclip.training.config import read_training_config
-    from earthclip.training.loop import train as run
+    from earthclip.training import open_source, read_training_config
+    from earthclip.training import train as run
+    from earthclip.training.run_folder import check_folder
 
     wanted = read_training_config(config)
-    run(wanted, out or Path("runs") / wanted.name, resume=resume, say=click.echo)
+    folder = out or Path("runs") / wanted.name
+    check_folder(folder, resume, type(wanted), lambda text: None)  # before minutes of opening photos
+    run(wanted, open_source(wanted, click.echo), folder=folder, resume=resume, say=click.echo)

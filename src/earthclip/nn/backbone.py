@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from earthclip.errors import MissingExtraError, ModelError
-from earthclip.nn.image_encoder import ImageEncoder
+from earthclip.models.config import Words
 from earthclip.pictures.preprocess import Preprocessing
 
 
@@ -76,7 +77,6 @@ class HubBackbone(Backbone):
         self.network = network
         config: Any = network.config
         self.image_size = int(config.vision_config.image_size)
-        self.text_length = int(config.text_config.max_position_embeddings)
         # CLIP projects both towers to one width; SigLIP's are of one width already.
         self.width = int(getattr(config, "projection_dim", None) or config.vision_config.hidden_size)
         self.kind = str(config.model_type)
@@ -85,8 +85,7 @@ class HubBackbone(Backbone):
     def from_folder(cls, folder: Path) -> HubBackbone:
         """The network in a Hugging Face folder. Raises ModelError when it is no such folder, or is damaged."""
         transformers = _transformers()
-        if not (folder / "config.json").is_file():
-            raise ModelError(f"{folder}: no config.json in it; expected a Hugging Face folder of CLIP or its kin")
+        _check_folder(folder)
         try:
             with _quiet(transformers):
                 network = transformers.AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
@@ -124,31 +123,12 @@ class HubBackbone(Backbone):
         return _features(self.network.get_text_features(input_ids=tokens))
 
 
-class BackboneEncoder(ImageEncoder):
-    """A frozen backbone under GeoCLIP's head, which pictures and words share."""
+def read_preprocessing(folder: Path) -> Preprocessing:
+    """What the folder's ``preprocessor_config.json`` says of pictures; CLIP's own where there is none.
 
-    def __init__(self, backbone: HubBackbone, embedding_size: int) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.image_size = backbone.image_size
-        width = backbone.width
-        self.head = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, embedding_size))
-
-    def forward(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
-        """Embeddings of pictures (not normalised)."""
-        embeddings: Tensor = self.head(self.backbone.image_features(pixels))
-        return embeddings
-
-    def encode_tokens(self, tokens: Int[Tensor, "b t"]) -> Float[Tensor, "b d"]:
-        """Embeddings of words (not normalised)."""
-        embeddings: Tensor = self.head(self.backbone.text_features(tokens))
-        return embeddings
-
-
-def read_preprocessing(folder: Path, image_size: int) -> Preprocessing:
-    """What the folder's ``preprocessor_config.json`` says of pictures; CLIP's own where there is none."""
-    import json
-
+    The network itself is not loaded. Raises ModelError when the folder holds none.
+    """
+    image_size = _image_size(folder)
     path = folder / "preprocessor_config.json"
     if not path.is_file():
         return Preprocessing(image_size, CLIP_MEAN, CLIP_STD, "bicubic")
@@ -167,19 +147,36 @@ def read_preprocessing(folder: Path, image_size: int) -> Preprocessing:
         raise ModelError(f"{path}: not a picture processor this program knows ({error}); copy it again") from error
 
 
+def _image_size(folder: Path) -> int:
+    _check_folder(folder)
+    try:
+        config = _transformers().AutoConfig.from_pretrained(folder, local_files_only=True)
+        return int(config.vision_config.image_size)
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise ModelError(f"{folder}: not a network that can be loaded ({reason}); copy it again") from error
+
+
+def _check_folder(folder: Path) -> None:
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"{folder}: no config.json in it; expected CLIP or a similar model in Hugging Face's format")
+
+
 _OWN = {"image_mean": CLIP_MEAN, "image_std": CLIP_STD}
 
 
-def read_tokenizer(folder: Path) -> tuple[bytes, int] | None:
-    """The folder's tokenizer as ``tokenizer.json`` and the id it pads with; None when it has none."""
+def read_words(folder: Path) -> tuple[Words, bytes] | tuple[None, None]:
+    """How the folder's tokenizer cuts texts, and the tokenizer itself as tokenizer.json; None where it has none."""
     if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.json", "spiece.model")):
-        return None
+        return None, None
     transformers = _transformers()
     try:
         with _quiet(transformers):
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
         pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-        return tokenizer.backend_tokenizer.to_str().encode(), int(pad)
+        length = int(config.text_config.max_position_embeddings)
+        return Words(length, int(pad)), tokenizer.backend_tokenizer.to_str().encode()
     except Exception as error:  # the library's own errors share no class
         reason = " ".join(str(error).split())[:160]
         raise ModelError(f"{folder}: its tokenizer cannot be read ({reason}); copy it again") from error
