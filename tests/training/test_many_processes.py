@@ -16,13 +16,14 @@ from earthclip.training.config import read_training_config
 from earthclip.training.losses import CoordinateQueue, noisy_places
 from earthclip.training.processes import joined
 from earthclip.training.source import share_of
+from tests.training.test_photos_run import write_config, write_photos
 
 pytestmark = pytest.mark.usefixtures("features")
 
 
-def torchrun(*arguments: object) -> subprocess.CompletedProcess[str]:
+def torchrun(*arguments: object, module: str = "tests.training.cached_features") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    command += ["-m", "tests.training.cached_features", *map(str, arguments)]
+    command += ["-m", module, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
 
 
@@ -46,6 +47,17 @@ def test_two_processes_equal_one(tmp_path: Path, feature_config) -> None:
     done = torchrun("train", config, "--out", tmp_path / "two", "--resume")
     assert done.returncode == 0, done.stderr
     assert "resuming at step 12 of 12" in done.stdout
+
+
+@pytest.mark.slow
+def test_two_processes_train_the_compact_network_on_photos(tmp_path: Path) -> None:
+    """Its head of cells has no part in the loss, so its parameters have no gradients."""
+    config = write_config(tmp_path / "c.toml", write_photos(tmp_path))
+    done = torchrun("train", config, "--out", tmp_path / "run", module="earthclip")
+    assert done.returncode == 0, done.stderr
+    assert "done:" in done.stdout
+    steps = [row.split(",")[0] for row in (tmp_path / "run" / "progress.csv").read_text().splitlines()]
+    assert steps == ["step", "2", "4", "6", "8", "10", "12"]
 
 
 def test_shares_have_their_own_places_first_under_the_same_noise(tmp_path: Path, feature_config) -> None:

@@ -64,7 +64,11 @@ every_steps = 4
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("regional")
+    return write_photos(tmp_path_factory.mktemp("regional"))
+
+
+def write_photos(folder: Path) -> Path:
+    """Thirty photos of a region, one of them cut short, and a table of their places."""
     (folder / "photos").mkdir()
     rng = np.random.default_rng(0)
     rows = ["IMG_ID,LAT,LON"]

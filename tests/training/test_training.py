@@ -12,14 +12,12 @@ import pytest
 import torch
 
 from earthclip.cli import main
-from earthclip.errors import EarthCLIPError
 from earthclip.nn import location_encoder
 from earthclip.nn.geoclip import GeoCLIP, GeoCLIPConfig
 from earthclip.nn.image_encoder import CompactEncoderConfig
 from earthclip.training import Batch, Source, contrastive_loss, read_training_config, train
 from earthclip.training.checkpoint import TrainingState, restore_checkpoint, save_checkpoint
 from earthclip.training.losses import CoordinateQueue
-from earthclip.training.source import made_ahead
 
 pytestmark = pytest.mark.usefixtures("features")
 SMALL = CompactEncoderConfig(image_size=16, stem=8, channels=(8, 12), blocks=(1, 1), reduced=6)
@@ -147,17 +145,3 @@ def test_without_torch_the_extra_is_named(tmp_path, feature_config):
         assert done.returncode == 2
         assert "earthclip[train]" in done.stderr
         assert done.stderr.count("\n") == 1
-
-
-def _fails(step: int) -> int:
-    if step == 3:
-        raise EarthCLIPError("the third cannot be read")
-    return step
-
-
-@pytest.mark.parametrize("workers", [0, 2])
-def test_what_is_made_ahead_is_in_order_and_errors_are_their_own(workers):
-    made = made_ahead(_fails, range(5), workers)
-    assert [next(made) for _ in range(3)] == [0, 1, 2]
-    with pytest.raises(EarthCLIPError, match=r"^the third cannot be read$"):
-        next(made)
