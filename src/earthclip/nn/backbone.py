@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import logging
 from collections.abc import Iterator
@@ -54,29 +55,14 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 _FILTERS = {1: "lanczos", 2: "bilinear", 3: "bicubic"}  # Pillow's numbers, as preprocessor_config.json has them
 
 
-class Backbone(nn.Module):
-    """Pictures and words into features of one space; any such pair of towers can be GeoCLIP's."""
-
-    width: int  # of the features
-    image_size: int  # pixels across the square pictures it takes
-
-    def image_features(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b w"]:
-        """Preprocessed pixels to features (not normalised)."""
-        raise NotImplementedError
-
-    def text_features(self, tokens: Int[Tensor, "b t"]) -> Float[Tensor, "b w"]:
-        """Token ids, padded to the tower's full length, to features (not normalised)."""
-        raise NotImplementedError
-
-
-class HubBackbone(Backbone):
-    """A two-tower model of transformers: CLIP, SigLIP and their kin."""
+class HubBackbone(nn.Module):
+    """A two-tower model of transformers, frozen: CLIP, SigLIP and similar ones. Images and texts share a space."""
 
     def __init__(self, network: Any) -> None:
         super().__init__()
-        self.network = network
+        self.network = network.eval().requires_grad_(False)
         config: Any = network.config
-        self.image_size = int(config.vision_config.image_size)
+        self.image_size = int(config.vision_config.image_size)  # pixels across the square images it takes
         # CLIP projects both towers to one width; SigLIP's are of one width already.
         self.width = int(getattr(config, "projection_dim", None) or config.vision_config.hidden_size)
         self.kind = str(config.model_type)
@@ -86,30 +72,19 @@ class HubBackbone(Backbone):
         """The network in a Hugging Face folder. Raises ModelError when it is no such folder, or is damaged."""
         transformers = _transformers()
         _check_folder(folder)
+        load = functools.partial(transformers.AutoModel.from_pretrained, folder, local_files_only=True)
         try:
             with _quiet(transformers):
-                network = transformers.AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
-        except TypeError:  # transformers before 4.56 calls it torch_dtype
-            with _quiet(transformers):
-                network = transformers.AutoModel.from_pretrained(
-                    folder, local_files_only=True, torch_dtype=torch.float32
-                )
+                try:
+                    network = load(dtype=torch.float32)
+                except TypeError:  # transformers before 4.56 calls it torch_dtype
+                    network = load(torch_dtype=torch.float32)
         except Exception as error:  # the library's own errors share no class
             reason = " ".join(str(error).split())[:160]
             raise ModelError(f"{folder}: not a network that can be loaded ({reason}); copy it again") from error
-        return cls._checked(network, str(folder))
-
-    @classmethod
-    def from_config(cls, config: object) -> HubBackbone:
-        """A network with fresh weights of a transformers configuration."""
-        return cls._checked(_transformers().AutoModel.from_config(config), "the configuration")
-
-    @classmethod
-    def _checked(cls, network: Any, where: str) -> HubBackbone:
         if not hasattr(network, "get_image_features") or not hasattr(network, "get_text_features"):
             found = type(network).__name__
-            raise ModelError(f"{where}: expected a model of pictures and words such as CLIP, found {found}")
-        network.eval().requires_grad_(False)
+            raise ModelError(f"{folder}: expected a model of images and texts such as CLIP, found {found}")
         return cls(network)
 
     def image_features(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b w"]:
@@ -128,7 +103,7 @@ def read_preprocessing(folder: Path) -> Preprocessing:
 
     The network itself is not loaded. Raises ModelError when the folder holds none.
     """
-    image_size = _image_size(folder)
+    image_size = int(_tower_configs(folder)[0].image_size)
     path = folder / "preprocessor_config.json"
     if not path.is_file():
         return Preprocessing(image_size, CLIP_MEAN, CLIP_STD, "bicubic")
@@ -147,11 +122,11 @@ def read_preprocessing(folder: Path) -> Preprocessing:
         raise ModelError(f"{path}: not a picture processor this program knows ({error}); copy it again") from error
 
 
-def _image_size(folder: Path) -> int:
+def _tower_configs(folder: Path) -> tuple[Any, Any]:
     _check_folder(folder)
     try:
         config = _transformers().AutoConfig.from_pretrained(folder, local_files_only=True)
-        return int(config.vision_config.image_size)
+        return config.vision_config, config.text_config
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         reason = " ".join(str(error).split())[:160]
         raise ModelError(f"{folder}: not a network that can be loaded ({reason}); copy it again") from error
@@ -173,9 +148,8 @@ def read_words(folder: Path) -> tuple[Words, bytes] | tuple[None, None]:
     try:
         with _quiet(transformers):
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
         pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-        length = int(config.text_config.max_position_embeddings)
+        length = int(_tower_configs(folder)[1].max_position_embeddings)
         return Words(length, int(pad)), tokenizer.backend_tokenizer.to_str().encode()
     except Exception as error:  # the library's own errors share no class
         reason = " ".join(str(error).split())[:160]

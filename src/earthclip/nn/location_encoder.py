@@ -1,4 +1,4 @@
-"""The location encoder (arXiv 2309.16020, section 3): Equal Earth, random Fourier features, a capsule a scale, summed.
+"""The paper's location encoder (arXiv 2309.16020): Equal Earth, random Fourier features, a capsule a scale, summed.
 
 latitude, longitude -> Equal Earth plane -> Fourier features at each scale -> an MLP for each scale -> their sum. The
 first two steps are the *position*, which ``POSITIONS`` names: another one is a class and a line there.
