@@ -1,8 +1,8 @@
 """Image encoders: GeoCLIP's head over a frozen backbone, and a compact network that is trained from the pixels.
 
 The paper's image encoder (arXiv 2309.16020) is CLIP ViT-L/14, frozen, under two linear layers that are trained:
-``HeadEncoder``. The compact network is ours. It keeps its spatial layout to the end: where the coastline runs in the picture is
-what tells the place, and global average pooling would throw that away.
+``HeadEncoder``. The compact network is ours. It keeps its spatial layout to the end: where the coastline runs in the
+picture is what tells the place, and global average pooling would throw that away.
 """
 
 from __future__ import annotations
