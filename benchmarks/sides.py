@@ -219,7 +219,10 @@ class Search:
         return peak / 1e6
 
     def _query(self) -> None:
-        self.gallery.search(self.row, k=5, logit_scale=2.66)
+        from earthclip.locating.posterior import Posterior
+
+        (logits,) = self.gallery.logits(self.row, logit_scale=2.66)
+        Posterior.from_logits(self.gallery.coordinates, logits).top_k(5)
 
 
 KINDS = {kind.__name__: kind for kind in (Ours, Published, PublishedPlaces, Arrays, Search)}

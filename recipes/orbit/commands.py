@@ -187,7 +187,7 @@ def _card(model: str, count: int, names: tuple[str, ...], *, test: bool, write: 
         imagery_path(name)  # all that is missing is said before minutes of work, not after
     locator = load(model)
     if write and "views_drawn" not in locator.config.provenance:
-        raise InputError(f"{locator.folder.path}: --write is for model folders that earthclip export made")
+        raise InputError(f"{locator.folder.path}: --write is for model folders that earthclip model export made")
     rows = measure(locator, count, wanted, say=lambda text: click.echo(text, err=True))
     click.echo(table(rows))
     if write:

@@ -55,10 +55,9 @@ def nus_wide(data: Path, source: str | None, format_: str) -> None:
     python -m recipes.probes nus-wide --data nus-wide/ --model geoclip
     """
     from earthclip import load
-    from earthclip.models.sources import default_source
     from recipes.probes.nus_wide import format_rows, measure
 
-    model = load(source or default_source())
+    model = load(source)
     say(f"model: {model.name}")
     status, rows = StatusLine(), []
     status.show("coordinates ...")
@@ -98,13 +97,13 @@ def features(sources: tuple[str, ...], tasks: str, points: int, block_level: int
     python -m recipes.probes features --model my-model/ --tasks country,elevation
     """
     from earthclip import load
-    from earthclip.models.sources import default_source
+    from earthclip.models.sources import choose_model
     from recipes.probes.encodings import baselines, model_encoding
     from recipes.probes.linear import format_scores, probe
     from recipes.probes.tasks import build, check_names
 
     names = check_names(tasks.split(","))
-    models = {source: load(source) for source in sources or ("orbit", default_source())}
+    models = {source: load(source) for source in sources or ("orbit", str(choose_model().source))}
     called = [model.name for model in models.values()]
     encodings = baselines()
     for source, model in models.items():  # two runs of one recipe share its name, and are told apart by their source

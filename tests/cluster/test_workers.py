@@ -14,12 +14,13 @@ import pytest
 
 from earthclip.cluster.blocks import plan
 from earthclip.cluster.output import OutputFolder
-from earthclip.cluster.pictures import PREFIX, find_column
-from earthclip.cluster.run import _fault
+from earthclip.cluster.pictures import find_column
+from earthclip.cluster.run import _PREFIX, _fault
 from earthclip.cluster.storage import remove_left, write_bytes
 from earthclip.cluster.workers import ImageEmbeddingWorker, Job, LocateWorker, LocationEmbeddingWorker
 from earthclip.errors import InputError, ModelError
 from earthclip.locating.locator import load
+from earthclip.locating.question import Question
 from earthclip.outputs.journal import header
 from earthclip.outputs.structured import to_object
 from earthclip.pictures.prepare import Failure
@@ -76,7 +77,7 @@ def test_places_of_files_tables_and_addresses(tiny_model: Path, tmp_path: Path) 
         Failure("e", "e: empty"),
     ]
     made = plan(inputs, 100, str(tmp_path))
-    worker = LocateWorker(job_of(tiny_model, tmp_path / "out", base=str(tmp_path), terms={"top_k": 3}))
+    worker = LocateWorker(job_of(tiny_model, tmp_path / "out", base=str(tmp_path), question=Question(top_k=3)))
     with contextlib.closing(worker):
         (done,) = worker(made).to_pylist()
     assert done["fault"] is None and (done["answered"], done["failed"]) == (4, 4) and len(done["errors"]) == 4
@@ -89,7 +90,7 @@ def test_places_of_files_tables_and_addresses(tiny_model: Path, tmp_path: Path) 
         ("e", None),
     ]
     for row, picture in zip(rows[:4], [files[0], files[1], files[1], files[1]], strict=True):
-        (answer,) = load(tiny_model, runtime="onnxruntime").locate([picture], 3)
+        (answer,) = load(tiny_model, runtime="onnxruntime").locate([picture], top_k=3)
         expected = to_object(answer)
         found = [{name: place[name] for name in ("latitude", "longitude")} for place in row["candidates"]]
         wanted = [{name: place[name] for name in ("latitude", "longitude")} for place in expected["predictions"]]
@@ -139,12 +140,12 @@ def test_a_worker_hands_back_what_it_cannot_go_on_from(
     wrong = Job(job.source, job.output, "0" * 16)
     assert "another model than where the run was started" in LocateWorker(wrong)(made).to_pylist()[0]["fault"]
     assert isinstance(_fault("ModelError: x: gone"), ModelError) and str(_fault("OSError: full")) == "full"
-    left = tmp_path / f"{PREFIX}999999999-x"
+    left = tmp_path / f"{_PREFIX}999999999-x"
     left.mkdir()
-    mine = tmp_path / f"{PREFIX}{os.getpid()}-x"
+    mine = tmp_path / f"{_PREFIX}{os.getpid()}-x"
     mine.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    remove_left(PREFIX)
+    remove_left(_PREFIX)
     assert mine.exists() and not left.exists()
     missing = Job(str(tmp_path / "nope"), job.output, job.fingerprint)
     assert LocateWorker(missing)(made).to_pylist()[0]["fault"].startswith("ModelError: ")

@@ -174,6 +174,11 @@ def training() -> None:
     """Runs stopped after their fourth step, and the figures of runs that nobody stopped."""
     Path("training").mkdir()
     stop("features", CONFIG.format(name="features", every=2, more="ema_decay = 0.9\n" + FEATURES, image=""))
+    started = CONFIG.format(name="next", every=100, more='init = "whole/features"\n' + FEATURES, image="")
+    Path("training/next.toml").write_text(started)
+    command("train", "training/next.toml", "--out", "whole/next")
+    shutil.copy("whole/next/progress.csv", "training/next.progress.csv")
+    Path("training/next.toml").write_text(started.replace("whole/features", "training/features"))
     stop("photos", CONFIG.format(name="photos", every=100, more=PHOTOS, image=COMPACT))
     stop("views", CONFIG.format(name="views", every=100, more=VIEWS, image=COMPACT))
     stop("without-sum", CONFIG.format(name="without-sum", every=4, more=VIEWS, image=COMPACT), commit=WITHOUT_SUM)
@@ -212,11 +217,13 @@ def journals() -> None:
 
 def cluster() -> None:
     """``--engine ray -o FOLDER`` of pictures and of places: finished, and killed with some blocks written."""
-    ray = ["--model", "models/tiny", "--runtime", "onnxruntime", "--engine", "ray", "--workers", "1", "-o"]
-    for name, given, size in (("locate", "pictures", 4), ("embed", "places.parquet", 8)):
-        command(name, given, *ray, f"cluster/{name}-finished", "--block-size", size, code=name == "locate")
+    ray = ["--model", "models/tiny", "--runtime", "onnxruntime", "--engine", "ray", "--workers", "1"]
+    runs = {"locate": ["pictures", "--block-size", "4", "--precision", "float32"],
+            "embed": ["places.parquet", "--block-size", "8"]}  # fmt: skip
+    for name, asked in runs.items():
         out = Path(f"cluster/{name}-killed")
-        run = [sys.executable, "-m", "earthclip", name, given, *ray, str(out), "--block-size", str(size)]
+        command(name, *asked, *ray, "-o", f"cluster/{name}-finished", code=name == "locate")
+        run = [sys.executable, "-m", "earthclip", name, *asked, *ray, "-o", str(out)]
         written = 5
         while written == 5:  # too late
             shutil.rmtree(out, ignore_errors=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 Fields = dict[str, set[str]]  # the kinds of value under each name, such as {".answers[].path": {"null", "text"}}
 
@@ -76,6 +77,12 @@ def check_same_places(before: list[dict[str, Any]], now: list[dict[str, Any]]) -
         assert places.shape == expected.shape
         np.testing.assert_allclose(places[:, :2], expected[:, :2], atol=1e-5)
         np.testing.assert_allclose(places[:, 2], expected[:, 2], rtol=1e-3)
+
+
+def check_close(row: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    """The row has what is expected in each column; numbers may differ as other processors round."""
+    for name, value in expected.items():
+        assert row[name] == (pytest.approx(value, rel=1e-3, abs=1e-5) if isinstance(value, float) else value), name
 
 
 def _places(rows: list[Mapping[str, Any]]) -> np.ndarray:

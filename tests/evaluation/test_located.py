@@ -6,6 +6,8 @@ import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -16,9 +18,10 @@ from earthclip.evaluation.located import locate_photos
 from earthclip.evaluation.report import manifest_photos
 from earthclip.locating.locator import load
 from earthclip.locating.prediction import Prediction
+from earthclip.locating.question import Question, QuestionFields
 from earthclip.models.config import ModelConfig
 from earthclip.models.sources import resolve
-from earthclip.pictures.prepare import Failure, Prepared
+from earthclip.pictures.prepare import Failure, Picture, Prepared
 from tests.tiny import write_picture
 
 PLACES = {"b.jpg": (0.0, 1.0), "a.png": (10.0, 10.0), "dotted.v2.jpeg": (0.0, 0.0), "c.jpg": (0.0, 0.0)}
@@ -30,19 +33,20 @@ class Reader:
 
     config: ModelConfig
 
-    def locate(
+    def answers(
         self,
-        pictures: Iterable[Prepared | Failure],
-        top_k: int = 5,
-        batch_size: int = 16,
+        pictures: Iterable[Picture | Prepared | Failure],
+        question: Question | None = None,
         *,
-        on_error: str = "yield",
-        views: str = "none",
+        batch_size: int = 16,
+        **fields: Unpack[QuestionFields],
     ) -> Iterator[Prediction | Failure]:
+        top_k = (question or Question()).with_fields(fields).top_k
         for picture in pictures:
             if isinstance(picture, Failure):
                 yield picture
             else:
+                assert isinstance(picture, Prepared)
                 place = PLACES[Path(str(picture.path)).name]
                 yield Prediction(picture.path, "reader", np.array([place] * top_k), np.full(top_k, 1 / top_k))
 
@@ -135,3 +139,18 @@ def test_photos_in_memory_are_located_as_those_on_disk(
     np.testing.assert_array_equal(found.places, expected.places[:3])
     assert [failure.error for failure in found.failures] == ["shard.tar: gone"]
     assert found.failures[0].path == "more/c"
+
+
+def test_photos_in_memory_are_read_in_workers(tiny_model: Path, tmp_path: Path) -> None:
+    for seed in range(12):
+        write_picture(tmp_path / f"{seed:02}.png", seed)
+    rows = [f"{seed:02},{seed},{seed}" for seed in range(12)]
+    (tmp_path / "manifest.csv").write_text("\n".join(["IMG_ID,LAT,LON", *rows, ""]))
+    on_disk, locator = manifest_photos(tmp_path / "manifest.csv", tmp_path), load(tiny_model)
+    assert isinstance(on_disk.store, FileStore)
+    store = Elsewhere(Memory(on_disk.store.folder, on_disk.store.names))
+    photos = StoredPhotos("shards", on_disk.ids, on_disk.coordinates, on_disk.rows, store)
+    with mock.patch("earthclip.pictures.worker.prepare", side_effect=AssertionError("read in this process")):
+        found = locate_photos(locator, photos, workers=1)
+    np.testing.assert_array_equal(found.places, locate_photos(locator, on_disk).places[:11])
+    assert [(failure.path, failure.error) for failure in found.failures] == [("11", "shard.tar: gone")]

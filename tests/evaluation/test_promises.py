@@ -10,6 +10,7 @@ from earthclip.evaluation.promises import Promises, calibration_report, joined, 
 from earthclip.geo.sphere import great_circle_km
 from earthclip.locating.posterior import Posterior
 from earthclip.locating.prediction import Prediction
+from tests.locating.posteriors import predicted
 
 
 def promises(held: np.ndarray) -> Promises:
@@ -47,7 +48,7 @@ def test_certain_promises_and_empty_bins() -> None:
 def test_what_one_answer_promised() -> None:
     places = np.array([[10.0, 20.0], [10.5, 20.5], [-40.0, 100.0]])
     posterior = Posterior.from_logits(places, np.log(np.array([0.5, 0.3, 0.2], np.float32)))
-    best = Prediction(None, "tiny", places[:1], np.array([0.5]), whole=lambda: posterior)
+    best = predicted(posterior)
     near, far = promise_of(best, np.array([10.0, 20.0])), promise_of(best, np.array([60.0, 0.0]))
     assert near is not None and far is not None
     within = posterior.probabilities[great_circle_km(places, places[0]) <= 200].sum()

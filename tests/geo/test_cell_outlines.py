@@ -8,15 +8,8 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from earthclip.geo.cells import (
-    cell_area_km2,
-    cell_boundaries,
-    cell_centres,
-    cell_of,
-    cell_polygons,
-    cell_width_km,
-    level_of_width,
-)
+from earthclip.geo.cells import cell_area_km2, cell_boundaries, cell_centres, cell_of, cell_width_km, level_of_width
+from earthclip.geo.shapes import cell_polygons
 from earthclip.geo.sphere import EARTH_RADIUS_KM, great_circle_km, unit_vectors
 
 

@@ -71,7 +71,7 @@ def test_paths_strings_and_images_give_the_same(locator: Locator, picture: Path)
         pictures: list[Picture] = [picture, str(picture), image]
         answers = list(locator.locate(pictures))
         array = np.asarray(image)
-        with pytest.raises(InputError, match=r"picture 1: expected a path or a PIL image, found ndarray"):
+        with pytest.raises(InputError, match=r"picture 1: expected a path, bytes or a PIL image, found ndarray"):
             list(locator.locate(item for item in (image, array)))  # type: ignore[misc]
     assert [answer.path for answer in answers] == [str(picture), str(picture), None]
     assert all(np.array_equal(answer.coordinates, answers[0].coordinates) for answer in answers)
@@ -81,7 +81,7 @@ def test_paths_strings_and_images_give_the_same(locator: Locator, picture: Path)
 def test_order_and_failures_among_answers(locator: Locator, tmp_path: Path, batch_size: int) -> None:
     paths = write_pictures(tmp_path, 5)
     given: list[Path] = [tmp_path / "a.jpg", *paths[:2], tmp_path / "b.jpg", *paths[2:], tmp_path / "c.jpg"]
-    answers = list(locator.locate(given, batch_size=batch_size, on_error="yield"))
+    answers = list(locator.answers(given, batch_size=batch_size))
     assert [answer.path for answer in answers] == [str(path) for path in given]
     assert [isinstance(answer, Failure) for answer in answers] == [not path.exists() for path in given]
     failure = answers[3]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from earthclip.errors import InputError
+from earthclip.geo.places import describe
 from earthclip.geo.regions import Region, parse_region
 from earthclip.locating.locator import Locator, load
-from earthclip.locating.prediction import Prediction, name_places
 from tests.tiny import write_picture
 
 
@@ -44,7 +44,7 @@ def test_the_posterior_of_a_batch_is_that_of_each_picture(locator: Locator, pict
 
 
 def test_a_region_keeps_the_answer_and_tells_its_share(locator: Locator, pictures: list[Path], half: Region) -> None:
-    free, kept = (list(locator.locate(pictures, 50, **how)) for how in ({}, {"region": half}))
+    free, kept = (list(locator.locate(pictures, top_k=50, **how)) for how in ({}, {"region": half}))
     for everywhere, within in zip(free, kept, strict=True):
         assert within.region == half.name and everywhere.region is None and everywhere.region_share is None
         assert half.contains(within.coordinates).all()
@@ -67,7 +67,7 @@ def test_a_region_without_places_is_refused_at_once(locator: Locator) -> None:
 )
 def test_terms_are_checked_at_once(locator: Locator, how: dict[str, object], says: str) -> None:
     with pytest.raises(InputError, match=says):
-        locator.locate([], **how)  # type: ignore[call-overload]
+        locator.locate([], **how)  # type: ignore[arg-type]
 
 
 def test_refinement_moves_places_and_keeps_to_the_region(locator: Locator, pictures: list[Path], half: Region) -> None:
@@ -82,13 +82,28 @@ def test_refinement_moves_places_and_keeps_to_the_region(locator: Locator, pictu
 
 def test_the_least_confident_abstain(locator: Locator, pictures: list[Path]) -> None:
     (sure,) = locator.locate(pictures[:1], min_confidence=0.0)
-    (unsure,) = locator.locate(pictures[:1], min_confidence=1.0)
-    assert not sure.abstained and unsure.abstained
-    np.testing.assert_array_equal(sure.coordinates, unsure.coordinates)
+    held = sure.confidence
+    assert held is not None and 0 < held < 1
+    (above,) = locator.locate(pictures[:1], min_confidence=held - 0.001)
+    (below,) = locator.locate(pictures[:1], min_confidence=held + 0.001)
+    assert not sure.abstained and not above.abstained and below.abstained
+    np.testing.assert_array_equal(sure.coordinates, below.coordinates)
 
 
-def test_places_named_together_are_those_named_alone(locator: Locator, pictures: list[Path]) -> None:
-    first, second = list(locator.locate(pictures)), list(locator.locate(pictures))
-    name_places([*first, first[0]])
-    assert [vars(answer)["places"] for answer in first] == [answer.places for answer in second]
-    assert all(isinstance(answer, Prediction) and len(answer.places) == 5 for answer in first)
+def test_places_of_a_batch_are_named_as_each_alone(locator: Locator, pictures: list[Path]) -> None:
+    answers = list(locator.locate(pictures, names=True))
+    assert all(len(answer.named) == 5 for answer in answers)
+    assert [list(answer.places) for answer in answers] == [describe(answer.coordinates) for answer in answers]
+    unnamed = list(locator.locate(pictures))
+    assert [answer.named for answer in unnamed] == [(), (), ()]
+    assert [answer.places for answer in unnamed] == [answer.places for answer in answers]
+
+
+def test_more_places_than_fit_at_once_give_the_same_answers(
+    locator: Locator, pictures: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = list(locator.locate(pictures, batch_size=3))
+    monkeypatch.setattr("earthclip.locating.ranking._LOGITS", 60)  # one picture's 50 places
+    for one, other in zip(together, locator.locate(pictures, batch_size=3), strict=True):
+        np.testing.assert_array_equal(one.coordinates, other.coordinates)
+        np.testing.assert_allclose(one.probabilities, other.probabilities, rtol=1e-6)

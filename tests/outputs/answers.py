@@ -12,6 +12,7 @@ from earthclip.geo.places import Place
 from earthclip.locating.posterior import Posterior
 from earthclip.locating.prediction import Prediction
 from earthclip.pictures.prepare import Failure
+from tests.locating.posteriors import Fixed
 
 PLACES = np.array([[37.7510123456, 14.9934], [-38.1, -179.99999]])
 NAMED = [
@@ -51,19 +52,20 @@ class FakeRegion:
 
 
 def full(path: str | None = "etna.jpg", **known: Any) -> Prediction:
-    """Etna, with a posterior; ``known`` replaces what the lazy attributes would give."""
+    """Etna, with a posterior; ``known`` replaces fields."""
     logits = np.array([0.0, -1.0])
     posterior = Posterior.from_logits(PLACES, logits)
-    answer = Prediction(path, "orbit", PLACES, np.array([0.41234567, 1e-9]), whole=lambda: posterior)
-    regions = [FakeRegion(0.5, 123456.7), FakeRegion(0.9, 2345678.9)]
-    known = {"places": NAMED, "verdict": FakeVerdict(), "credible": regions, "region": None, "abstained": False} | known
-    vars(answer).update(known)
-    return answer
+    regions = (FakeRegion(0.5, 123456.7), FakeRegion(0.9, 2345678.9))
+    fields: dict[str, Any] = {"named": tuple(NAMED), "verdict": FakeVerdict(), "credible": regions}
+    if known.get("region") is not None:
+        fields["region_share"] = 1.0
+    scored = {"embedding": np.zeros(1, np.float32), "scorer": Fixed(posterior)}
+    return Prediction(path, "orbit", PLACES, np.array([0.41234567, 1e-9]), **fields | scored | known)
 
 
 def bare(path: str | None = "bare.jpg") -> Prediction:
     """As an answer was before anything but places could be known of it."""
-    return full(path, verdict=None, credible=[])
+    return full(path, verdict=None, credible=())
 
 
 FAILURE = Failure(HOSTILE, f"{HOSTILE}: no such file")

@@ -82,8 +82,7 @@ def test_it_is_drawn_whatever_the_name(tmp_path: Path) -> None:
 
 def test_an_answer_without_posterior_cannot_be_drawn(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    answer = full()
-    vars(answer)["posterior"] = None
+    answer = full(scorer=None)
     with pytest.raises(InputError, match="locate the picture again"):
         write_map_png(answer, tmp_path / "map.png")
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earthclip.errors import InputError, OutputError
+from earthclip.geo.places import Place
 from earthclip.outputs.sidecar import check_sidecar, sidecar, sidecar_path, write_sidecar, xmp_coordinate
 from earthclip.pictures.metadata.findings import Collector
 from earthclip.pictures.metadata.xmp import coordinate, read_xmp
@@ -73,8 +74,8 @@ def test_no_place_no_sidecar(tmp_path: Path) -> None:
 
 
 def test_hostile_words_stay_words() -> None:
-    answer = full(verdict=FakeVerdict("city"))
-    vars(answer)["places"] = [type(answer.__dict__["places"][0])(HOSTILE, HOSTILE, HOSTILE, "IT", 1.0, HOSTILE)] * 2
+    named = (Place(HOSTILE, HOSTILE, HOSTILE, "IT", 1.0, HOSTILE),) * 2
+    answer = full(verdict=FakeVerdict("city"), named=named)
     assert description(sidecar(answer))[_PHOTOSHOP + "City"].startswith("</name><script>&\"'")
 
 

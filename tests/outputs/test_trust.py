@@ -24,7 +24,7 @@ from earthclip.outputs.sidecar import xml_text
 from earthclip.outputs.structured import cells_text, dumps, from_object, parse_cells, to_object
 from earthclip.outputs.table import area_text
 from earthclip.pictures.prepare import Failure
-from tests.outputs.answers import FAILURE, HOSTILE, FakeRegion, FakeVerdict, bare, full
+from tests.outputs.answers import FAILURE, HOSTILE, NAMED, FakeRegion, FakeVerdict, bare, full
 
 _KML = "{http://www.opengis.net/kml/2.2}"
 
@@ -62,9 +62,7 @@ def test_json_names_are_fixed() -> None:
 
 
 def test_an_answer_read_back_is_written_the_same() -> None:
-    pytest.importorskip("earthclip.locating.trust")
-    pytest.importorskip("earthclip.locating.trust")
-    answer = full(region="Italy", credible=None)
+    answer = full(region="Italy", credible=())
     first = to_object(answer, cells=True)
     first["verdict"]["sentence"] = "made anew"
     again = to_object(from_object(json.loads(dumps(first))), cells=True)
@@ -85,7 +83,7 @@ def test_read_back_without_what_was_not_known() -> None:
 
 def test_csv_appends_columns() -> None:
     rows = list(csv.DictReader(io.StringIO(written("csv", full(), bare(), full(abstained=True)))))
-    assert [row["place"] for row in rows[:2]] == ["near Catania, Italy", str(full().__dict__["places"][1])]
+    assert [row["place"] for row in rows[:2]] == ["near Catania, Italy", str(NAMED[1])]
     assert [row["country_code"] for row in rows] == ["IT", "", "IT", "", ""]
     assert (rows[0]["verdict"], rows[0]["radius_km"], rows[0]["area90_km2"]) == ("region", "200.0", "2345680.0")
     assert (rows[2]["verdict"], rows[2]["area90_km2"], rows[2]["rank"]) == ("", "", "1")
@@ -101,14 +99,13 @@ def test_csv_appends_columns() -> None:
 
 def test_table_names_places_and_says_how_far_to_trust() -> None:
     lines = written("table", full()).splitlines()
-    assert lines[0].endswith("  place                                 picture")
-    assert lines[1].endswith("near Catania, Italy                   etna.jpg")
-    assert lines[3] == "      Within 200 km of <the best place>; 90 % of the probability is within 2.3 million km²"
-    assert written("table", full(abstained=True)).splitlines()[1:] == [
-        "   -  etna.jpg",
-        "      no answer to trust; Within 200 km of <the best place>; "
-        "90 % of the probability is within 2.3 million km²",
-    ]
+    assert lines[0].endswith("  place") and lines[1] == "etna.jpg"
+    assert lines[2].endswith("near Catania, Italy")
+    trust = "Within 200 km of <the best place>; 90 % of the probability is within 2.3 million km²"
+    assert " ".join(" ".join(lines[-2:]).split()) == trust and lines[-2].startswith("      Within")
+    name, dash, *said = written("table", full(abstained=True)).splitlines()[1:]
+    assert (name, dash) == ("etna.jpg", "   -")
+    assert " ".join(" ".join(said).split()) == f"no answer to trust; {trust}"
 
 
 @pytest.mark.parametrize(

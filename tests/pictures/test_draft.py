@@ -129,6 +129,6 @@ def test_the_built_in_model_sees_the_same() -> None:
     for path in sorted((Path(__file__).parents[2] / "examples").glob("*.jpg")):
         assert min(decode_reduced(path, 160).image.size) == 160
         whole, drafted = (prepare(path, preprocessing, draft=draft) for draft in (False, True))
-        first, second = (answer for answer in locator.locate([whole, drafted], 1))
+        first, second = (answer for answer in locator.locate([whole, drafted], top_k=1))
         rows = locator.encode_image([Image.open(path), path])
         assert rows[0] @ rows[1] > 0.9998 and np.abs(first.coordinates - second.coordinates).max() < 1

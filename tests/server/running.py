@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -47,7 +48,7 @@ class Running:
         for line in process.stderr:
             self.said += line
             if line.startswith("serving "):
-                self.host, _, port = line.split(" at http://")[1].split()[0].rpartition(":")
+                self.host, _, port = re.split("[ /]", line.split(" at http://")[1])[0].rpartition(":")
                 self.port = int(port)
                 return
         raise AssertionError(f"the server did not start: {self.said}")
@@ -71,6 +72,27 @@ class Running:
 
     def lines(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+    def line_of(self, reply: Reply) -> dict[str, Any]:
+        """What the log says of a request; it is written after the answer is sent."""
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            for line in self.lines():
+                if line["event"] == "request" and line["id"] == reply.headers["x-request-id"]:
+                    return line
+            time.sleep(0.01)
+        raise AssertionError("the request is not in the log")
+
+    def decoders(self) -> list[int]:
+        """The processes that read photos."""
+        stats = [path.read_text() for path in Path("/proc").glob("[0-9]*/stat") if path.exists()]
+        parents = {int(stat.split(" ", 1)[0]): int(stat.rpartition(")")[2].split()[1]) for stat in stats}
+        return [number for number, parent in parents.items() if parent == self.process.pid]
+
+    def waiting(self) -> int:
+        """How many photos are let in and not answered yet."""
+        metrics = self.ask("GET", "/metrics").body.decode()
+        return int(float(metrics.split("\nearthclip_waiting ")[1].split()[0]))
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
@@ -106,6 +128,9 @@ def running(
         try:
             yield Running(process, log)
         finally:
+            process.terminate()  # a process that is killed does not write down what it ran
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(10)
             process.kill()
             process.wait()
             assert process.stderr is not None

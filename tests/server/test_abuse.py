@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
 import struct
+import time
 import zipfile
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -174,3 +178,23 @@ def test_a_client_that_goes_away(server: Running, photo: bytes) -> None:
         with socket.create_connection((server.host, server.port)) as connection:
             connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + sent)
     assert Path(server.log).is_file()
+
+
+def test_a_file_in_another_field(server: Running, photo: bytes) -> None:
+    reply = server.ask("POST", "/v1/locate", form(photo).replace(b'name="photos"', b'name="text"'), FORM)
+    assert reply.status == 422 and "send photos there" in reply.error
+
+
+def test_a_photo_whose_decoder_is_killed_is_refused_and_no_other(server: Running, photo: bytes) -> None:
+    for decoder in server.decoders():
+        os.kill(decoder, signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as client:
+        reply = client.submit(server.locate, photo)
+        while not server.waiting():
+            time.sleep(0.01)
+        time.sleep(0.3)  # until one of those that are stopped has it
+        for decoder in server.decoders():
+            os.kill(decoder, signal.SIGKILL)
+        assert reply.result().status == 422
+    assert reply.result().error.startswith("photo 1: reading it ended the reading process (SIGKILL)")
+    assert [server.locate(photo).status for _ in range(4)] == [200] * 4

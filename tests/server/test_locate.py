@@ -11,6 +11,7 @@ import pytest
 
 from earthclip.geo.cells import cell_of
 from earthclip.locating.locator import load
+from earthclip.server.contract import Located
 from tests.server.conftest import photo_of
 from tests.server.running import FORM, Running, form
 
@@ -45,6 +46,45 @@ def test_many_at_a_time_do_not_mix(server: Running) -> None:
     ]
 
 
+def test_different_questions_at_a_time_do_not_mix(server: Running, photo: bytes) -> None:
+    with ThreadPoolExecutor(8) as clients:
+        replies = list(
+            clients.map(lambda k: server.locate(photo, top_k=str(k % 6 + 1), region=REGIONS[k % 2]), range(24))
+        )
+    for k, reply in enumerate(replies):
+        (answer,) = reply.json["answers"]
+        assert len(answer["predictions"]) == k % 6 + 1
+        assert all((row["latitude"] >= 0) == (k % 2 == 0) for row in answer["predictions"])
+
+
+REGIONS = ("0,-180,90,180", "-90,-180,-0.001,180")
+
+
+def test_prior_and_least_confidence_are_the_library_s(
+    server: Running, tiny_model: Path, photo: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(photo)
+    (expected,) = load(tiny_model).locate([path], prior="land", min_confidence=1.0)
+    (answer,) = server.locate(photo, prior="land", min_confidence="1").json["answers"]
+    probabilities = [row["probability"] for row in answer["predictions"]]
+    np.testing.assert_allclose(probabilities, expected.probabilities, rtol=1e-4)
+    assert expected.abstained and answer["abstained"] is True
+    assert "abstained" not in server.locate(photo).json["answers"][0]
+
+
+def test_answers_keep_the_contract(server: Running, photo: bytes) -> None:
+    replies = [
+        server.locate(photo, b"not a picture", surface="1", region="-60,-90,60,90", min_confidence="1"),
+        server.locate(photo, outlines="0"),
+    ]
+    for reply in replies:
+        Located.model_validate(reply.json, extra="forbid")
+    described = Located.model_validate(replies[0].json).answers[0]
+    assert described.credible is not None and described.credible[0].geometry is not None
+    assert "geometry" not in replies[1].json["answers"][0]["credible"][0]
+
+
 def test_a_bad_photo_among_good_ones_has_its_reason_in_its_place(server: Running, photo: bytes) -> None:
     first, second, third = server.locate(photo, b"not a picture", photo).json["answers"]
     assert first == third and len(first["predictions"]) == 5
@@ -73,7 +113,12 @@ def test_surface_has_cells_where_their_outlines_are(server: Running, photo: byte
         ({"top_k": "٣"}, "expected a whole number"),
         ({"top_k": ["1", "2"]}, "more than once"),
         ({"topk": "1"}, "unknown field 'topk'"),
-        ({"surface": "perhaps"}, "expected 1 or 0"),
+        ({"surface": "perhaps"}, "surface is 'perhaps'; expected 1 or 0"),
+        ({"prior": "sea"}, "prior is 'sea'; expected model or land"),
+        ({"text_weight": "nan"}, "text_weight is 'nan'; expected a number from 0 to 1"),
+        ({"min_confidence": "1.5"}, "min_confidence is '1.5'; expected a number from 0 to 1"),
+        ({"region": ["Norway"] * 17}, "region: 17 of them, the limit is 16"),
+        ({"region": "x" * 200_001}, "region: 200,001 characters, the limit is 200,000"),
         ({"text": "x" * 3000}, "the limit is 2,000"),
         ({"text": "snow"}, "has no words"),
         ({"photos": "text"}, "expected a file"),
@@ -131,9 +176,9 @@ def test_regions_that_are_none(server: Running, photo: bytes, region: str) -> No
 
 def test_nothing_of_the_photo_is_logged(server: Running, photo: bytes) -> None:
     secret = "holiday-at-home.jpg"
-    assert server.ask("POST", f"/v1/locate?who={secret}", form(photo, name=secret), FORM).status == 200
+    reply = server.ask("POST", f"/v1/locate?who={secret}", form(photo, name=secret), FORM)
+    line = server.line_of(reply)
     log = server.log.read_text()
     assert secret not in log and "who=" not in log
-    line = [line for line in server.lines() if line["event"] == "request"][-1]
     assert set(line) == {"time", "level", "event", "id", "method", "path", "status", "ms", "pictures"}
     assert (line["method"], line["path"], line["status"], line["pictures"]) == ("POST", "/v1/locate", 200, 1)

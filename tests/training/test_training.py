@@ -124,8 +124,8 @@ def test_logits_and_losses_stay_float32_under_autocast():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["export", "{tmp}", "-o", "{tmp}/model"], "not the folder of a training run"),
-        (["export", "{tmp}", "-o", "{tmp}/model", "--spacing-km", "0"], "--spacing-km must be 0.01 to 2000"),
+        (["model", "export", "{tmp}", "-o", "{tmp}/model"], "not the folder of a training run"),
+        (["model", "export", "{tmp}", "-o", "{tmp}/model", "--spacing-km", "0"], "--spacing-km must be 0.01 to 2000"),
         (["train", "{tmp}/none.toml"], "none.toml: no such file"),
         (["train", "{tmp}/heads.toml", "--out", "{tmp}/heads.toml"], "cannot be made"),
     ],
@@ -140,7 +140,7 @@ def test_wrong_commands_are_one_line(tmp_path, feature_config, capsys, arguments
 
 def test_without_torch_the_extra_is_named(tmp_path, feature_config):
     blocked = "import sys; sys.modules['torch'] = None; from earthclip.cli import main; sys.exit(main(sys.argv[1:]))"
-    for command in (["train", str(feature_config())], ["export", str(tmp_path), "-o", str(tmp_path / "m")]):
+    for command in (["train", str(feature_config())], ["model", "export", str(tmp_path), "-o", str(tmp_path / "m")]):
         done = subprocess.run([sys.executable, "-c", blocked, *command], capture_output=True, text=True, check=False)
         assert done.returncode == 2
         assert "earthclip[train]" in done.stderr

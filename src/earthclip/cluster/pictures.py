@@ -2,88 +2,43 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-import threading
-from collections import deque
+import contextlib
+import itertools
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
+from functools import partial
 from typing import Any, TypeAlias
 
 from earthclip.cluster.blocks import rows_of, table_schema
-from earthclip.cluster.storage import below, folder_of, is_address, read_bytes, remove_left
-from earthclip.errors import EarthCLIPError, InputError
+from earthclip.cluster.storage import below, folder_of, is_address, read_bytes
+from earthclip.errors import InputError
 from earthclip.outputs.table import printable
 from earthclip.pictures.prepare import Failure, Prepared
-from earthclip.pictures.preprocess import Preprocessing
-from earthclip.pictures.processes import Workers
+from earthclip.pictures.reader import Named, Reader
 
 # In the order in which a table is searched, when nobody names its column.
 COLUMN_NAMES = ("image", "picture", "photo", "img", "bytes", "content", "data", "jpg", "jpeg", "png", "webp")
 PATH_NAMES = ("path", "image_path", "img_path", "filepath", "file", "filename", "file_name", "url", "uri", "image_url")
-PREFIX = "earthclip-pictures-"
-_DOWNLOADS = 8  # at the same time, for each worker
 _BYTES, _TEXTS = ("binary", "large_binary", "binary_view"), ("string", "large_string", "string_view")
 
 Subject: TypeAlias = tuple[str, int | None]  # the path as it was given, and the row where it is a table's
-_Source: TypeAlias = bytes | str | Failure
+_Source: TypeAlias = str | Named | Failure
 
 
-class PictureReader:
-    """Reads pictures in processes of their own, so that one that ends its reader is a Failure and not a lost worker."""
+def read_pieces(
+    reader: Reader, pieces: Any, base: str, column: str | None, ahead: int
+) -> Iterator[tuple[Subject, Prepared | Failure]]:
+    """Each picture of a block's pieces (see cluster.blocks.COLUMNS), in order, at most ``ahead`` at the same time.
 
-    def __init__(self, preprocessing: Preprocessing, views: str, draft: bool, readers: int, ahead: int) -> None:
-        self._workers = Workers(preprocessing, views, draft)
-        self._reading = threading.Semaphore(readers)
-        self._ahead = ahead + _DOWNLOADS
-        self._threads = ThreadPoolExecutor(_DOWNLOADS + readers, thread_name_prefix="earthclip-fetch")
-        remove_left(PREFIX)
-        self._folder = tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-")
-
-    def close(self) -> None:
-        """End the reading processes and remove what was downloaded."""
-        self._workers.close()
-        self._threads.shutdown(cancel_futures=True)
-        self._folder.cleanup()
-
-    def read(self, pieces: Any, base: str, column: str | None) -> Iterator[tuple[Subject, Prepared | Failure]]:
-        """Each picture of a block's pieces (see cluster.blocks.COLUMNS), in order, a bounded number ahead."""
-        reading: deque[tuple[Subject, Future[Prepared | Failure]]] = deque()
-        try:
-            for subject, source in _sources(pieces, base, column):
-                reading.append((subject, self._threads.submit(self._read_one, subject, source)))
-                if len(reading) == self._ahead:
-                    first, future = reading.popleft()
-                    yield first, future.result()
-            while reading:
-                first, future = reading.popleft()
-                yield first, future.result()
-        finally:
-            for _, future in reading:
-                future.cancel()
-
-    def _read_one(self, subject: Subject, source: _Source) -> Prepared | Failure:
-        name = subject_name(subject)
-        if isinstance(source, Failure):
-            return source
-        if isinstance(source, str) and not is_address(source):
-            return self._read_file(Path(source), name)
-        try:
-            data = read_bytes(source) if isinstance(source, str) else source
-        except EarthCLIPError as error:
-            return Failure(name, str(error))
-        path = Path(self._folder.name, str(threading.get_ident()))
-        try:
-            path.write_bytes(data)
-            return self._read_file(path, name)
-        finally:
-            path.unlink(missing_ok=True)
-
-    def _read_file(self, path: Path, name: str) -> Prepared | Failure:
-        with self._reading:
-            read = self._workers.read(path)
-        return Failure(name, read.error.replace(str(path), name)) if isinstance(read, Failure) else read
+    None is read in this process, so that a picture that ends its reader is a Failure and not a lost worker of Ray.
+    """
+    subjects, sources = itertools.tee(_sources(pieces, base, column))
+    with contextlib.closing(reader.read_ahead((source for _, source in sources), ahead, few=0)) as pictures:
+        for picture, (subject, source) in zip(pictures, subjects, strict=True):
+            if isinstance(picture, Failure) and isinstance(source, str):
+                name = subject_name(subject)  # the path as it was given, or the row of a table that has it
+                yield subject, Failure(name, picture.error.replace(source, name))
+            else:
+                yield subject, picture
 
 
 def subject_name(subject: Subject) -> str:
@@ -130,7 +85,7 @@ def _sources(pieces: Any, base: str, column: str | None) -> Iterator[tuple[Subje
         if piece["error"] is not None:
             yield (path, None), Failure(path, piece["error"])
         elif piece["group"] is None:
-            yield (path, None), below(base, path)
+            yield (path, None), _file(below(base, path), path)
         else:
             try:
                 where = below(base, path)
@@ -156,7 +111,11 @@ def _source(cell: Any, folder: str, name: str) -> _Source:
     if isinstance(cell, dict):
         cell = cell.get("bytes") or cell.get("path")
     if isinstance(cell, str) and cell.strip():
-        return below(folder, cell)
+        return _file(below(folder, cell), name)
     if isinstance(cell, bytes) and cell:
-        return cell
+        return Named(name, cell)
     return Failure(name, f"{printable(name)}: no picture and no path in the row")
+
+
+def _file(where: str, name: str) -> _Source:
+    return Named(name, partial(read_bytes, where)) if is_address(where) else where

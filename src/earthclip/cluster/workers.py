@@ -10,7 +10,7 @@ import itertools
 import os
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
@@ -19,21 +19,23 @@ import numpy as np
 
 from earthclip.cluster.blocks import rows_of
 from earthclip.cluster.output import OutputFolder
-from earthclip.cluster.pictures import PictureReader, Subject
+from earthclip.cluster.pictures import Subject, read_pieces
 from earthclip.cluster.rows import answer_row, answers_table, embeddings_table
 from earthclip.cluster.storage import below
 from earthclip.datasets.coordinates import coordinate_columns, degrees_of, feature_names
 from earthclip.errors import EarthCLIPError, InputError, ModelError
 from earthclip.geo.sphere import are_places, degrees_fault, wrapped
 from earthclip.locating.locator import Locator, load
-from earthclip.locating.prediction import name_places
+from earthclip.locating.question import Question
 from earthclip.models import Precision, Runtime
 from earthclip.models.encoders import Encoder
 from earthclip.models.fastest import choose
 from earthclip.outputs.geoparquet import import_pyarrow
 from earthclip.outputs.journal import header
 from earthclip.pictures.prepare import Failure, Prepared
+from earthclip.pictures.reader import Reader
 
+_DOWNLOADS = 8  # pictures fetched beside those that are read
 _TOLD = 20  # faults of pictures that a block hands back in words; all are in its file
 
 
@@ -54,8 +56,8 @@ class WorkerJob(Protocol):
 class Job:
     """What every worker is told once.
 
-    ``terms`` are further arguments of ``Locator.locate``; ``base`` is the folder that relative paths are relative to;
-    ``fingerprint`` is that of the model, which each worker must have too.
+    ``base`` is the folder that relative paths are relative to; ``fingerprint`` is that of the model, which each worker
+    must have too.
     """
 
     source: str
@@ -66,10 +68,9 @@ class Job:
     precision: Precision = "auto"
     processors: int = 1
     column: str | None = None
-    views: str = "none"
+    question: Question = field(default_factory=Question)
     draft: bool = True
     batch_size: int = 16
-    terms: Mapping[str, Any] = field(default_factory=dict)
 
 
 class BlockWorker:
@@ -141,17 +142,15 @@ class _ModelWorker(BlockWorker):
 class _PictureWorker(_ModelWorker):
     def open(self) -> None:
         super().open()
-        preprocessing = self.locator.config.preprocessing
-        if preprocessing is None:
-            raise ModelError(f"model '{self.locator.name}' has no image encoder; use a model that has one")
-        job = self.job
-        self._reader = PictureReader(preprocessing, job.views, job.draft, job.processors, 2 * job.batch_size)
+        preprocessing, job = self.locator.folder.preprocessing, self.job
+        self._reader = Reader(preprocessing, job.question.views, workers=job.processors, draft=job.draft)
 
     def close(self) -> None:
         self._reader.close()
 
     def pictures(self, pieces: Any) -> Iterator[tuple[Subject, Prepared | Failure]]:
-        return self._reader.read(pieces, self.job.base, self.job.column)
+        ahead = 2 * self.job.batch_size + _DOWNLOADS
+        return read_pieces(self._reader, pieces, self.job.base, self.job.column, ahead)
 
 
 class LocateWorker(_PictureWorker):
@@ -167,14 +166,8 @@ class LocateWorker(_PictureWorker):
                 yield picture
 
         job = self.job
-        answers = self.locator.locate(
-            noted(), batch_size=job.batch_size, on_error="yield", views=job.views, **dict(job.terms)
-        )
-        rows: list[dict[str, Any]] = []
-        while batch := list(itertools.islice(answers, job.batch_size)):
-            name_places(batch)
-            rows += [answer_row(*subjects.popleft(), answer) for answer in batch]
-        return answers_table(rows)
+        answers = self.locator.answers(noted(), job.question, batch_size=job.batch_size)
+        return answers_table([answer_row(*subjects.popleft(), answer) for answer in answers])
 
 
 class ImageEmbeddingWorker(_PictureWorker):
@@ -184,9 +177,9 @@ class ImageEmbeddingWorker(_PictureWorker):
         """Also the encoder, which may be had without a gallery."""
         super().open()
         self._width = self.locator.config.embedding_size
-        if self.job.views not in self.locator.config.views:
+        if self.job.question.views not in self.locator.config.views:
             known = ", ".join(self.locator.config.views)
-            raise InputError(f"model '{self.locator.name}' takes views {known}, found '{self.job.views}'")
+            raise InputError(f"model '{self.locator.name}' takes views {known}, found '{self.job.question.views}'")
         self._encoder: Encoder = choose(self.locator.folder, self.job.runtime, self.job.precision).open(self._width)
 
     def answer(self, pieces: Any) -> Any:

@@ -20,9 +20,11 @@ from earthclip.geo.sphere import great_circle_km
 from earthclip.locating.gallery import Gallery
 from earthclip.locating.locator import Locator
 from earthclip.locating.posterior import Posterior
-from earthclip.locating.trust import CONFIDENCE_KM, cell_masses, confidence
+from earthclip.locating.trust import CONFIDENCE_KM, cell_masses, judge
 from earthclip.models.config import Calibration, ModelConfig, write_config
 from earthclip.models.folder import ModelFolder
+from earthclip.pictures.prepare import batches
+from earthclip.pictures.reader import Reader
 
 PROMISES = (0.5, 0.9)
 TEMPERATURES = np.geomspace(0.1, 10.0, 21)
@@ -161,8 +163,9 @@ def outcomes(
         counts = np.array([found.count(mass) for mass in wanted])
         covered[index] = (where >= 0) & (where < counts)
         area_km2[index] = counts * cell_area_km2(found.level)
-        held[index] = confidence(posterior)
-        hit[index] = great_circle_km(posterior.coordinates[posterior.best(1)[0]], truth) <= CONFIDENCE_KM
+        best = posterior.coordinates[posterior.best(1)[0]]
+        _, held[index] = judge(posterior, best)
+        hit[index] = great_circle_km(best, truth) <= CONFIDENCE_KM
 
     evidence.each(visit)
     return Outcomes(before, loss, held, hit, covered, area_km2)
@@ -201,23 +204,31 @@ class Fit:
 
 
 def evidence_of(
-    locator: Locator, manifest_path: Path, images_dir: Path, progress: Callable[[int, int], None] | None = None
+    locator: Locator,
+    manifest_path: Path,
+    images_dir: Path,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    workers: int = 0,
 ) -> Evidence:
     """The embeddings and places of a manifest's pictures; ``progress`` hears of pictures done and in all.
 
-    Raises InputError for an unreadable table, missing or unreadable pictures, and fewer than 30 of them.
+    ``workers`` processes read the pictures ahead of the encoder. Raises InputError for an unreadable table, missing or
+    unreadable pictures, and fewer than 30 of them.
     """
     manifest = read_manifest(manifest_path)
     if len(manifest) < FEWEST:
         raise InputError(
-            f"{manifest_path}: {len(manifest)} pictures are too few to calibrate on; give {FEWEST} or more, better 500"
+            f"{manifest_path}: {len(manifest)} pictures are too few to calibrate on; give at least {FEWEST}, better 500"
         )
     paths = find_pictures(manifest, images_dir)
-    rows = []
-    for start in range(0, len(paths), _AT_ONCE):
-        rows.append(locator.encode_image(paths[start : start + _AT_ONCE]))
-        if progress:
-            progress(min(start + _AT_ONCE, len(paths)), len(paths))
+    rows, done = [], 0
+    with Reader(locator.folder.preprocessing, workers=workers) as reader:
+        for batch in batches(reader.read_ahead(paths, _AT_ONCE + 2 * workers), _AT_ONCE):
+            rows.append(locator.encode_image(batch))
+            done += len(batch)
+            if progress:
+                progress(done, len(paths))
     return Evidence(locator.gallery, locator.config.logit_scale, np.concatenate(rows), manifest.coordinates)
 
 
@@ -249,15 +260,19 @@ def write_calibration(folder: ModelFolder, fitted: Fit) -> ModelConfig:
 
 
 def format_fit(fitted: Fit) -> str:
-    """The fit for people: its numbers, and what was promised and found before and after."""
+    """The fit for people: its numbers, and how well the probabilities held before and after."""
     sides = (fitted.before, fitted.after)
     rows = [("", ["before", "after"])]
     for promise in map(str, PROMISES):
         shares = [f"{100 * side['coverage'][promise]:.1f} %" for side in sides]
-        rows.append((f"truths in the {float(promise):.0%} region", shares))
-        rows.append(("its median area, km2", [f"{side['median_area_km2'][promise]:,}" for side in sides]))
+        rows.append((f"true place in {_percent(promise)} region", shares))
+        rows.append(("median area of the region, km²", [f"{side['median_area_km2'][promise]:,}" for side in sides]))
     rows.append(("calibration error", [f"{side['calibration_error']:.3f}" for side in sides]))
-    rows.append(("loss, nats", [f"{side['loss']:.3f}" for side in sides]))
-    masses = ", ".join(f"{float(p):.0%}: {mass:.3f}" for p, mass in fitted.calibration.conformal.items())
-    lines = [f"temperature {fitted.temperature:g}; mass of the regions {masses}"]
-    return "\n".join(lines + [f"{name:<26}{before:>14}{after:>14}" for name, (before, after) in rows])
+    rows.append(("negative log likelihood", [f"{side['loss']:.3f}" for side in sides]))
+    masses = ", ".join(f"{mass:.3f} for {_percent(p)}" for p, mass in fitted.calibration.conformal.items())
+    lines = [f"temperature {fitted.temperature:g}; probability that a region must hold: {masses}"]
+    return "\n".join(lines + [f"{name:<32}{before:>14}{after:>14}" for name, (before, after) in rows])
+
+
+def _percent(share: str) -> str:
+    return f"{100 * float(share):.0f} %"

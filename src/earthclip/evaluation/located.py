@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from io import BufferedIOBase
-from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from functools import partial
+from typing import Protocol, Unpack, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int64
 
-from earthclip.datasets.photos import FileStore, PhotoSet, StoredPhotos
+from earthclip.datasets.photos import PhotoSet
 from earthclip.errors import InputError
 from earthclip.evaluation.promises import Promise, Promises, joined, promise_of
 from earthclip.locating.prediction import Prediction
+from earthclip.locating.question import Question, QuestionFields
 from earthclip.models.config import ModelConfig
-from earthclip.pictures.ahead import read_ahead
-from earthclip.pictures.decode import decode_reduced
-from earthclip.pictures.prepare import Failure, Prepared, prepare
-from earthclip.pictures.preprocess import Preprocessing, shortest_side, view_pixels
+from earthclip.pictures.prepare import Failure, Picture, Prepared
+from earthclip.pictures.preprocess import Preprocessing
+from earthclip.pictures.reader import Named, Reader
 
 _BATCH = 16
 
@@ -33,14 +31,13 @@ class Locates(Protocol):
     def config(self) -> ModelConfig:
         """What it is."""
 
-    def locate(
+    def answers(
         self,
-        pictures: Iterable[Prepared | Failure],
-        top_k: int = ...,
-        batch_size: int = ...,
+        pictures: Iterable[Picture | Prepared | Failure],
+        question: Question | None = None,
         *,
-        on_error: Literal["yield"],
-        views: str = ...,
+        batch_size: int = 16,
+        **fields: Unpack[QuestionFields],
     ) -> Iterator[Prediction | Failure]:
         """One answer for each picture, in order."""
 
@@ -67,15 +64,17 @@ def locate_photos(
 ) -> Located:
     """A model's best answer to each photo; ``progress`` hears of photos done and in all.
 
-    ``views`` are averaged over ("none", "flip", "ten-crop"); files are read in ``workers`` processes ahead of the
+    ``views`` are averaged over ("none", "flip", "ten-crop"); photos are read in ``workers`` processes ahead of the
     encoder. A photo that cannot be read is a failure, and the others go on. Raises InputError when none can be read,
     ModelError for a model that locates no pictures.
     """
     rows, places, failures = [], [], []
     promised: list[Promise] = []
-    with contextlib.closing(_prepared(photos, _preprocessing(locator), views, workers)) as pictures:
-        answers = locator.locate(pictures, top_k=1, batch_size=_BATCH, on_error="yield", views=views)
-        for row, answer in enumerate(answers):
+    sources = (Named(name, partial(photos.open, index)) for index, name in enumerate(photos.ids))
+    with Reader(_preprocessing(locator), views, workers=workers) as reader:
+        pictures = reader.read_ahead(sources, _BATCH + 2 * workers)
+        question = Question(top_k=1, views=views)
+        for row, answer in enumerate(locator.answers(pictures, question, batch_size=_BATCH)):
             if isinstance(answer, Failure):
                 failures.append(answer)
             else:
@@ -94,28 +93,5 @@ def locate_photos(
 
 def _preprocessing(locator: Locates) -> Preprocessing:
     if locator.config.preprocessing is None:
-        raise InputError(f"model '{locator.config.name}' has no image encoder; evaluate one that locates pictures")
+        raise InputError(f"model '{locator.config.name}' has no image encoder; choose one that can locate pictures")
     return locator.config.preprocessing
-
-
-def _prepared(
-    photos: PhotoSet, preprocessing: Preprocessing, views: str, workers: int
-) -> Generator[Prepared | Failure, None, None]:
-    if isinstance(photos, StoredPhotos) and isinstance(photos.store, FileStore):
-        paths = (Path(photos.store.open(row)) for row in photos.rows.tolist())
-        yield from read_ahead(paths, preprocessing, views, workers=workers, ahead=_BATCH + 2 * workers)
-        return
-    for index, name in enumerate(photos.ids):
-        try:
-            yield _read(photos.open(index), name, preprocessing, views)
-        except InputError as error:
-            yield Failure(name, str(error))
-
-
-def _read(photo: str | BufferedIOBase, name: str, preprocessing: Preprocessing, views: str) -> Prepared:
-    if isinstance(photo, str):
-        return prepare(photo, preprocessing, views)
-    with photo:
-        # As large a draft as runtime.prepared takes
-        reduced = decode_reduced(photo, 2 * shortest_side(preprocessing, views), where=name)
-    return Prepared(view_pixels(reduced, preprocessing, views), None)

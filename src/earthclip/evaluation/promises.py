@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Float64
 from earthclip.evaluation.calibration import PROMISES, calibration_error
 from earthclip.geo.cells import cell_of
 from earthclip.locating.prediction import Prediction
-from earthclip.locating.trust import CONFIDENCE_KM, confidence
+from earthclip.locating.trust import CONFIDENCE_KM
 from earthclip.metrics import LEVEL, RESAMPLES, Interval, resampled_rows
 
 BINS = 10
@@ -72,14 +72,13 @@ class Promise:
 
 
 def promise_of(prediction: Prediction, truth: Float[np.ndarray, " 2"]) -> Promise | None:
-    """What one answer promised; None for one without probabilities of all places."""
-    if prediction.posterior is None:
+    """What one answer promised; None for one that was read back from a file without its regions."""
+    if prediction.confidence is None:
         return None
     regions = {region.mass: region for region in prediction.credible}
     chosen = [regions[mass] for mass in PROMISES]
     covered = tuple(bool(np.isin(cell_of(truth[None], region.level)[0], region.cells)) for region in chosen)
-    held = min(1.0, confidence(prediction.posterior, prediction.coordinates[0]))
-    return Promise(held, covered, tuple(region.area_km2 for region in chosen))
+    return Promise(prediction.confidence, covered, tuple(region.area_km2 for region in chosen))
 
 
 def joined(rows: list[Promise]) -> Promises:

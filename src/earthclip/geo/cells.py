@@ -1,4 +1,4 @@
-"""HEALPix cells: which cell a place is in, their areas and centres, their outlines, and cells of a set of places."""
+"""HEALPix cells: which cell a place is in, their areas, centres and rings, and the cells of a set of places."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ from dataclasses import dataclass
 
 import healpix
 import numpy as np
-import shapely
 from jaxtyping import Float, Float64, Int64, Integer, Num
-from shapely.geometry import MultiPolygon
 
 from earthclip.errors import InputError
-from earthclip.geo.shapes import cut
 from earthclip.geo.sphere import EARTH_RADIUS_KM, unit_vectors, wrap_longitude
 
 _FACE_ROW = np.array([2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4])  # of the southern corner of each of the 12 base cells
@@ -149,33 +146,3 @@ class PlaceCells:
 def cosine_of_km(distance_km: float) -> float:
     """The cosine of the angle that a distance of at least 0.1 km subtends; it falls as distances grow."""
     return math.cos(min(distance_km / EARTH_RADIUS_KM, math.pi))
-
-
-_SIDE_DEG = 1.0  # sides of cells are curves in longitude and latitude: points about so far apart follow them
-_POLAR_DEG, _POLAR_POINTS = 75.0, 8  # beyond this latitude they bend more, and take so many times the points
-
-
-def cell_polygons(cells: Int64[np.ndarray, " r"], level: int) -> MultiPolygon:
-    """The area of cells, (longitude, latitude) in degrees: merged, valid, cut at ±180 and closed over the poles."""
-    if not len(cells):
-        return MultiPolygon()
-    width_deg = math.degrees(cell_width_km(level) / EARTH_RADIUS_KM)
-    per_side = max(1, round(width_deg / _SIDE_DEG))
-    rings = cell_boundaries(cells, level, per_side)
-    if np.abs(rings[..., 0]).max() > _POLAR_DEG:
-        rings = cell_boundaries(cells, level, _POLAR_POINTS * per_side)
-    rings = np.round(rings, 9)[..., ::-1]  # of neighbours the very same points
-    at_pole = np.abs(rings[..., 1]) == 90.0
-    plain = ~at_pole.any(axis=1)
-    polygons = [*shapely.polygons(rings[plain]), *(_over_pole(ring) for ring in rings[~plain])]
-    merged = cut(shapely.union_all(np.array(polygons, dtype=object)))
-    # Only points that lie on a straight line, to a thousandth of a cell, are left out.
-    return cut(shapely.simplify(merged, width_deg / 1000))
-
-
-def _over_pole(ring: Float64[np.ndarray, "points 2"]) -> shapely.Polygon:
-    """A cell with a corner at a pole, which on the plate is an edge from the meridian before to the one after it."""
-    corner = int(np.argmax(np.abs(ring[:, 1])))
-    before, after = ring[corner - 1, 0], ring[(corner + 1) % len(ring), 0]
-    edge = np.array([[before, ring[corner, 1]], [after, ring[corner, 1]]])
-    return shapely.Polygon(np.concatenate([ring[:corner], edge, ring[corner + 1 :]]))

@@ -1,17 +1,18 @@
-"""Candidate places and their cached embeddings, and the search for the best of millions in blocks."""
+"""Candidate places with their cached embeddings, and a picture's score at each of them."""
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float16, Float32, Float64, Int
+from jaxtyping import Float16, Float32, Float64
 
 from earthclip.configuration import usable_processors
 from earthclip.errors import InputError, OutputError
@@ -26,64 +27,28 @@ _ALONE = 32 * BLOCK  # places up to which a second thread costs more than it bri
 BIAS = 2.0**112  # between the exponents of float16 and float32
 
 
-@dataclass(frozen=True, eq=False)
-class Found:
-    """The best ``indices`` [b, k] of each query, best first, and their natural ``log_probabilities`` [b, k]."""
+def score(
+    scaled: Float32[np.ndarray, "b d"], embeddings: Float16[np.ndarray, "m d"], products: Float32[np.ndarray, "b m"]
+) -> None:
+    """Write the exact float32 products of each query with each place into ``products``, block by block.
 
-    indices: Int[np.ndarray, "b k"]
-    log_probabilities: Float64[np.ndarray, "b k"]
-
-
-def search(
-    scaled: Float32[np.ndarray, "b d"], embeddings: Float16[np.ndarray, "m d"], k: int, threads: int | None = None
-) -> Found:
-    """The ``k`` best of ``embeddings`` for each row of ``scaled``, under the softmax of their products over all m.
-
-    Products are exact float32; equal ones are ordered by index. Beyond the queries, memory is that of one block and its
-    products for each thread, whatever m: neither products [b, m] nor embeddings in float32 are ever whole. ``threads``
-    is how many share the places [the processors of this process, for many places].
+    Beyond the products, memory is that of one block: the embeddings are never in float32 as a whole.
     """
-    m = len(embeddings)
-    if threads is None:
-        threads = 1 if m <= _ALONE else usable_processors()
-    threads = min(threads, m)
-    edges = np.linspace(0, m, threads + 1).astype(int).tolist()
-    parts = [_Running(len(scaled), k) for _ in range(threads)]
-    if threads == 1:
-        parts[0].take(scaled, embeddings, 0, m)
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(lambda i: parts[i].take(scaled, embeddings, edges[i], edges[i + 1]), range(threads)))
-    whole = parts[0]
-    for part in parts[1:]:
-        whole.merge(part)
-    return Found(whole.indices, whole.values - whole.log_sum()[:, None])
-
-
-def products(
-    scaled: Float32[np.ndarray, "b d"], embeddings: Float16[np.ndarray, "m d"], start: int, end: int
-) -> Iterator[tuple[int, Float32[np.ndarray, "b n"]]]:
-    """Each block of the places from ``start`` to ``end``: where it begins, and its products with each query.
-
-    The products are the same memory from block to block.
-    """
-    wide = np.empty((min(BLOCK, end - start), embeddings.shape[1]), np.float32)
-    found = np.empty((len(scaled), len(wide)), np.float32)
+    wide = np.empty((min(BLOCK, len(embeddings)), embeddings.shape[1]), np.float32)
     # What the embeddings are too small by, the queries are too large by: a fourth of the time saved. Queries beyond
     # what float32 holds so are made smaller, and their products larger again.
     excess = max(np.float32(1), np.abs(scaled).max(initial=0.0) / np.float32(2.0**10))
     raised = scaled / excess * np.float32(BIAS)
-    for first in range(start, end, BLOCK):
-        block = embeddings[first : min(first + BLOCK, end)]
+    for first in range(0, len(embeddings), BLOCK):
+        block = embeddings[first : first + BLOCK]
+        part = products[:, first : first + len(block)]
         shift(block, wide[: len(block)])
-        part = found[:, : len(block)]
         # A matrix product would start threads of its own, which wait for the encoder's and the readers': 18 ms a
         # picture where this takes less than one.
         for query, row in zip(raised, part, strict=True):
             np.vecdot(wide[: len(block)], query, out=row)
         if excess > 1:
             part *= excess
-        yield first, part
 
 
 def shift(values: Float16[np.ndarray, "n d"], result: Float32[np.ndarray, "n d"]) -> None:
@@ -95,56 +60,6 @@ def shift(values: Float16[np.ndarray, "n d"], result: Float32[np.ndarray, "n d"]
     np.copyto(bits, values.view(np.int16))
     np.left_shift(bits, 13, out=bits)
     np.bitwise_and(bits, np.int32(-0x70002000), out=bits)  # clears the copies of the sign in bits 28 to 30
-
-
-class _Running:
-    """What has to be known of the places seen so far: the k best and the sum of all exponentials."""
-
-    def __init__(self, queries: int, k: int) -> None:
-        self.values = np.full((queries, k), -np.inf)
-        self.indices = np.zeros((queries, k), np.int64)
-        self._largest = np.full(queries, -np.inf)
-        self._sum = np.zeros(queries)
-
-    def take(self, scaled: np.ndarray, embeddings: np.ndarray, start: int, end: int) -> None:
-        for first, part in products(scaled, embeddings, start, end):
-            self._keep_best(part, first)
-            self._add(part)
-
-    def merge(self, other: _Running) -> None:
-        values = np.concatenate([self.values, other.values], axis=1)
-        indices = np.concatenate([self.indices, other.indices], axis=1)
-        order = np.argsort(-values, axis=1, kind="stable")[:, : self.values.shape[1]]
-        self.values = np.take_along_axis(values, order, axis=1)
-        self.indices = np.take_along_axis(indices, order, axis=1)
-        largest = np.maximum(self._largest, other._largest)
-        self._sum = self._sum * np.exp(self._largest - largest) + other._sum * np.exp(other._largest - largest)
-        self._largest = largest
-
-    def log_sum(self) -> np.ndarray:
-        return self._largest + np.log(self._sum)
-
-    def _keep_best(self, products: np.ndarray, first: int) -> None:
-        k = self.values.shape[1]
-        for query in np.flatnonzero(products.max(axis=1) > self.values[:, -1]):
-            row = products[query]
-            worth = np.flatnonzero(row > self.values[query, -1])  # an equal one comes after those before it
-            if len(worth) > 4 * k:  # the first blocks, where all are better than nothing
-                kth = np.partition(row[worth], len(worth) - k)[len(worth) - k]
-                worth = worth[row[worth] >= kth]
-            values = np.concatenate([self.values[query], row[worth]])
-            indices = np.concatenate([self.indices[query], worth + first])
-            order = np.argsort(-values, kind="stable")[:k]
-            self.values[query], self.indices[query] = values[order], indices[order]
-
-    def _add(self, products: np.ndarray) -> None:
-        largest = np.maximum(self._largest, products.max(axis=1))
-        np.subtract(products, largest[:, None].astype(np.float32), out=products)
-        # What is subtracted is rounded to float32, as are the products: it has to be the same number.
-        largest = largest.astype(np.float32).astype(np.float64)
-        np.exp(products, out=products)
-        self._sum = self._sum * np.exp(self._largest - largest) + products.sum(axis=1, dtype=np.float64)
-        self._largest = largest
 
 
 _logger = logging.getLogger(__name__)
@@ -173,18 +88,15 @@ class Gallery:
         """
         scaled = self._scaled(image_embeddings, logit_scale)
         logits = np.empty((len(image_embeddings), len(self)), np.float32)
-        for first, part in products(scaled, self.embeddings, 0, len(self)):
-            logits[:, first : first + part.shape[1]] = part
+        threads = 1 if len(self) <= _ALONE else usable_processors()
+        edges = np.linspace(0, len(self), threads + 1).astype(int).tolist()
+        parts = [slice(start, end) for start, end in itertools.pairwise(edges)]
+        if threads == 1:
+            score(scaled, self.embeddings, logits)
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(lambda part: score(scaled, self.embeddings[part], logits[:, part]), parts))
         return logits
-
-    def search(
-        self, image_embeddings: Float32[np.ndarray, "b d"], k: int, logit_scale: float, temperature: float = 1.0
-    ) -> Found:
-        """The ``k`` best places of each picture under softmax(logits / ``temperature``), without the logits [b, m].
-
-        Raises InputError as ``logits`` does.
-        """
-        return search(self._scaled(image_embeddings, logit_scale) / np.float32(temperature), self.embeddings, k)
 
     def _scaled(self, image_embeddings: np.ndarray, logit_scale: float) -> Float32[np.ndarray, "b d"]:
         if image_embeddings.shape[1] != self.embeddings.shape[1]:

@@ -1,16 +1,15 @@
-"""The front door: ``load(source)`` gives a Locator, which tells where pictures were taken and words are true.
+"""The front door: ``load(source)`` gives a Locator, which tells where pictures were taken and which places texts fit.
 
 A Locator may be shared between threads; its encoders are loaded when first needed, and nothing is ever downloaded
-by making one. Over 300 lines, since type checkers want the signature of ``locate`` three times.
+by making one.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, overload
+from typing import Unpack
 
 import numpy as np
 from jaxtyping import Float32, Num
@@ -18,9 +17,10 @@ from jaxtyping import Float32, Num
 from earthclip.errors import InputError
 from earthclip.geo.sphere import check_coordinates
 from earthclip.locating.gallery import Gallery, open_gallery
-from earthclip.locating.posterior import Area
+from earthclip.locating.posterior import adjustment, check_top_k
 from earthclip.locating.prediction import Prediction
-from earthclip.locating.ranking import Ranking, Terms
+from earthclip.locating.question import Question, QuestionFields
+from earthclip.locating.ranking import Ranking
 from earthclip.models import Precision, Runtime
 from earthclip.models.config import (
     GALLERY,
@@ -34,25 +34,27 @@ from earthclip.models.config import (
 from earthclip.models.encoders import Encoder, LocationEncoder, Progress, Tokenizer
 from earthclip.models.fastest import choose
 from earthclip.models.folder import ModelFolder
-from earthclip.models.sources import resolve
+from earthclip.models.sources import choose_model, resolve
 from earthclip.pictures.prepare import Failure, Picture, Prepared, batches, check_list, path_of, read
 from earthclip.pictures.preprocess import Preprocessing
 
 
 def load(
-    source: str | Path = "orbit",
+    source: str | Path | None = None,
     progress: Progress | None = None,
     runtime: Runtime = "auto",
     precision: Precision = "auto",
 ) -> Locator:
     """The model that ``source`` names: ``orbit``, ``geoclip``, or the path of a model folder.
 
+    Without a source it is the model that earthclip.toml names, else ``geoclip`` if it is pulled, otherwise ``orbit``.
     ``progress`` hears of (places encoded, places in all) when the gallery must be encoded, once for each model.
     ``runtime`` and ``precision`` are what it computes on and how exactly; "auto" is the fastest here whose embeddings
     keep a cosine of 0.999 (pictures) and 0.9999 (places) with float32's, see models/fastest.py.
-    Raises ModelError when the model is unknown, not on this machine, or its folder is incomplete.
+    Raises ModelError when the model is unknown, not on this machine, or its folder is incomplete, and ConfigError for
+    an earthclip.toml that cannot be used.
     """
-    return Locator(resolve(source), progress, runtime, precision)
+    return Locator(resolve(choose_model(source).source), progress, runtime, precision)
 
 
 class Locator:
@@ -105,7 +107,7 @@ class Locator:
             _ = self.gallery
 
     def encode_image(
-        self, pictures: Sequence[Picture], batch_size: int = 16, views: str = "none"
+        self, pictures: Sequence[Picture | Prepared | Failure], batch_size: int = 16, views: str = "none"
     ) -> Float32[np.ndarray, "n d"]:
         """Embeddings of pictures, in order; unit rows, or with ``views`` the mean of the views' unit rows.
 
@@ -115,7 +117,11 @@ class Locator:
         return self.encode_image_with(self._open_image_encoder()[0], pictures, batch_size, views)
 
     def encode_image_with(
-        self, encoder: Encoder, pictures: Sequence[Picture], batch_size: int = 16, views: str = "none"
+        self,
+        encoder: Encoder,
+        pictures: Sequence[Picture | Prepared | Failure],
+        batch_size: int = 16,
+        views: str = "none",
     ) -> Float32[np.ndarray, "n d"]:
         """As ``encode_image`` with another image encoder of the same preprocessing, to compare the two."""
         check_list(pictures)
@@ -143,128 +149,80 @@ class Locator:
         """Unit embeddings of (latitude, longitude) in degrees. Raises InputError for what are not coordinates."""
         return self._open_location_encoder().encode_location(check_coordinates(coordinates, "coordinates"))
 
-    @overload
     def locate(
         self,
         pictures: Iterable[Picture | Prepared | Failure],
-        top_k: int = ...,
-        batch_size: int = ...,
-        on_error: Literal["raise"] = ...,
+        question: Question | None = None,
         *,
-        views: str = ...,
-        text: str | None = ...,
-        text_weight: float = ...,
-        region: Area | None = ...,
-        prior: str = ...,
-        refine: bool = ...,
-        min_confidence: float = ...,
-    ) -> Iterator[Prediction]: ...
-
-    @overload
-    def locate(
-        self,
-        pictures: Iterable[Picture | Prepared | Failure],
-        top_k: int = ...,
-        batch_size: int = ...,
-        *,
-        on_error: Literal["yield"],
-        views: str = ...,
-        text: str | None = ...,
-        text_weight: float = ...,
-        region: Area | None = ...,
-        prior: str = ...,
-        refine: bool = ...,
-        min_confidence: float = ...,
-    ) -> Iterator[Prediction | Failure]: ...
-
-    def locate(
-        self,
-        pictures: Iterable[Picture | Prepared | Failure],
-        top_k: int = 5,
         batch_size: int = 16,
-        on_error: Literal["raise", "yield"] = "raise",
-        *,
-        views: str = "none",
-        text: str | None = None,
-        text_weight: float = 0.5,
-        region: Area | None = None,
-        prior: str = "model",
-        refine: bool = False,
-        min_confidence: float = 0.0,
-    ) -> Iterator[Prediction | Failure]:
+        **fields: Unpack[QuestionFields],
+    ) -> Iterator[Prediction]:
         """Where each picture was taken, in order, read ``batch_size`` at a time as the answers are asked for.
 
-        ``views`` averages the logits over a picture and its mirror image ("flip") or ten crops ("ten-crop"); with
-        ``text``, logits are the mean of the picture's and the words', the latter weighted by ``text_weight``.
-        ``region``, ``prior``, ``refine`` and ``min_confidence`` are explained in ranking.Terms. A picture that cannot
-        be read raises InputError when its turn comes, or with ``on_error="yield"`` stands as a Failure in its place.
-        Raises InputError at once for a ``top_k`` outside 1..places, a region without places or one bare picture, and
+        ``fields`` are those of a Question, or change some of ``question``: ``locate(pictures, top_k=3)``. A picture
+        that cannot be read raises InputError when its turn comes; ``answers`` goes on to the next one instead. Raises
+        InputError at once for a ``top_k`` outside 1..places, a region without places or one bare picture, and
         ModelError when the model lacks an encoder or a gallery.
         """
-        check_list(pictures)
-        ranking = self._ranking(Terms(top_k, region, prior, refine, min_confidence))
-        if batch_size < 1:
-            raise InputError(f"batch_size is {batch_size}; expected at least 1")
-        if not 0 <= text_weight <= 1:
-            raise InputError(f"text_weight is {text_weight}; expected 0 (the picture alone) to 1 (the words alone)")
-        self._check_views(views)
-        encoder, preprocessing = self._open_image_encoder()
-        words = None if text is None else text_weight * self.encode_text([text])
-        ask = _Question(ranking, views, text, words, 1.0 if text is None else 1 - text_weight)
-        return self._answers(pictures, batch_size, on_error == "raise", ask, encoder, preprocessing)
+        return map(_or_raise, self.answers(pictures, question, batch_size=batch_size, **fields))
 
-    def locate_text(
-        self,
-        texts: Sequence[str],
-        top_k: int = 5,
-        *,
-        region: Area | None = None,
-        prior: str = "model",
-        refine: bool = False,
-        min_confidence: float = 0.0,
-    ) -> list[Prediction]:
-        """Where each text is true, such as "snow-capped volcano"; raises as ``encode_text`` and ``locate`` do."""
-        self._open_text_encoder()
-        ranking = self._ranking(Terms(top_k, region, prior, refine, min_confidence))
-        return list(ranking.answers(self.encode_text(texts), [None] * len(texts), texts))
-
-    def _answers(
+    def answers(
         self,
         pictures: Iterable[Picture | Prepared | Failure],
-        batch_size: int,
-        raises: bool,
-        ask: _Question,
-        encoder: Encoder,
-        preprocessing: Preprocessing,
+        question: Question | None = None,
+        *,
+        batch_size: int = 16,
+        **fields: Unpack[QuestionFields],
     ) -> Iterator[Prediction | Failure]:
-        for batch in batches(enumerate(pictures), batch_size):
-            outcomes: list[Prepared | InputError] = []
-            for index, picture in batch:
-                try:
-                    outcomes.append(read(picture, index, preprocessing, ask.views))
-                except InputError as error:
-                    outcomes.append(error)
-                    if raises:
-                        break
-            readable = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
-            answers = self._located(readable, ask, encoder) if readable else iter(())
-            for (_, picture), outcome in zip(batch, outcomes, strict=False):
-                if not isinstance(outcome, InputError):
-                    yield next(answers)
-                elif raises:
-                    raise outcome
-                else:
-                    yield picture if isinstance(picture, Failure) else Failure(path_of(picture), str(outcome))
+        """As ``locate``, with a Failure in the place of each picture that cannot be read."""
+        asked = (question or Question()).with_fields(fields)
+        check_list(pictures)
+        if batch_size < 1:
+            raise InputError(f"batch_size is {batch_size}; expected at least 1")
+        self.check(asked)
+        self._open_image_encoder()
+        return self._answers(pictures, batch_size, asked)
 
-    def _located(self, pictures: Sequence[Prepared], ask: _Question, encoder: Encoder) -> Iterator[Prediction]:
-        embeddings = encoder.encode_views(np.stack([picture.pixels for picture in pictures]))
-        if ask.words is not None:
-            embeddings = np.float32(ask.picture_weight) * embeddings + ask.words
-        return ask.ranking.answers(embeddings, [picture.path for picture in pictures], [ask.text] * len(pictures))
+    def locate_text(
+        self, texts: Sequence[str], question: Question | None = None, **fields: Unpack[QuestionFields]
+    ) -> list[Prediction]:
+        """The places each text fits, such as "snow-capped volcano"; raises as ``encode_text`` and ``locate`` do."""
+        asked = (question or Question()).with_fields(fields)
+        self.check(asked)
+        embeddings = self.encode_text(texts)
+        return self._ranking(asked).answers(embeddings, [None] * len(texts), texts)
 
-    def _ranking(self, terms: Terms) -> Ranking:
+    def check(self, question: Question) -> None:
+        """Raise what ``locate`` would raise for this question, before any picture is read or place encoded."""
         coordinates = self.folder.gallery_coordinates()
-        return Ranking(terms, self.config, coordinates, lambda: self.gallery, self.encode_location)
+        check_top_k(question.top_k, len(coordinates))
+        self._check_views(question.views)
+        if question.region is not None:
+            adjustment("model", self.config.prior, coordinates, question.region)
+
+    def _answers(
+        self, pictures: Iterable[Picture | Prepared | Failure], batch_size: int, question: Question
+    ) -> Iterator[Prediction | Failure]:
+        encoder, preprocessing = self._open_image_encoder()
+        text = None if question.text is None else np.float32(question.text_weight) * self.encode_text([question.text])
+        ranking: Ranking | None = None
+        for batch in batches(enumerate(pictures), batch_size):
+            outcomes = [_outcome(picture, index, preprocessing, question.views) for index, picture in batch]
+            readable = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
+            predictions: Iterator[Prediction] = iter(())
+            if readable:
+                # Only now, since the first use of a gallery may have to encode it.
+                ranking = ranking or self._ranking(question)
+                embeddings = encoder.encode_views(np.stack([picture.pixels for picture in readable]))  # [b, d]
+                if text is not None:
+                    embeddings = np.float32(1 - question.text_weight) * embeddings + text
+                paths = [picture.path for picture in readable]
+                predictions = iter(ranking.answers(embeddings, paths, [question.text] * len(readable)))
+            for outcome in outcomes:
+                yield outcome if isinstance(outcome, Failure) else next(predictions)
+
+    def _ranking(self, question: Question) -> Ranking:
+        return Ranking(question, self.config, self.gallery, self.encode_location)
 
     def _check_views(self, views: str) -> None:
         if views not in self.config.views:
@@ -275,8 +233,7 @@ class Locator:
             if self._image_encoder is None:
                 choice = choose(self.folder, self._runtime, self._precision)
                 self._image_encoder = choice.open(self.config.embedding_size)
-            assert self.config.preprocessing is not None  # open_folder has checked it
-            return self._image_encoder, self.config.preprocessing
+            return self._image_encoder, self.folder.preprocessing
 
     def _open_text_encoder(self) -> tuple[Tokenizer, Encoder]:
         with self._lock:
@@ -296,10 +253,14 @@ class Locator:
             return self._location_encoder
 
 
-@dataclass(frozen=True, eq=False)
-class _Question:
-    ranking: Ranking
-    views: str
-    text: str | None
-    words: Float32[np.ndarray, "1 d"] | None  # the text's embedding times its weight
-    picture_weight: float
+def _outcome(picture: object, index: int, preprocessing: Preprocessing, views: str) -> Prepared | Failure:
+    try:
+        return read(picture, index, preprocessing, views)
+    except InputError as error:
+        return picture if isinstance(picture, Failure) else Failure(path_of(picture), str(error))
+
+
+def _or_raise(answer: Prediction | Failure) -> Prediction:
+    if isinstance(answer, Failure):
+        raise InputError(answer.error)
+    return answer

@@ -23,6 +23,10 @@ class Area(Protocol):
     def name(self) -> str:
         """What it is called in messages."""
 
+    @property
+    def fingerprint(self) -> str:
+        """What tells it from another area of the same name, such as a hash of its outline."""
+
     def contains(self, coordinates: Float64[np.ndarray, "n 2"]) -> Any:
         """Whether each of the coordinates, in degrees, lies inside: bool [n]."""
 

@@ -34,7 +34,7 @@ class CredibleRegion:
 
     def polygons(self) -> MultiPolygon:
         """The outline, (longitude, latitude) in degrees: cells merged, cut at ±180, closed over the poles."""
-        from earthclip.geo.cells import cell_polygons  # shapely takes longer to start than an answer may
+        from earthclip.geo.shapes import cell_polygons  # shapely takes longer to start than an answer may
 
         return cell_polygons(self.cells, self.level)
 
@@ -129,30 +129,22 @@ class Verdict:
         return f"Probably within {self.radius_km:,.0f} km of the first place ({held} of the probability)"
 
 
-def judge(posterior: Posterior, place: Float64[np.ndarray, " 2"] | None = None) -> Verdict:
-    """The verdict on ``place`` (degrees), or else on the most probable place.
+def judge(posterior: Posterior, place: Float64[np.ndarray, " 2"]) -> tuple[Verdict, float]:
+    """The verdict on ``place`` (degrees), and the probability within 200 km of it: what abstaining goes by.
 
     No level is claimed whose radius is below half the width of the gallery's cells: the place is the gallery's
     nearest, and tells nothing of what lies between.
     """
-    cosines = _cosines(posterior, place)
+    cosines = posterior.place_cells.cosines(place)
+    held = {
+        radius_km: min(1.0, float(posterior.probabilities[cosines >= cosine_of_km(radius_km)].sum()))
+        for _, radius_km in LEVELS
+    }
     finest_km = cell_width_km(posterior.place_cells.typical_level(posterior.probabilities)) / 2
-    mass = 0.0
     for level, radius_km in LEVELS:
-        mass = _held(posterior, cosines, radius_km)
-        if mass >= HALF and radius_km >= finest_km:
-            return Verdict(level, radius_km, mass)
-    return Verdict(None, None, mass)
-
-
-def confidence(posterior: Posterior, place: Float64[np.ndarray, " 2"] | None = None) -> float:
-    """The probability within 200 km of ``place``, or else of the most probable place: what abstaining goes by."""
-    return _held(posterior, _cosines(posterior, place), CONFIDENCE_KM)
-
-
-def abstains(posterior: Posterior, min_confidence: float, place: Float64[np.ndarray, " 2"] | None = None) -> bool:
-    """Whether ``confidence`` is below ``min_confidence``. Raises InputError unless that lies in [0, 1]."""
-    return confidence(posterior, place) < check_confidence(min_confidence)
+        if held[radius_km] >= HALF and radius_km >= finest_km:
+            return Verdict(level, radius_km, held[radius_km]), held[CONFIDENCE_KM]
+    return Verdict(None, None, held[LEVELS[-1][1]]), held[CONFIDENCE_KM]
 
 
 def check_confidence(min_confidence: float) -> float:
@@ -160,12 +152,3 @@ def check_confidence(min_confidence: float) -> float:
     if not 0 <= min_confidence <= 1:
         raise InputError(f"min_confidence is {min_confidence}; expected 0 (always answer) to 1")
     return min_confidence
-
-
-def _cosines(posterior: Posterior, place: Float64[np.ndarray, " 2"] | None) -> Float64[np.ndarray, " m"]:
-    centre = posterior.coordinates[posterior.best(1)[0]] if place is None else place
-    return posterior.place_cells.cosines(centre)
-
-
-def _held(posterior: Posterior, cosines: Float64[np.ndarray, " m"], radius_km: float) -> float:
-    return min(1.0, float(posterior.probabilities[cosines >= cosine_of_km(radius_km)].sum()))

@@ -22,6 +22,7 @@ from earthclip.models.config import (
     ModelConfig,
     read_config,
 )
+from earthclip.pictures.preprocess import Preprocessing
 
 _WHAT = {
     IMAGE_ENCODER: "image encoder",
@@ -52,6 +53,13 @@ class ModelFolder:
             advice = self.config.lacks.get(what, "use a model that has one")
             raise ModelError(f"model '{self.config.name}' has no {what} ({name}); {advice}")
         return self.path / name
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What is done to a picture before the image encoder; ModelError says what a model without one lacks."""
+        self.file(IMAGE_ENCODER)
+        assert self.config.preprocessing is not None  # open_folder has checked it
+        return self.config.preprocessing
 
     def gallery_coordinates(self) -> Float64[np.ndarray, "m 2"]:
         """The candidate places, degrees ``[m, 2]``. Raises ModelError when they are none or not coordinates."""

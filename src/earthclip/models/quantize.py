@@ -15,6 +15,9 @@ from earthclip.models.config import IMAGE_ENCODER, IMAGE_ENCODER_INT8, ModelConf
 from earthclip.models.encoders import Encoder
 from earthclip.models.folder import ModelFolder
 from earthclip.models.int8 import Calibrated, calibrate, import_onnx, write_int8
+from earthclip.pictures.prepare import Failure
+from earthclip.pictures.preprocess import Preprocessing
+from earthclip.pictures.reader import Reader
 
 LOWEST_COSINE = 0.999  # mean over the pictures, of int8 embeddings with those in float32
 MOST_PICTURES = 256  # half of them to calibrate on, the others to measure on
@@ -22,12 +25,36 @@ _FEW = 4  # pictures up to which all serve both ends
 _LEFT_OUT = (0.0, 0.05, 0.1, 0.2, 0.35)  # shares of the inputs that stay in float, those of the largest errors first
 
 
+def read_some(
+    files: Sequence[Path],
+    preprocessing: Preprocessing,
+    *,
+    workers: int,
+    progress: Callable[[int], None],
+    failed: Callable[[Failure], None],
+) -> list[Float32[np.ndarray, "3 h w"]]:
+    """Pixels of up to 256 of ``files``, spread over them, since neighbours are often of one place.
+
+    ``workers`` processes read them. ``progress`` hears how many were read, ``failed`` of each that cannot be.
+    """
+    chosen = np.linspace(0, len(files) - 1, min(len(files), MOST_PICTURES)).astype(int)
+    pixels = []
+    with Reader(preprocessing, workers=workers) as reader:
+        for picture in reader.read_ahead(files[index] for index in chosen):
+            if isinstance(picture, Failure):
+                failed(picture)
+            else:
+                pixels.append(picture.pixels[0])
+            progress(len(pixels))
+    return pixels
+
+
 def quantize_image_encoder(
     folder: ModelFolder,
     pixels: Sequence[Float32[np.ndarray, "3 h w"]],
     best_places: Callable[[np.ndarray], Sequence[int]] | None,
     *,
-    force: bool,
+    accept_loss: bool,
     say: Callable[[str], None],
 ) -> ModelConfig:
     """Write ``image_encoder.int8.onnx`` into a model's folder, and what it is worth into its ``config.json``.
@@ -35,15 +62,15 @@ def quantize_image_encoder(
     ``pixels`` are preprocessed pictures, every other of which is calibrated on, and the rest measured on;
     ``best_places`` gives the index of each embedding's best place. Products whose error is largest stay in float when
     int8 throughout would leave a mean cosine below 0.999. Raises ModelError when that does not help either, unless
-    ``force``, and InputError without pictures.
+    ``accept_loss``, and InputError without pictures.
     """
     import_onnx()  # before anything else is done in vain
     if not pixels:
-        raise InputError("int8 is calibrated and measured on pictures; give some")
+        raise InputError("int8 is calibrated and measured on pictures, and none could be read; give a folder with some")
     path, size = folder.file(IMAGE_ENCODER), folder.config.embedding_size
     few = len(pixels) <= _FEW
     seen, unseen = (pixels, pixels) if few else (pixels[::2], pixels[1::2])
-    say(f"calibrating on {len(seen)} pictures")
+    say(f"Calibrating int8 on {len(seen)} pictures")
     scales = sorted(calibrate(path, (one[None] for one in seen)), key=lambda found: found.error)
     exact = _embed(path, size, unseen)
     with tempfile.TemporaryDirectory(dir=folder.path, prefix=".int8.") as staging:
@@ -55,13 +82,13 @@ def quantize_image_encoder(
                 continue
             written = len(quantised)
             measured = _try(path, small, quantised, exact, size, unseen, best_places)
-            say(f"int8: {', '.join(f'{name} {value}' for name, value in measured.items())}")
+            say(f"int8 in {written} of {len(scales)} layers: mean cosine with float32 {measured['mean_cosine']}")
             if measured["mean_cosine"] >= LOWEST_COSINE:
                 break
-        if measured["mean_cosine"] < LOWEST_COSINE and not force:
+        if measured["mean_cosine"] < LOWEST_COSINE and not accept_loss:
             raise ModelError(
-                f"int8 would move the embeddings: mean cosine {measured['mean_cosine']} on {len(unseen)} pictures, "
-                f"expected {LOWEST_COSINE} or more; keep the model as it is, or --force"
+                f"int8 changes the embeddings too much: mean cosine {measured['mean_cosine']} on {len(unseen)} "
+                f"pictures, expected {LOWEST_COSINE} or more. Keep the model as it is, or add --accept-loss."
             )
         small.replace(folder.path / IMAGE_ENCODER_INT8)
     return write_config(folder.path, dataclasses.replace(folder.config, int8=measured))

@@ -26,7 +26,7 @@ from earthclip.nn.location_encoder import LocationEncoder
 from earthclip.nn.published import WHEEL, WHEEL_SHA256, PublishedWeights, read_published
 
 RELEASE = "VicenteVivanco/geoclip-geolocation"
-REBUILD = "run earthclip pull geoclip --force"
+REBUILD = "run earthclip model pull geoclip --force"
 PRIOR = "the photos of MP-16, of which the gallery is a sample"
 _RELEASE_FILES = ("config.json", "model.safetensors", "*.csv")
 _CLIP_FILES = ("*.json", "merges.txt", "model.safetensors")

@@ -21,7 +21,7 @@ from typing import IO
 from earthclip.configuration import to_mapping
 from earthclip.errors import OutputError
 from earthclip.files import refuse_existing
-from earthclip.locating.prediction import Prediction, name_places
+from earthclip.locating.prediction import Prediction
 from earthclip.models.config import ModelConfig
 from earthclip.outputs import open_writer
 from earthclip.outputs.structured import dumps, from_object, to_object
@@ -175,7 +175,6 @@ class Journal:
                 yield from_object(json.loads(line))
 
     def _flush(self) -> None:
-        name_places(self._waiting)
         self._append(b"".join(dumps(to_object(answer, cells=True)).encode() + b"\n" for answer in self._waiting))
         failed = sum(isinstance(answer, Failure) for answer in self._waiting)
         self.failed += failed

@@ -94,23 +94,19 @@ def from_object(values: dict[str, Any]) -> Prediction | Failure:
     if "error" in values:
         return Failure(values["path"], values["error"])
     rows = values["predictions"]
-    prediction = Prediction(
+    return Prediction(
         values["path"],
         values["model"],
         np.array([(row["latitude"], row["longitude"]) for row in rows], np.float64).reshape(-1, 2),
         np.array([row["probability"] for row in rows], np.float64),
         text=values.get("text"),
+        named=tuple(_place(row["place"]) for row in rows if "place" in row),
+        verdict=_verdict(values["verdict"]) if "verdict" in values else None,
+        credible=tuple(_region(region) for region in values.get("credible", ())),
+        region=values.get("region"),
+        region_share=values.get("region_share"),
+        abstained=values.get("abstained", False),
     )
-    known: dict[str, Any] = {name: values[name] for name in ("region", "region_share", "abstained") if name in values}
-    if all("place" in row for row in rows):
-        known["places"] = [_place(row["place"]) for row in rows]
-    if "verdict" in values:
-        known["verdict"] = _verdict(values["verdict"])
-    if "credible" in values:
-        known["credible"] = [_region(region) for region in values["credible"]]
-    # Under the names of the lazy attributes, which look here before they compute: an answer read back has no posterior
-    vars(prediction).update(known)
-    return prediction
 
 
 def area90_km2(answer: Prediction) -> float | None:

@@ -109,7 +109,7 @@ def decode_reduced(
 
 
 def _decode(file: BufferedIOBase, smallest: int | None, max_pixels: int, where: str) -> Reduced:
-    container = _container(file)
+    container = _container(file, where)
     try:
         Image.preinit()
         if container == "HEIC":
@@ -218,15 +218,17 @@ def _check_file(path: Path) -> None:
         if not path.is_file():
             raise InputError(f"{path}: expected a picture, found a device or pipe; save it as a file first")
         if path.stat().st_size == 0:
-            raise InputError(f"{path}: the file is empty (0 bytes); copy or download it again")
+            raise _empty(str(path))
         if not os.access(path, os.R_OK):
             raise InputError(f"{path}: cannot be read (permission denied); change its permissions")
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
 
 
-def _container(file: BufferedIOBase) -> str | None:
+def _container(file: BufferedIOBase, where: str) -> str | None:
     start = file.read(64)
+    if not start:
+        raise _empty(where)
     file.seek(0)
     if start[4:8] != b"ftyp":
         return None
@@ -262,7 +264,18 @@ def _too_large(where: str, pixels: int | None, limit: int) -> TooManyPixelsError
     return TooManyPixelsError(f"{where}: {found}, the limit is {limit:,}; make it smaller first")
 
 
+def _empty(where: str) -> InputError:
+    return InputError(f"{where}: the file is empty (0 bytes); copy or download it again")
+
+
+def memory_fault(where: str) -> InputError:
+    """The error for a picture that takes more memory than there is, or than its reader may have."""
+    return InputError(f"{where}: reading the picture takes too much memory; make it smaller first")
+
+
 def _damaged(where: str, error: BaseException) -> InputError:
+    if isinstance(error, MemoryError):
+        return memory_fault(where)
     reason = " ".join(str(error).split())[:120] or type(error).__name__
     reason = reason.replace(where, "").strip() or type(error).__name__
     return InputError(f"{where}: the picture is damaged or cut short ({reason}); copy or download it again")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 from collections.abc import Iterator
@@ -14,17 +15,17 @@ from jaxtyping import Float32
 from PIL import Image
 
 from earthclip.errors import InputError
-from earthclip.pictures.decode import MAX_PIXELS, as_rgb, decode_reduced
+from earthclip.pictures.decode import MAX_PIXELS, Reduced, as_rgb, decode_reduced, memory_fault
 from earthclip.pictures.preprocess import Preprocessing, shortest_side, view_pixels
 
 _MARGIN = 2  # drafts have at least that many times the pixels a side that they are resized to
 
-Picture: TypeAlias = str | os.PathLike[str] | Image.Image
+Picture: TypeAlias = str | os.PathLike[str] | bytes | BufferedIOBase | Image.Image
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """The pixels ``[v, 3, h, w]`` of a picture's views, and the path it was read from."""
+    """The pixels ``[v, 3, h, w]`` of a picture's views, and the path of a picture that was given by it."""
 
     pixels: Float32[np.ndarray, "v 3 h w"]
     path: str | None
@@ -32,42 +33,50 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Failure:
-    """A picture that could not be answered, and why, in one line that names it."""
+    """A picture that could not be answered, and why, in one line that names it.
+
+    ``too_large`` tells a picture of more pixels than may be decoded from all other faults.
+    """
 
     path: str | None
     error: str
+    too_large: bool = False
 
 
 def prepare(
-    picture: object, preprocessing: Preprocessing, views: str = "none", where: str = "picture", *, draft: bool = True
+    picture: object,
+    preprocessing: Preprocessing,
+    views: str = "none",
+    where: str = "picture",
+    *,
+    draft: bool = True,
+    max_pixels: int = MAX_PIXELS,
 ) -> Prepared:
-    """Read a ``Picture``; ``where`` names an image without a path in messages. Raises InputError.
+    """Read a ``Picture``: a path, a file's bytes, a file opened in binary (which stays open), or a PIL image.
 
-    With ``draft``, large JPEGs are decoded at a fraction of their size, in a fraction of the time and memory; the
-    embedding keeps a cosine above 0.999 with that of the picture decoded whole (docs/performance.md).
+    ``where`` names a picture without a path in messages. Raises InputError, of which TooManyPixelsError says that the
+    picture has more than ``max_pixels``. With ``draft``, large JPEGs are decoded at a fraction of their size, in a
+    fraction of the time and memory; the embedding keeps a cosine above 0.999 with that of the picture decoded whole
+    (docs/performance.md).
     """
+    path = path_of(picture)
+    where = where if path is None else path
+    try:
+        upright = _upright(picture, where, _MARGIN * shortest_side(preprocessing, views) if draft else None, max_pixels)
+        return Prepared(view_pixels(upright, preprocessing, views), path)
+    except MemoryError as error:
+        raise memory_fault(where) from error
+
+
+def _upright(picture: object, where: str, smallest: int | None, max_pixels: int) -> Image.Image | Reduced:
     if isinstance(picture, Image.Image):
-        return Prepared(view_pixels(as_rgb(picture, where), preprocessing, views), None)
-    if isinstance(picture, str | os.PathLike):
-        reduced = decode_reduced(picture, _smallest(preprocessing, views) if draft else None)
-        return Prepared(view_pixels(reduced, preprocessing, views), os.fspath(picture))
+        return as_rgb(picture, where, max_pixels)
+    if isinstance(picture, bytes):
+        picture = io.BytesIO(picture)
+    if isinstance(picture, str | os.PathLike | BufferedIOBase):
+        return decode_reduced(picture, smallest, max_pixels, where)
     found = type(picture).__name__
-    raise InputError(f"{where}: expected a path or a PIL image, found {found}; see PIL.Image.fromarray")
-
-
-def prepare_file(
-    file: BufferedIOBase, preprocessing: Preprocessing, where: str, max_pixels: int = MAX_PIXELS
-) -> Prepared:
-    """The picture in a file opened in binary, as ``prepare`` reads it from a path; ``where`` names it in messages.
-
-    Raises InputError, of which TooManyPixelsError says that it has more than ``max_pixels``.
-    """
-    reduced = decode_reduced(file, _smallest(preprocessing, "none"), max_pixels, where)
-    return Prepared(view_pixels(reduced, preprocessing, "none"), None)
-
-
-def _smallest(preprocessing: Preprocessing, views: str) -> int:
-    return _MARGIN * shortest_side(preprocessing, views)
+    raise InputError(f"{where}: expected a path, bytes or a PIL image, found {found}; see PIL.Image.fromarray")
 
 
 _Item = TypeVar("_Item")
@@ -75,8 +84,9 @@ _Item = TypeVar("_Item")
 
 def check_list(values: object, what: str = "picture") -> None:
     """Raise InputError for one bare picture or text, which Python would take for a list of letters."""
-    if isinstance(values, str | os.PathLike | Image.Image):
-        raise InputError(f"expected a list of {what}s, found one ({str(values)[:80]}); write [{what}]")
+    if isinstance(values, str | os.PathLike | bytes | BufferedIOBase | Image.Image):
+        shown = type(values).__name__ if isinstance(values, bytes) else str(values)[:80]
+        raise InputError(f"expected a list of {what}s, found one ({shown}); write [{what}]")
 
 
 def batches(items: Iterator[_Item], size: int) -> Iterator[tuple[_Item, ...]]:

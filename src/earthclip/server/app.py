@@ -8,29 +8,43 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response, Security
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import FileResponse, JSONResponse
+from fastapi.security import APIKeyHeader, HTTPBearer
+from fastapi.staticfiles import StaticFiles
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.responses import FileResponse
-from starlette.staticfiles import StaticFiles
 
 from earthclip import __version__
 from earthclip.locating.locator import Locator
 from earthclip.outputs.html_map import STATIC
-from earthclip.outputs.structured import dumps
+from earthclip.server.contract import MAX_REGION, EmbedBody, Embedded, Located, LocateForm, Models, Problem, Refusal
 from earthclip.server.gate import Gate
-from earthclip.server.meters import CONTENT_TYPE
-from earthclip.server.questions import MAX_REGION, read_coordinates, read_question
 from earthclip.server.reference import STYLE, reference_page
-from earthclip.server.refusal import Refusal
-from earthclip.server.schemas import EMBED, LOCATE, MODELS, describe
 from earthclip.server.service import Service
 from earthclip.server.settings import Settings
 
+_ABOUT = (
+    "Where on Earth is this? Photos are read in memory and neither kept nor logged. Coordinates are degrees. "
+    'GeoJSON geometries have longitude first, everything else latitude. Errors are `{"error": "one line"}`.'
+)
+_REASONS = {
+    400: "The form cannot be read.",
+    401: "The API key is missing or wrong.",
+    408: "The request took too long to arrive.",
+    413: "The request or a photo is too large.",
+    415: "Another Content-Type was expected.",
+    421: "The server does not answer to that host name.",
+    422: "A value or photo cannot be used.",
+    429: "The queue is full. Retry-After says when to come back, in seconds.",
+    503: "The server is starting or ending.",
+    504: "No answer within the server's time limit.",
+}
 _MAX_FIELDS = 32
-_NO_PAGE = "<!doctype html><title>EarthCLIP</title><p>The API is under /v1, see <a href='/docs'>its reference</a>."
 
 
 def create_app(locator: Locator, settings: Settings | None = None) -> FastAPI:
@@ -39,7 +53,7 @@ def create_app(locator: Locator, settings: Settings | None = None) -> FastAPI:
 
 
 def app_of(service: Service) -> FastAPI:
-    """The application over a service, which it starts, if nobody did, and closes."""
+    """The application over a service, which it starts, unless it was started before, and closes."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -47,127 +61,125 @@ def app_of(service: Service) -> FastAPI:
         yield
         service.close()
 
-    app = FastAPI(title="EarthCLIP", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
-    app.state.service = service
-    app.add_exception_handler(HTTPException, _as_error)
     settings = service.settings
+    # The gate checks the key; these only describe it.
+    keys = [Security(APIKeyHeader(name="X-API-Key", auto_error=False)), Security(HTTPBearer(auto_error=False))]
+    app = FastAPI(
+        title="EarthCLIP",
+        version=__version__,
+        description=_ABOUT,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        root_path=settings.root_path,
+        responses={status: {"model": Problem, "description": reason} for status, reason in _REASONS.items()},
+        dependencies=keys if settings.api_key else None,
+    )
+    app.add_exception_handler(HTTPException, _as_problem)
     if settings.cors_origins:
         headers = ["X-API-Key", "Authorization", "Content-Type"]
         app.add_middleware(CORSMiddleware, allow_origins=list(settings.cors_origins), allow_headers=headers)
     app.add_middleware(Gate, settings=settings, meters=service.meters)
     _add_api(app, service)
     _add_state(app, service)
-    _add_pages(app)
+    _add_pages(app, settings)
     return app
 
 
 def _add_api(app: FastAPI, service: Service) -> None:
-    @app.post("/v1/locate", openapi_extra=LOCATE, response_class=Response)
+    @app.post("/v1/locate", response_model=Located, openapi_extra=_body("multipart/form-data", LocateForm))
     async def locate(request: Request) -> Response:
-        """Tell where photos were taken, or words are true."""
-        photos, fields = await _form(request, service.settings.max_photos)
-        question = await service.in_pool(read_question, fields, service.settings)
-        if not photos and question.text is None:
-            raise Refusal(422, "expected a file in the field 'photos', or words in 'text'; found neither")
-        request.state.pictures = len(photos)
-        answers = await service.locate(question, photos)
-        body = {"model": service.locator.name, "answers": answers}
-        return _json(await service.in_pool(dumps, body))
+        """Guess where photos were taken, or which places a text fits."""
+        form = LocateForm.of(await _form(request, service.settings.max_photos))
+        request.state.pictures = len(form.photos)
+        return _json(await service.locate(form))
 
-    @app.post("/v1/embed", openapi_extra=EMBED, response_class=Response)
+    @app.post("/v1/embed", response_model=Embedded, openapi_extra=_body("application/json", EmbedBody))
     async def embed(request: Request) -> Response:
         """Turn coordinates into features, one unit vector each."""
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-            raise Refusal(415, "expected a body of Content-Type: application/json")
-        coordinates = await service.in_pool(read_coordinates, await request.body(), service.settings.max_coordinates)
-        body = {"model": service.locator.name, "embeddings": await service.embed(coordinates)}
-        return _json(await service.in_pool(dumps, body))
+        _check_type(request, "application/json")
+        return _json(await service.embed(EmbedBody.of(await request.body())))
 
-    @app.get("/v1/models", openapi_extra=MODELS, response_class=Response)
-    async def models() -> Response:
-        """The model that answers, and what it can do."""
-        return _json(dumps({"models": service.models()}))
+    @app.get("/v1/models")
+    async def models() -> Models:
+        """The model of this server, and what it can do."""
+        return Models(models=[service.model()])
 
 
 def _add_state(app: FastAPI, service: Service) -> None:
     @app.get("/healthz", include_in_schema=False)
-    async def healthz() -> Response:
-        return _json('{"status": "alive"}')
+    async def healthz() -> dict[str, str]:
+        return {"status": "alive"}
 
     @app.get("/readyz", include_in_schema=False)
     async def readyz() -> Response:
-        ready = service.ready
-        return _json(
-            '{"status": "ready"}' if ready else '{"error": "the model is being opened"}', 200 if ready else 503
-        )
+        if service.ready:
+            return JSONResponse({"status": "ready"})
+        return JSONResponse({"error": "the model is being opened"}, 503)
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
-        return Response(service.meters.text(), media_type=CONTENT_TYPE)
+        return Response(service.meters.text(), media_type=CONTENT_TYPE_LATEST)
 
 
-def _add_pages(app: FastAPI) -> None:
+def _add_pages(app: FastAPI, settings: Settings) -> None:
     @app.get("/docs", include_in_schema=False)
-    async def docs() -> Response:
-        return Response(reference_page(app.openapi()), media_type="text/html")
+    async def docs(request: Request) -> Response:
+        page = reference_page(app.openapi(), str(request.base_url).rstrip("/"), with_key=bool(settings.api_key))
+        return Response(page, media_type="text/html")
 
     @app.get("/docs/style.css", include_in_schema=False)
     async def style() -> Response:
         return Response(STYLE, media_type="text/css")
 
-    index = STATIC / "index.html"
-
-    @app.get("/", include_in_schema=False)
-    async def page() -> Response:
-        return FileResponse(index) if index.is_file() else Response(_NO_PAGE, media_type="text/html")
-
     # Not mounted at "/", which would answer 404 for the API's paths where the method is wrong.
-    for path in sorted(STATIC.iterdir()) if STATIC.is_dir() else ():
+    for path in sorted(STATIC.iterdir()):
         if path.is_dir():
             app.mount(f"/{path.name}", StaticFiles(directory=path), name=path.name)
         else:
             app.add_route(f"/{path.name}", partial(_file, path), include_in_schema=False)
+    for name, path in (("/", STATIC / "index.html"), ("/favicon.ico", STATIC / "icon.svg")):
+        app.add_route(name, partial(_file, path), include_in_schema=False)
 
 
 async def _file(path: Path, _: Request) -> Response:
     return FileResponse(path)
 
 
-async def _form(request: Request, max_photos: int) -> tuple[list[bytes], list[tuple[str, str]]]:
-    """The bytes of the photos, and the other fields. Raises Refusal for what is not a form, or too many of them."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "multipart/form-data":
-        raise Refusal(415, "expected a body of Content-Type: multipart/form-data")
-    parser = _InMemory(
-        request.headers, request.stream(), max_files=max_photos, max_fields=_MAX_FIELDS, max_part_size=4 * MAX_REGION
-    )
-    try:
-        form = await parser.parse()
-    except MultiPartException as error:
-        raise Refusal(400, f"the form cannot be read ({' '.join(error.message.split())[:200]})") from None
-    photos, fields = [], []
-    try:
-        for name, value in form.multi_items():
-            if not isinstance(value, UploadFile):
-                fields.append((name, value))
-            elif name == "photos":
-                photos.append(await value.read())
-            else:
-                raise Refusal(422, "a file in another field than 'photos'; send photos there")
-    finally:
-        await form.close()
-    return photos, fields
+def _body(media_type: str, model: type[BaseModel]) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "content": {media_type: {"schema": model.model_json_schema()}}}}
+
+
+def _check_type(request: Request, media_type: str) -> None:
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != media_type:
+        raise Refusal(415, f"expected a body of Content-Type: {media_type}")
 
 
 class _InMemory(MultiPartParser):
     spool_max_size = 1 << 40  # bytes: photos never go to a disk; the gate has limited them
 
 
-async def _as_error(_: Request, error: Exception) -> Response:
+async def _form(request: Request, max_photos: int) -> list[tuple[str, str | bytes]]:
+    """The fields of a form in the order sent, files as bytes. Raises Refusal for what is no form, or too large."""
+    _check_type(request, "multipart/form-data")
+    limits = {"max_files": max_photos, "max_fields": _MAX_FIELDS, "max_part_size": 4 * MAX_REGION}
+    try:
+        form = await _InMemory(request.headers, request.stream(), **limits).parse()
+    except MultiPartException as error:
+        raise Refusal(400, f"the form cannot be read ({' '.join(error.message.split())[:200]})") from None
+    try:
+        return [
+            (name, await value.read() if isinstance(value, UploadFile) else value) for name, value in form.multi_items()
+        ]
+    finally:
+        await form.close()
+
+
+async def _as_problem(_: Request, error: Exception) -> Response:
     """The framework's own refusals, such as 404 and 405, in the form of ours."""
     assert isinstance(error, HTTPException)
-    return _json(dumps({"error": str(error.detail)}), error.status_code, dict(error.headers or {}))
+    return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
 
 
-def _json(text: str, status: int = 200, headers: dict[str, Any] | None = None) -> Response:
-    return Response(text.encode(), status, headers, media_type="application/json")
+def _json(text: str) -> Response:
+    return Response(text.encode(), media_type="application/json")

@@ -1,4 +1,4 @@
-"""What stands around every request: who may ask, how much, how long; what is logged; which headers go out.
+"""What surrounds every request: who may ask, how much, how long; what is logged; which headers go out.
 
 Plain ASGI, outside of the framework, so that nothing is read or parsed for a request that is refused.
 """
@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from earthclip.errors import EarthCLIPError
+from earthclip.server.contract import Refusal
 from earthclip.server.meters import LOGGER, Meters, log
-from earthclip.server.refusal import Refusal
 from earthclip.server.settings import Settings
 
 # The map page is served from here alone; MapLibre makes its workers and pictures from blobs.
@@ -40,24 +39,27 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _CLIENT_GONE = 499  # nobody gets to see it; the log does
 
 
-@dataclass(eq=False)
 class _Exchange:
-    """One request and what became of it."""
+    """One request and what became of it; ``path`` is without the prefix that a proxy put before it."""
 
-    scope: Scope
-    receive: Receive
-    send: Send
-    began: float = field(default_factory=time.perf_counter)
-    id: str = field(default_factory=lambda: uuid.uuid4().hex[:16])
-    status: int | None = None
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        root = scope.get("root_path", "").rstrip("/")
+        self.began = time.perf_counter()
+        self.id = uuid.uuid4().hex[:16]
+        self.method, self.headers = str(scope["method"]), Headers(scope=scope)
+        self.path = str(scope["path"])
+        if root and f"{self.path}/".startswith(f"{root}/"):  # some proxies cut the prefix off, some do not
+            self.path = self.path[len(root) :]
+        # What is checked here and what the framework looks up must be one path. HEAD is GET without a body.
+        method = "GET" if self.method == "HEAD" else self.method
+        self.scope: Scope = {"state": {}, **scope, "path": root + self.path, "method": method}
+        self.receive, self._send = receive, send
+        self.status: int | None = None
 
     @property
-    def headers(self) -> Headers:
-        return Headers(scope=self.scope)
-
-    @property
-    def path(self) -> str:
-        return str(self.scope["path"])
+    def guarded(self) -> bool:
+        """Whether the path asks for the API key."""
+        return self.path.startswith("/v1/") or self.path == "/metrics"
 
     async def reply(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -67,19 +69,20 @@ class _Exchange:
                 headers.setdefault(name, value)
             if not self.path.startswith("/assets/"):
                 headers.setdefault("cache-control", "no-store" if self.path.startswith("/v1/") else "no-cache")
-        await self.send(message)
+        elif self.method == "HEAD":
+            message = {**message, "body": b""}
+        await self._send(message)
 
-    async def refuse(self, status: int, message: str, retry_after_s: int | None = None) -> None:
+    async def refuse(self, refusal: Refusal) -> None:
         if self.status is not None:
             return  # half an answer is out already; the connection is closed on it
-        body = json.dumps({"error": message}).encode()
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        if retry_after_s is not None:
-            headers.append((b"retry-after", str(retry_after_s).encode()))
-        if status == 401:
-            headers.append((b"www-authenticate", b"Bearer"))
-        await self.reply({"type": "http.response.start", "status": status, "headers": headers})
-        await self.reply({"type": "http.response.body", "body": b"" if self.scope["method"] == "HEAD" else body})
+        headers = {}
+        if refusal.retry_after_s is not None:
+            headers["retry-after"] = str(refusal.retry_after_s)
+        if refusal.status == 401:
+            headers["www-authenticate"] = "Bearer"
+        response = JSONResponse({"error": str(refusal)}, refusal.status, headers)
+        await response(self.scope, self.receive, self.reply)
 
 
 class Gate:
@@ -96,34 +99,34 @@ class Gate:
                 await self._app(scope, receive, send)
             return
         exchange = _Exchange(scope, receive, send)
-        scope.setdefault("state", {})["request_id"] = exchange.id
         try:
             await self._pass(exchange)
         except Refusal as refusal:
-            await exchange.refuse(refusal.status, str(refusal), refusal.retry_after_s)
+            await exchange.refuse(refusal)
         except EarthCLIPError as error:  # a value that the model itself will not take
-            await exchange.refuse(422, str(error))
+            await exchange.refuse(Refusal(422, str(error)))
         except TimeoutError:
-            await exchange.refuse(504, f"no answer within {self._settings.answer_timeout_s:g} s; try again", 5)
+            message = f"no answer within {self._settings.answer_timeout_s:g} s; try again"
+            await exchange.refuse(Refusal(504, message, retry_after_s=5))
         except ClientDisconnect:
             exchange.status = exchange.status or _CLIENT_GONE
         except Exception:
             LOGGER.exception("fault", extra={"values": {"id": exchange.id}})
-            await exchange.refuse(500, f"a fault of the server's, logged as {exchange.id}; please report it")
+            await exchange.refuse(Refusal(500, f"a fault of the server's, logged as {exchange.id}; please report it"))
         finally:
             self._record(exchange)
 
     async def _pass(self, exchange: _Exchange) -> None:
         self._check_host(exchange)
-        if exchange.scope["method"] != "POST":
-            if not exchange.path.startswith("/v1/") or exchange.scope["method"] != "OPTIONS":
-                self._check_key(exchange)
-            await self._app(exchange.scope, exchange.receive, exchange.reply)
+        if exchange.method == "POST":
+            self._check_key(exchange)
+            with self._admitted(self._size_of(exchange)):
+                async with asyncio.timeout(self._settings.answer_timeout_s):
+                    await self._app(exchange.scope, self._limited(exchange), exchange.reply)
             return
-        self._check_key(exchange)
-        with self._admitted(self._size_of(exchange)):
-            async with asyncio.timeout(self._settings.answer_timeout_s):
-                await self._app(exchange.scope, self._limited(exchange), exchange.reply)
+        if exchange.method != "OPTIONS":  # which browsers ask without the key
+            self._check_key(exchange)
+        await self._app(exchange.scope, exchange.receive, exchange.reply)
 
     def _check_host(self, exchange: _Exchange) -> None:
         hosts = self._settings.hosts
@@ -136,11 +139,10 @@ class Gate:
 
     def _check_key(self, exchange: _Exchange) -> None:
         key = self._settings.api_key
-        if key is None or not (exchange.path.startswith("/v1/") or exchange.path == "/metrics"):
+        if key is None or not exchange.guarded:
             return
-        headers = exchange.headers
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        given = headers.get("x-api-key") or (token.strip() if scheme.lower() == "bearer" else "")
+        scheme, _, token = exchange.headers.get("authorization", "").partition(" ")
+        given = exchange.headers.get("x-api-key") or (token.strip() if scheme.lower() == "bearer" else "")
         if not key.matches(given.encode()):
             raise Refusal(401, "expected the server's API key in the header X-API-Key, or as Authorization: Bearer KEY")
 
@@ -157,7 +159,8 @@ class Gate:
     def _admitted(self, size: int) -> Iterator[None]:
         full = self._bytes + size > self._settings.max_bodies_mb * 1e6
         if full or self._requests >= self._settings.max_requests:
-            raise Refusal(429, f"{self._requests} requests are being answered already; try again in a second", 1)
+            message = f"{self._requests} requests are being answered already; try again in a second"
+            raise Refusal(429, message, retry_after_s=1)
         self._requests += 1
         self._bytes += size
         try:
@@ -180,9 +183,8 @@ class Gate:
                 async with asyncio.timeout(max(left, 0)):
                     message = await exchange.receive()
             except TimeoutError:
-                raise Refusal(
-                    408, f"the request took longer than {seconds:g} s to arrive; send less at a time"
-                ) from None
+                late = f"the request took longer than {seconds:g} s to arrive; send less at a time"
+                raise Refusal(408, late) from None
             received += len(message.get("body", b""))
             if received > limit:
                 raise self._too_large(received)
@@ -192,16 +194,13 @@ class Gate:
         return receive
 
     def _too_large(self, size: int) -> Refusal:
-        limit = self._settings.max_body_mb
-        return Refusal(
-            413, f"the request has {size / 1e6:,.0f} MB or more, the limit is {limit:g} MB; send less at a time"
-        )
+        found, limit = f"{size / 1e6:,.0f} MB", f"{self._settings.max_body_mb:g} MB"
+        return Refusal(413, f"the request has {found} or more, the limit is {limit}; send less at a time")
 
     def _record(self, exchange: _Exchange) -> None:
+        scope, status = exchange.scope, exchange.status or 500
         seconds = time.perf_counter() - exchange.began
-        scope = exchange.scope
-        status = exchange.status or 500
-        method = scope["method"] if scope["method"] in _METHODS else "other"
+        method = exchange.method if exchange.method in _METHODS else "other"
         route = str(getattr(scope.get("route"), "path", None) or "other")
         self._meters.requests.labels(method, route, str(status)).inc()
         self._meters.seconds.labels(route).observe(seconds)

@@ -52,7 +52,6 @@ def log_to(stream: TextIO | None = None) -> None:
         logger.propagate = False
 
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _BATCHES = (1, 2, 4, 8, 16, 32, 64)
 
@@ -61,21 +60,21 @@ class Meters:
     """Counters of one server. Labels take few values whatever clients send."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        self.requests = self._counter("requests", "Requests answered.", ["method", "route", "status"])
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        labels = ["method", "route", "status"]
+        self.requests = Counter("earthclip_requests", "Requests answered.", labels, registry=registry)
         self.seconds = Histogram(
             "earthclip_request_seconds",
             "From arrival to the last byte.",
             ["route"],
             buckets=_SECONDS,
-            registry=self.registry,
+            registry=registry,
         )
-        self.pictures = self._counter("pictures", "Pictures located or refused.", ["outcome"])
-        self.batch = Histogram(
-            "earthclip_batch_size", "Items encoded at once.", buckets=_BATCHES, registry=self.registry
-        )
-        self.encoding = self._counter("encoding_seconds", "Time the encoder worked.", [])
+        outcome = ["outcome"]
+        self.pictures = Counter("earthclip_pictures", "Pictures located or refused.", outcome, registry=registry)
+        self.batch = Histogram("earthclip_batch_size", "Photos encoded at once.", buckets=_BATCHES, registry=registry)
+        self.encoding = Counter("earthclip_encoding_seconds", "Time the encoder worked.", registry=registry)
 
     def watch(self, name: str, what: str, value: Callable[[], float]) -> None:
         """A gauge that is read when asked for."""
@@ -84,6 +83,3 @@ class Meters:
     def text(self) -> bytes:
         """Everything, as Prometheus reads it."""
         return generate_latest(self.registry)
-
-    def _counter(self, name: str, what: str, labels: list[str]) -> Counter:
-        return Counter(f"earthclip_{name}", what, labels, registry=self.registry)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any
 
@@ -16,72 +16,73 @@ table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid #8883; }
 """
 _EXAMPLES = {
-    "/v1/locate": "curl -F photos=@photo.jpg -F top_k=3 -F region=Norway {}/v1/locate",
-    "/v1/embed": "curl -H 'Content-Type: application/json' -d '{{\"coordinates\": [[59.91, 10.75]]}}' {}/v1/embed",
-    "/v1/models": "curl {}/v1/models",
+    "/v1/locate": "-F photos=@photo.jpg -F top_k=3 -F region=Norway -F region=Sweden ",
+    "/v1/embed": "-H 'Content-Type: application/json' -d '{\"coordinates\": [[59.91, 10.75]]}' ",
+    "/v1/models": "",
 }
+_KEY = '-H "X-API-Key: $EARTHCLIP_API_KEY" '
 _STATE = (
-    ("/healthz", "200 while the process runs"),
-    ("/readyz", "200 when the model is open, 503 before"),
-    ("/metrics", "counters for Prometheus"),
-    ("/openapi.json", "this description, for programs"),
+    ("healthz", "200 while the process runs"),
+    ("readyz", "200 when the model is open, 503 before"),
+    ("metrics", "counters for Prometheus"),
+    ("openapi.json", "this description, for programs"),
 )
 
 
-def reference_page(description: dict[str, Any], at: str = "http://localhost:8000") -> str:
-    """The page's HTML."""
+def reference_page(description: dict[str, Any], address: str, *, with_key: bool) -> str:
+    """The HTML of the page at ``address``/docs; its examples send an API key where one is needed."""
     sections = [
-        _section(path, method, operation, at)
+        _section(path, method, operation, description["components"]["schemas"])
+        + f"<pre>curl {escape((_KEY if with_key else '') + _EXAMPLES[path] + address + path)}</pre></section>"
         for path, methods in description["paths"].items()
         for method, operation in methods.items()
     ]
-    state = _table(("GET", "answers"), [(f'<a href="{path}"><code>{path}</code></a>', what) for path, what in _STATE])
+    state = _table(("GET", "answers"), [(f'<a href="{path}"><code>/{path}</code></a>', what) for path, what in _STATE])
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width"><title>EarthCLIP: the API</title>'
-        '<link rel="stylesheet" href="/docs/style.css"></head><body>'
+        '<link rel="icon" href="icon.svg"><link rel="stylesheet" href="docs/style.css"></head><body>'
         f"<h1>EarthCLIP {escape(description['info']['version'])}: the API</h1>"
         f"<p>{_text(description['info']['description'])}</p>{''.join(sections)}"
         f"<section><h2>State</h2>{state}</section></body></html>"
     )
 
 
-def _section(path: str, method: str, operation: dict[str, Any], at: str) -> str:
+def _section(path: str, method: str, operation: dict[str, Any], models: dict[str, Any]) -> str:
     parts = [f"<section><h2><code>{method.upper()} {escape(path)}</code></h2><p>{_text(operation['description'])}</p>"]
-    if path in _EXAMPLES:
-        parts.append(f"<pre>{escape(_EXAMPLES[path].format(at))}</pre>")
-    for kind, body in operation.get("requestBody", {}).get("content", {}).items():
-        parts.append(f"<h3>Body, <code>{escape(kind)}</code></h3>{_fields(body['schema'])}")
-    for code, response in sorted(operation["responses"].items()):
-        if code == "200":
-            schema = response["content"]["application/json"]["schema"]
-            parts.append(f"<h3>Answer</h3>{_fields(schema)}")
-    codes = [(code, _text(r["description"])) for code, r in sorted(operation["responses"].items()) if code != "200"]
-    return "".join([*parts, f"<h3>Refusals</h3>{_table(('status', 'why'), codes)}</section>"])
+    for media_type, body in operation.get("requestBody", {}).get("content", {}).items():
+        parts.append(f"<h3>Body, <code>{escape(media_type)}</code></h3>{_fields(body['schema'], models)}")
+    answer = operation["responses"]["200"]["content"]["application/json"]["schema"]
+    refusals = [(code, _text(r["description"])) for code, r in sorted(operation["responses"].items()) if code != "200"]
+    parts += [f"<h3>Answer</h3>{_fields(answer, models)}<h3>Refusals</h3>{_table(('status', 'why'), refusals)}"]
+    return "".join([*parts, "<h3>Example</h3>"])
 
 
-def _fields(schema: dict[str, Any]) -> str:
-    return _table(("field", "type", ""), list(_rows(schema, "")))
+def _fields(schema: dict[str, Any], models: dict[str, Any]) -> str:
+    return _table(("field", "type", ""), list(_rows(_resolved(schema, models)[1], models, "")))
 
 
-def _rows(schema: dict[str, Any], prefix: str) -> list[tuple[str, str, str]]:
-    rows = []
-    for name, inner in schema.get("properties", {}).items():
-        item, dots = inner, ""
-        while item.get("type") == "array":
-            item, dots = item["items"], dots + "[]"
-        told = _text(inner.get("description") or item.get("description") or "")
-        default = f" [{inner['default']}]" if "default" in inner else ""
-        rows.append((f"<code>{escape(prefix + name + dots)}</code>", escape(_type(item)), told + escape(default)))
-        rows += _rows(item, f"{prefix}{name}{dots}.")
-    return rows
+def _rows(schema: dict[str, Any], models: dict[str, Any], prefix: str) -> Iterator[tuple[str, str, str]]:
+    for name, field in schema.get("properties", {}).items():
+        kind, inner = _resolved(field, models)
+        default = f" [{str(field['default']).lower()}]" if field.get("default") not in (None, "", []) else ""
+        yield f"<code>{prefix}{name}</code>", escape(kind), _text(field.get("description", "") + default)
+        yield from _rows(inner, models, f"{prefix}{name}.")
 
 
-def _type(schema: dict[str, Any]) -> str:
-    if "enum" in schema:
-        return " or ".join(map(str, schema["enum"]))
-    kind = schema.get("type", "any")
-    return "file" if schema.get("format") == "binary" else kind if isinstance(kind, str) else " or ".join(kind)
+def _resolved(schema: dict[str, Any], models: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """What a field holds in a word or two, and the schema of its objects."""
+    if "anyOf" in schema:  # what may be null
+        kind, inner = _resolved(schema["anyOf"][0], models)
+        return f"{kind} or null", inner
+    if "$ref" in schema:
+        return "object", models[schema["$ref"].rpartition("/")[2]]
+    if schema.get("type") == "array":
+        kind, inner = _resolved(schema["items"], models)
+        return f"{kind}[]", inner
+    if schema.get("format") == "binary":
+        return "file", schema
+    return " or ".join(schema.get("enum", [schema["type"]])), schema
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
-from types import FrameType
 
 from earthclip.errors import InputError
 from earthclip.locating.locator import Locator
@@ -23,13 +22,14 @@ _BACKLOG = 128  # connections that wait to be taken
 def serve(locator: Locator, settings: Settings, host: str, port: int, say: Callable[[str], None]) -> None:
     """Answer at ``host``:``port`` (0: a free one) until SIGINT or SIGTERM, then finish what is under way.
 
-    ``say`` hears the address. Raises InputError when it cannot be bound, and what kept the model from opening.
+    Call it in the main thread. ``say`` hears the address. Raises InputError when it cannot be bound, and what kept the
+    model from opening.
     """
     service = Service(locator, settings)
     with contextlib.closing(_bind(host, port)) as listening, contextlib.closing(service):
         log_to()
-        service.start()
-        # Imported while the model is being opened in the encoder's thread: together they are ready sooner.
+        opening = service.start()
+        # Imported while the model is being opened in a thread: together they are ready sooner.
         import uvicorn
 
         from earthclip.server.app import app_of
@@ -47,7 +47,7 @@ def serve(locator: Locator, settings: Settings, host: str, port: int, say: Calla
             timeout_graceful_shutdown=int(settings.shutdown_s),
         )
         server = uvicorn.Server(config)
-        address = _address(listening)
+        address = _address(listening) + settings.root_path
 
         def opened(future: Future[None]) -> None:
             if future.exception() is not None:
@@ -56,52 +56,30 @@ def serve(locator: Locator, settings: Settings, host: str, port: int, say: Calla
                 log("ready", model=locator.name, address=address)
                 say(f"serving {locator.name} at {address} (its API at {address}/docs); end with Ctrl-C")
 
-        service.opened.add_done_callback(opened)
-        with _ended_by_signals(server):
-            server.run(sockets=[listening])
-        fault = service.opened.exception() if service.opened.done() else None
+        opening.add_done_callback(opened)
+        # uvicorn raises the signal that ended it once more; here an end that was asked for is a success.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: None)
+        server.run(sockets=[listening])
+        fault = opening.exception() if opening.done() else None
         log("ended", fault=None if fault is None else type(fault).__name__)
         if fault is not None:
             raise fault
 
 
-@contextlib.contextmanager
-def _ended_by_signals(server: object) -> Iterator[None]:
-    """uvicorn raises the signal that ended it once more; here an end that was asked for is a success."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def ignore(number: int, frame: FrameType | None) -> None:
-        del number, frame
-
-    before = {number: signal.signal(number, ignore) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _bind(host: str, port: int) -> socket.socket:
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listening = socket.socket(family, kind, protocol)
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     except (OSError, UnicodeError) as error:
         raise InputError(
             f"--host {host}: no such address ({error}); use 127.0.0.1, or an address of this machine"
         ) from error
     try:
-        # A server that was killed leaves connections behind, for which its successor should not have to wait.
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(_BACKLOG)  # from here on clients wait instead of being sent away
+        # From here on clients wait instead of being sent away.
+        return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
     except OSError as error:
-        listening.close()
-        raise InputError(f"{host}:{port}: cannot listen there ({error.strerror}); choose another --port") from error
-    return listening
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise InputError(f"{host}:{port}: cannot listen there ({reason}); choose another --port") from error
 
 
 def _address(listening: socket.socket) -> str:

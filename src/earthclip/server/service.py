@@ -1,174 +1,226 @@
-"""None"""
+"""A model at work for many clients: photos decoded in processes ahead of it, encoded in small batches, in turn."""
 
 from __future__ import annotations
 
 import asyncio
-import io
+import contextlib
+import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal, TypeAlias, TypeVar
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float64
 
-from earthclip.errors import InputError
 from earthclip.locating.locator import Locator
 from earthclip.locating.prediction import Prediction
+from earthclip.locating.question import Question
 from earthclip.models.config import IMAGE_ENCODER, TEXT_ENCODER
 from earthclip.outputs.drawing import to_answer
-from earthclip.pictures.decode import TooManyPixelsError
-from earthclip.pictures.prepare import Failure, Prepared, prepare_file
-from earthclip.pictures.preprocess import Preprocessing
-from earthclip.server.batching import Batcher
+from earthclip.outputs.structured import dumps
+from earthclip.pictures.prepare import Failure, Prepared
+from earthclip.pictures.reader import Limits, Named, Reader
+from earthclip.server.contract import LocateForm, Model, Refusal
 from earthclip.server.meters import Meters
-from earthclip.server.questions import Question
-from earthclip.server.refusal import Refusal
 from earthclip.server.settings import Settings
 
+_Outcome: TypeAlias = Prediction | Failure
+_Value = TypeVar("_Value")
 
-def decode_bytes(content: bytes, preprocessing: Preprocessing, where: str, max_pixels: int) -> Prepared:
-    """The picture whose file is ``content``, prepared as ``earthclip locate`` prepares it; ``where`` names it.
-
-    Raises Refusal: 413 for one of more than ``max_pixels``, 422 for what is not a picture or damaged.
-    """
-    if not content:
-        raise Refusal(422, f"{where}: the file is empty (0 bytes); send a picture")
-    try:
-        return prepare_file(io.BytesIO(content), preprocessing, where, max_pixels)
-    except TooManyPixelsError as error:
-        raise Refusal(413, str(error)) from None
-    except InputError as error:
-        raise Refusal(422, str(error)) from None
+_DECODING_S = 20.0  # for one photo; 100 megapixels of JPEG 2000 take 6 s
+_DECODER_MB, _BYTES_A_PIXEL = 300, 20  # what a decoder may take; RGB takes 4 bytes a pixel, 16-bit grey 18
+_SMALLEST = b"P6 1 1 255\n\0\0\0"  # a picture of one pixel
 
 
-_Result = TypeVar("_Result")
-_Key: TypeAlias = tuple[Literal["photo", "words", "places"], Question]
-_Item: TypeAlias = "Prepared | np.ndarray | None"  # of a photo, coordinates, or words alone
-_Answer: TypeAlias = "Prediction | Failure | Float32[np.ndarray, 'n d']"
+@dataclass(frozen=True, eq=False)
+class _Job:
+    question: Question
+    photo: Prepared
+    outcome: asyncio.Future[_Outcome]
 
 
 class Service:
-    """A model with its threads. ``start`` it, ask it from an event loop, ``close`` it."""
+    """A model with its queue. ``start`` it, ask it from one event loop, ``close`` it.
+
+    Everybody is served in the order they came. While one batch of photos is encoded, others are decoded and make the
+    next one, so that batches grow with the load.
+    """
 
     def __init__(self, locator: Locator, settings: Settings | None = None) -> None:
         self.locator = locator
         self.settings = settings or Settings()
         self.meters = Meters()
-        self._batcher: Batcher[_Key, _Item, _Answer] = Batcher(
-            self._work,
-            batch_size=self.settings.batch_size,
-            wait_s=self.settings.wait_ms / 1000,
-            capacity=self.settings.max_waiting,
-            open_first=self._open,
-        )
-        self._pool = ThreadPoolExecutor(self.settings.decoders, thread_name_prefix="decoder")
-        self.meters.watch("waiting", "Items let in and not answered yet.", lambda: self._batcher.inside)
+        self._opened: Future[None] | None = None
+        self._closed = False
+        self._inside = 0  # items let in and not answered yet
+        self._decoding = 0
+        self._jobs: deque[_Job] = deque()
+        self._encoding: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()  # of the model; first come, first served
+        workers, preprocessing = self.settings.decoders, locator.config.preprocessing
+        memory_mb = _DECODER_MB + int(_BYTES_A_PIXEL * self.settings.max_megapixels)
+        limits = Limits(_DECODING_S, memory_mb, self.settings.max_pixels)
+        self._reader = None if preprocessing is None else Reader(preprocessing, workers=workers, limits=limits)
+        self._reading = ThreadPoolExecutor(workers, thread_name_prefix="reading")  # each thread waits for a process
+        self.meters.watch("waiting", "Items let in and not answered yet.", lambda: self._inside)
         self.meters.watch("ready", "1 when questions are answered.", lambda: float(self.ready))
 
     @property
     def ready(self) -> bool:
         """Whether the model is open and questions are answered."""
-        return self._batcher.ready
+        opened = self._opened
+        return opened is not None and opened.done() and opened.exception() is None and not self._closed
 
-    @property
-    def opened(self) -> Any:
-        """A concurrent Future that is done when the model is open, or could not be opened."""
-        return self._batcher.opened
-
-    def start(self) -> None:
-        """Begin to open the model, in the encoder's thread; again: nothing."""
-        self._batcher.start()
+    def start(self) -> Future[None]:
+        """Begin to open the model in a thread, once. The future is done when it is open, or could not be opened."""
+        self._opened = self._opened or _in_thread(self._open)
+        return self._opened
 
     def close(self) -> None:
-        """Answer what is queued, then end the threads."""
-        self._batcher.close(self.settings.shutdown_s)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Let nothing more in, and end the decoders."""
+        self._closed = True
+        if self._reader is not None:
+            self._reader.close()
+        self._reading.shutdown(wait=False, cancel_futures=True)
 
-    def models(self) -> list[dict[str, Any]]:
-        """The model, as GET /v1/models tells of it."""
+    def model(self) -> Model:
+        """The model, as GET /v1/models describes it."""
         folder, config = self.locator.folder, self.locator.config
-        return [
-            {
-                "name": config.name,
-                "default": True,
-                "pictures": folder.has(IMAGE_ENCODER),
-                "words": folder.has(TEXT_ENCODER),
-                "caution": config.caution,
-                "places": len(folder.gallery_coordinates()),
-                "prior": config.prior,
-            }
-        ]
+        return Model(
+            name=config.name,
+            default=True,
+            pictures=folder.has(IMAGE_ENCODER),
+            words=folder.has(TEXT_ENCODER),
+            caution=config.caution,
+            places=len(folder.gallery_coordinates()),
+            prior=config.prior,
+        )
 
-    async def in_pool(self, function: Callable[..., _Result], *arguments: Any) -> _Result:
-        """Call ``function`` in a decoder's thread, off the event loop."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
-
-    async def locate(self, question: Question, photos: Sequence[bytes]) -> list[dict[str, Any]]:
-        """One answer for each photo, in order, or one for the words alone.
+    async def locate(self, form: LocateForm) -> str:
+        """The JSON of the answers, one for each photo in order, or one for the text alone.
 
         Raises Refusal where there is no room, and when not one of the photos can be read.
         """
-        with self._batcher.room(max(len(photos), 1)):
-            if not photos:
-                return [await self._ask(question, None)]
-            answers = await asyncio.gather(
-                *(self._photo(question, photo, f"photo {number}") for number, photo in enumerate(photos, 1)),
-                return_exceptions=True,
-            )
-        faults = [answer for answer in answers if isinstance(answer, BaseException)]
-        if len(faults) == len(answers) or any(not isinstance(fault, Refusal) for fault in faults):
-            raise next((fault for fault in faults if not isinstance(fault, Refusal)), faults[0])
-        return [to_answer(Failure(None, str(a))) if isinstance(a, BaseException) else a for a in answers]
+        with self._room(max(len(form.photos), 1)):
+            question = await asyncio.to_thread(form.question)
+            if form.photos:
+                files = [Named(f"photo {number}", content) for number, content in enumerate(form.photos, 1)]
+                outcomes = await asyncio.gather(*(self._locate(file, question) for file in files))
+            else:
+                async with self._turn:
+                    outcomes = [*await asyncio.to_thread(self.locator.locate_text, [form.text], question)]
+            first = outcomes[0]
+            if isinstance(first, Failure) and all(isinstance(outcome, Failure) for outcome in outcomes):
+                raise Refusal(413 if first.too_large else 422, first.error)
+            return await asyncio.to_thread(self._written, outcomes, form.outlines, form.surface)
 
-    async def embed(self, coordinates: Float64[np.ndarray, "n 2"]) -> list[list[float]]:
-        """Unit embeddings of coordinates in degrees."""
-        with self._batcher.room(1):
-            rows = await asyncio.wrap_future(self._batcher.submit(("places", Question()), coordinates))
-        assert isinstance(rows, np.ndarray)
-        return await self.in_pool(lambda: np.round(rows.astype(np.float64), 7).tolist())
+    async def embed(self, coordinates: Float64[np.ndarray, "n 2"]) -> str:
+        """The JSON of the unit embeddings of coordinates in degrees."""
+        with self._room(1):
+            async with self._turn:
+                rows = await asyncio.to_thread(self.locator.encode_location, coordinates)
+            rounded = np.round(rows.astype(np.float64), 7)
+            return await asyncio.to_thread(lambda: dumps({"model": self.locator.name, "embeddings": rounded.tolist()}))
 
-    async def _photo(self, question: Question, photo: bytes, where: str) -> dict[str, Any]:
-        preprocessing = self.locator.config.preprocessing
-        if preprocessing is None:
+    async def _locate(self, file: Named, question: Question) -> _Outcome:
+        if self._reader is None:
             raise Refusal(422, f"model '{self.locator.name}' takes no photos; see /v1/models")
+        self._decoding += 1
         try:
-            prepared = await self.in_pool(decode_bytes, photo, preprocessing, where, self.settings.max_pixels)
-        except Refusal:
+            photo = await asyncio.get_running_loop().run_in_executor(self._reading, self._reader.read, file)
+        finally:
+            self._decoding -= 1
+        if isinstance(photo, Failure):
             self.meters.pictures.labels("refused").inc()
-            raise
-        answer = await self._ask(question, prepared)
+            return photo
+        job = _Job(question, photo, asyncio.get_running_loop().create_future())
+        self._jobs.append(job)
+        if self._encoding is None or self._encoding.done():
+            self._encoding = asyncio.create_task(self._encode())
+        outcome = await job.outcome
         self.meters.pictures.labels("located").inc()
-        return answer
+        return outcome
 
-    async def _ask(self, question: Question, item: Prepared | None) -> dict[str, Any]:
-        key: _Key = ("photo" if item else "words", question.asked)
-        prediction = await asyncio.wrap_future(self._batcher.submit(key, item))
-        assert isinstance(prediction, Prediction | Failure)
-        return await self.in_pool(lambda: to_answer(prediction, outlines=question.outlines, surface=question.surface))
+    async def _encode(self) -> None:
+        """Encode the photos that wait, a batch at a time, until none does."""
+        size = self.settings.batch_size
+        while self._jobs:
+            if self._decoding and len(self._jobs) < size:
+                await asyncio.sleep(self.settings.wait_ms / 1000)
+            batches: dict[tuple[object, ...], list[_Job]] = {}  # of jobs that ask the same
+            for job in [self._jobs.popleft() for _ in range(min(size, len(self._jobs)))]:
+                if not job.outcome.done():  # it is, where nobody waits for the answer any more
+                    batches.setdefault(tuple(job.question.options.items()), []).append(job)
+            for jobs in batches.values():
+                async with self._turn:
+                    photos = [job.photo for job in jobs]
+                    work = asyncio.wrap_future(_in_thread(self._work, jobs[0].question, photos))
+                    await asyncio.wait([work])
+                fault = work.exception()
+                for position, job in enumerate(jobs):
+                    if job.outcome.done():
+                        continue
+                    if fault is None:
+                        job.outcome.set_result(work.result()[position])
+                    else:
+                        job.outcome.set_exception(fault)
 
-    def _open(self) -> None:
-        self.locator.warm_up()
-        preprocessing = self.locator.config.preprocessing
-        if preprocessing is not None and self.locator.folder.has(IMAGE_ENCODER):
-            # The first pass makes the runtime's arenas, the first answer loads names of places and geometry: no client
-            # should wait for the one, nor readiness for the other.
-            grey = np.zeros((1, 3, preprocessing.size, preprocessing.size), np.float32)
-            (prediction,) = self.locator.locate([Prepared(grey, None)], 1)
-            self._pool.submit(to_answer, prediction, surface=True)
-
-    def _work(self, key: _Key, items: list[_Item]) -> Sequence[_Answer]:
-        kind, question = key
+    def _work(self, question: Question, photos: list[Prepared]) -> list[_Outcome]:
         began = time.perf_counter()
-        self.meters.batch.observe(len(items))
+        self.meters.batch.observe(len(photos))
         try:
-            if kind == "places":
-                return [self.locator.encode_location(item) for item in items if isinstance(item, np.ndarray)]
-            if kind == "words":
-                assert question.text is not None  # app.py asks for photos or words
-                return self.locator.locate_text([question.text], question.top_k, region=question.region) * len(items)
-            pictures = [item for item in items if isinstance(item, Prepared)]
-            size = len(pictures)
-            return list(self.locator.locate(pictures, question.top_k, size, text=question.text, region=question.region))
+            return list(self.locator.answers(photos, question, batch_size=len(photos)))
         finally:
             self.meters.encoding.inc(time.perf_counter() - began)
+
+    def _written(self, outcomes: Sequence[_Outcome], outlines: bool, surface: bool) -> str:
+        answers = [
+            {"path": None, "error": outcome.error}  # the path of a failure is the photo's number
+            if isinstance(outcome, Failure)
+            else to_answer(outcome, outlines=outlines, surface=surface)
+            for outcome in outcomes
+        ]
+        return dumps({"model": self.locator.name, "answers": answers})
+
+    @contextlib.contextmanager
+    def _room(self, items: int) -> Iterator[None]:
+        """Room for so many items while the block runs; raises Refusal (503, 429) at once where there is none."""
+        if not self.ready:
+            raise Refusal(503, "the server is starting or ending; try again in a second", retry_after_s=1)
+        if self._inside + items > self.settings.max_waiting:
+            message = f"{self._inside} pictures are waiting already; try again in a second"
+            raise Refusal(429, message, retry_after_s=1)
+        self._inside += items
+        try:
+            yield
+        finally:
+            self._inside -= items
+
+    def _open(self) -> None:
+        """Open the model, and do once all that the first client would wait for."""
+        preprocessing = self.locator.config.preprocessing
+        if self._reader is not None:
+            for _ in range(self.settings.decoders):
+                self._reading.submit(self._reader.read, Named("warm-up", _SMALLEST))
+        self.locator.warm_up()
+        if preprocessing is not None and self.locator.folder.has(IMAGE_ENCODER):
+            grey = np.zeros((1, 3, preprocessing.size, preprocessing.size), np.float32)
+            outcomes = list(self.locator.answers([Prepared(grey, None)], top_k=1))
+            _in_thread(self._written, outcomes, True, True)  # whoever asks whether the model is ready need not wait
+
+
+def _in_thread(function: Callable[..., _Value], *arguments: Any) -> Future[_Value]:
+    """Call ``function`` in a thread of its own. Unlike a pool's, it does not keep the process from ending."""
+    future: Future[_Value] = Future()
+
+    def call() -> None:
+        try:
+            future.set_result(function(*arguments))
+        except BaseException as error:  # told to whoever waits for the future
+            future.set_exception(error)
+
+    threading.Thread(target=call, name=function.__name__, daemon=True).start()
+    return future

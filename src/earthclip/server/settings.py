@@ -6,10 +6,12 @@ import hashlib
 import hmac
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from earthclip.configuration import usable_processors
 from earthclip.errors import ConfigError
 
 API_KEY_VARIABLE = "EARTHCLIP_API_KEY"
@@ -29,18 +31,17 @@ class Settings:
     max_bodies_mb: float = 512.0  # of all requests at a time, in memory
     max_megapixels: float = 100.0  # of one photo, read from its header before any pixel is decoded
     max_photos: int = 16  # of one request
-    max_top_k: int = 100
-    max_coordinates: int = 10_000  # of one request
     body_timeout_s: float = 30.0  # for a request to arrive
     answer_timeout_s: float = 60.0  # from arrival to answer
     shutdown_s: float = 30.0  # for what is under way when the server is told to end
-    decoders: int = 2  # threads that decode photos; each holds one in memory
+    decoders: int = field(default_factory=usable_processors)  # processes that decode photos
     api_key: ApiKey | None = field(default=None, repr=False)
     cors_origins: tuple[str, ...] = ()  # pages of other sites whose scripts may read the answers
     hosts: frozenset[str] | None = None  # names it answers to, against DNS rebinding; None: any
+    root_path: str = ""  # the path at which a proxy shows the server, such as /geo
 
     def __post_init__(self) -> None:
-        whole = ("batch_size", "max_waiting", "max_requests", "max_photos", "max_top_k", "max_coordinates", "decoders")
+        whole = ("batch_size", "max_waiting", "max_requests", "max_photos", "decoders")
         above_0 = ("max_body_mb", "max_bodies_mb", "max_megapixels", "body_timeout_s", "answer_timeout_s")
         for name in whole:
             if getattr(self, name) < 1:
@@ -57,6 +58,8 @@ class Settings:
             )
         if self.max_bodies_mb < self.max_body_mb:
             raise ConfigError(f"max_bodies_mb is {self.max_bodies_mb}; expected at least max_body_mb, for one request")
+        if self.root_path and not re.fullmatch(r"(/[\w.~-]+)+", self.root_path, re.ASCII):
+            raise ConfigError(f"root_path is '{self.root_path}'; expected a path such as /geo")
 
     @property
     def max_body_bytes(self) -> int:

@@ -19,9 +19,9 @@ from earthclip.datasets.photos import PhotoSet
 from earthclip.errors import InputError
 from earthclip.nn.backbone import HubBackbone, read_preprocessing
 from earthclip.pictures.decode import decode_reduced
+from earthclip.pictures.prepare import prepare
 from earthclip.pictures.preprocess import Preprocessing
 from earthclip.training.optimization import precision_of
-from earthclip.training.photos import prepared
 from earthclip.training.simclr import simclr_view
 from earthclip.training.source import dead_workers_named, made_ahead, to_tensor
 
@@ -184,11 +184,12 @@ class _Decoding:
 
     def _views_of(self, row: int) -> Generator[Float32[np.ndarray, "3 h w"], None, None]:
         """The undisturbed pixels of prediction, then the disturbed ones."""
-        yield prepared(self.photos, row, self.preprocessing).pixels[0]
+        where = self.photos.ids[row]
+        yield prepare(self.photos.open(row), self.preprocessing, where=where).pixels[0]
         if self.views == 1:
             return
         size = self.preprocessing.size
-        image = decode_reduced(self.photos.open(row), _DRAFT * size, where=self.photos.ids[row]).image
+        image = decode_reduced(self.photos.open(row), _DRAFT * size, where=where).image
         for view in range(1, self.views):
             rng = np.random.default_rng([self.seed, row, view])
             picture = np.asarray(simclr_view(image, size, rng))

@@ -11,7 +11,7 @@ from PIL import Image
 from earthclip.datasets.photos import PhotoSet
 from earthclip.errors import InputError
 from earthclip.pictures.decode import decode_reduced
-from earthclip.pictures.prepare import Prepared, prepare, prepare_file
+from earthclip.pictures.prepare import prepare
 from earthclip.pictures.preprocess import Preprocessing
 from earthclip.training.simclr import simclr_view
 from earthclip.training.source import Batch, Order, Source, seeds_of, share_of
@@ -74,7 +74,7 @@ class PhotoSource(Source):
         pixels, rows = [], []
         for index in range(len(photos)):
             try:
-                pixels.append(prepared(photos, index, self.preprocessing).pixels[0])
+                pixels.append(prepare(photos.open(index), self.preprocessing, where=photos.ids[index]).pixels[0])
                 rows.append(index)
             except InputError:
                 continue
@@ -83,15 +83,6 @@ class PhotoSource(Source):
                 pixels, rows = [], []
         if rows:
             yield Batch(np.stack(pixels), photos.coordinates[rows], [photos.ids[row] for row in rows])
-
-
-def prepared(photos: PhotoSet, index: int, preprocessing: Preprocessing) -> Prepared:
-    """A photo's pixels as the finished model sees them. Raises InputError when it cannot be read."""
-    source = photos.open(index)
-    if isinstance(source, str):
-        return prepare(source, preprocessing)
-    with source:
-        return prepare_file(source, preprocessing, photos.ids[index])
 
 
 def _draft(photos: PhotoSet, index: int, size: int) -> Image.Image:

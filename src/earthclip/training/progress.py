@@ -35,7 +35,7 @@ def draw_curves(folder: Path) -> Path | None:
     series: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for row in validation:
         for column in ("within_25_km", "within_200_km", "within_750_km"):
-            name = f"{row['set']}, {column.split('_')[1]} km"
+            name = f"{row.get('set') or row['imagery']}, {column.split('_')[1]} km"  # runs of before have imagery
             series[name].append((float(row["step"]), 100 * float(row[column])))
     for name, points in series.items():
         accuracy.plot(*zip(*points, strict=True), marker=".", lw=1.2, label=name)

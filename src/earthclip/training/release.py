@@ -54,7 +54,7 @@ def export_run(
     model.load_own_weights(weights, fault)
     words, tokenizer, lacks = None, None, {}
     if location_only:
-        lacks = {"image encoder": f"run earthclip export {run} without --location-only"}
+        lacks = {"image encoder": f"run earthclip model export {run} without --location-only"}
     elif network is not None:
         words, tokenizer = read_words(network)
         if words is None:

@@ -63,7 +63,7 @@ def test_from_photos_to_the_table(
         assert old in text, old
         text = text.replace(old, new)
     Path("small.toml").write_text(text)
-    assert [command.split()[1] for command in COMMANDS] == ["data", "features", "train", "export", "evaluate"]
+    assert [command.split()[1] for command in COMMANDS] == ["data", "features", "train", "model", "evaluate"]
     for command in COMMANDS:
         small = command.replace("openai/clip-vit-large-patch14", "clip").replace(
             "recipes/mp16/geoclip.toml", "small.toml"

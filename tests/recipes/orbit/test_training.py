@@ -81,7 +81,7 @@ def test_train_export_locate(tmp_path, capsys):
     assert column_of(trained / "progress.csv", "step") == ["2", "4", "6"]
     assert column_of(trained / "validation.csv", "step") == ["0", "5", "6"]  # before the first step too
     assert column_of(trained / "validation.csv", "set") == ["etopo1"] * 3
-    assert main(["export", str(trained), "-o", str(folder)]) == 2
+    assert main(["model", "export", str(trained), "-o", str(folder)]) == 2
     assert "use python -m recipes.orbit" in capsys.readouterr().err
     assert run(["export", str(trained), "-o", str(folder), "--licence", "my own"]) == 2
     assert "expected an SPDX identifier" in capsys.readouterr().err

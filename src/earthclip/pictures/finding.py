@@ -1,20 +1,22 @@
-"""The pictures that command-line arguments mean: files, folders, patterns and lists, one at a time however many."""
+"""Finding pictures: files, folders, patterns and lists of paths, one at a time however many."""
 
 from __future__ import annotations
 
 import fnmatch
 import io
 import os
+import stat
 import sys
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 from earthclip.errors import InputError
+from earthclip.pictures.kinds import PICTURE_SUFFIXES, PassedOver, listed, read_suffixes
 from earthclip.pictures.prepare import Failure
 
-_KINDS = "jpg jpeg jpe jfif png tif tiff webp gif bmp jp2 avif ppm pgm"
-SUFFIXES = frozenset(f".{kind}" for kind in _KINDS.split())
 STDIN = "-"
 
 
@@ -26,25 +28,30 @@ def find_pictures(arguments: Iterable[Path]) -> tuple[list[Path], list[Failure]]
 
 
 def each_picture(
-    arguments: Iterable[Path], listed: Path | None = None, suffixes: Collection[str] = SUFFIXES
+    arguments: Iterable[Path],
+    listed: Path | None = None,
+    passed_over: PassedOver | None = None,
+    suffixes: Collection[str] | None = None,
 ) -> Iterator[Path | Failure]:
     """Files as given, the pictures in folders, what patterns match, then the paths of the list, in that order.
 
-    Folders are searched to the bottom in sorted order for ``suffixes``; hidden names are passed over, links to
-    folders not followed. ``*``, ``?``, ``[...]`` and ``**`` are a pattern unless a file has that very name. ``-``
-    stands for a list on stdin, whose paths are ended by line breaks or, where there are any, by NUL. A folder without
-    pictures or that cannot be read and a pattern without matches are a Failure. Raises InputError for a list that
+    Folders are searched at all depths in sorted order for ``suffixes``, or else for the pictures that are read here;
+    ``passed_over`` counts the other files. Hidden names are left out, links to folders not followed. ``*``, ``?``,
+    ``[...]`` and ``**`` are a pattern unless a file has that very name. ``-`` stands for a list on standard input,
+    whose paths end with line breaks or, where there are any, with NUL. A folder without pictures or that cannot be
+    read, a pipe, socket or device, and a pattern without matches are a Failure. Raises InputError for a list that
     cannot be read.
     """
+    search = _Search(frozenset(suffixes) if suffixes else None, PassedOver() if passed_over is None else passed_over)
     for argument in arguments:
         if str(argument) == STDIN:
-            yield from _listed(argument, suffixes)
+            yield from _listed(argument, search)
         elif _is_pattern(str(argument)) and not os.path.lexists(argument):
-            yield from _matches(argument, suffixes)
+            yield from _matches(argument, search)
         else:
-            yield from _file_or_folder(argument, suffixes)
+            yield from _file_or_folder(argument, search)
     if listed is not None:
-        yield from _listed(listed, suffixes)
+        yield from _listed(listed, search)
 
 
 def count_pictures(arguments: Iterable[Path], listed: Path | None = None) -> int | None:
@@ -62,31 +69,76 @@ def check_list(path: Path) -> None:
         raise InputError(f"{path}: expected a file of paths, found {advice}")
 
 
-def _file_or_folder(path: Path, suffixes: Collection[str]) -> Iterator[Path | Failure]:
-    if not path.is_dir():
-        yield path
-        return
+@dataclass(frozen=True)
+class _Search:
+    suffixes: frozenset[str] | None  # None: of the pictures that are read on this machine
+    passed_over: PassedOver
+
+
+def walk(folder: Path, suffixes: Collection[str], passed_over: PassedOver) -> Iterator[Path | Failure]:
+    """The files in ``folder`` with one of ``suffixes``, at any depth, in sorted order.
+
+    Hidden names are left out, links to folders not followed; ``passed_over`` counts the other files. A folder that
+    cannot be read, and a pipe, socket or device with such a name, are a Failure and never opened.
+    """
     faults: list[OSError] = []
-    empty = True
-    for parent, folders, names in os.walk(path, onerror=faults.append):
+    for parent, folders, names in os.walk(folder, onerror=faults.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if Path(name).suffix.lower() in suffixes and not name.startswith("."):
-                empty = False
-                yield Path(parent, name)
+            if name.startswith("."):
+                continue
+            path = Path(parent, name)
+            if path.suffix.lower() not in suffixes:
+                passed_over.add(name)
+            elif special := _special(path):
+                yield special
+            else:
+                yield path
     for fault in faults:
         yield Failure(str(fault.filename), f"{fault.filename}: the folder cannot be read ({fault.strerror})")
-    if empty and not faults:
-        kinds = _KINDS if suffixes is SUFFIXES else " ".join(suffix.removeprefix(".") for suffix in suffixes)
-        what = "pictures" if suffixes is SUFFIXES else "tables"
-        yield Failure(str(path), f"{path}: a folder without {what}; expected files that end in one of {kinds}")
+
+
+def _special(path: Path) -> Failure | None:
+    """Why a path that exists is nothing to open: reading a pipe would wait for ever, a device may do anything."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return None  # a dangling link, or gone: reading it says so
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        return None
+    found = next((name for is_a, name in _SPECIAL if is_a(mode)), "a device")
+    return Failure(str(path), f"{path}: expected a picture, found {found}; save it as a file first")
+
+
+_SPECIAL = ((stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"))
+
+
+def _file_or_folder(path: Path, search: _Search) -> Iterator[Path | Failure]:
+    if not path.is_dir():
+        yield _special(path) or path
+        return
+    before = PassedOver(Counter(search.passed_over.pictures), search.passed_over.others)
+    empty = True
+    for found in walk(path, search.suffixes or read_suffixes(), search.passed_over):
+        empty = False
+        yield found
+    if empty:
+        yield Failure(str(path), f"{path}: {_nothing(search, search.passed_over.since(before))}")
+
+
+def _nothing(search: _Search, passed_over: PassedOver) -> str:
+    if search.suffixes is not None:
+        return f"a folder without tables; expected files that end in {listed(search.suffixes)}"
+    if passed_over.pictures:
+        return f"no readable pictures ({passed_over})"
+    return f"a folder without pictures; expected files that end in one of {listed(PICTURE_SUFFIXES)}"
 
 
 def _is_pattern(text: str) -> bool:
     return any(sign in text for sign in "*?[")
 
 
-def _matches(pattern: Path, suffixes: Collection[str]) -> Iterator[Path | Failure]:
+def _matches(pattern: Path, search: _Search) -> Iterator[Path | Failure]:
     parts = pattern.parts
     while parts[-1] == "**":  # of a folder, all that is below
         parts = parts[:-1] or (".",)
@@ -95,7 +147,7 @@ def _matches(pattern: Path, suffixes: Collection[str]) -> Iterator[Path | Failur
         if "**" in parts and path.is_dir():
             continue  # what is in it is matched by itself
         empty = False
-        yield from _file_or_folder(path, suffixes)
+        yield from _file_or_folder(path, search)
     if empty:
         yield Failure(str(pattern), f"{pattern}: no such file, nor any that match it; check the name and the folder")
 
@@ -125,20 +177,20 @@ def _names(folder: Path, *, hidden: bool = False) -> list[str]:
         return []
 
 
-def _listed(path: Path, suffixes: Collection[str]) -> Iterator[Path | Failure]:
+def _listed(path: Path, search: _Search) -> Iterator[Path | Failure]:
     if str(path) == STDIN:
         if sys.stdin is None:
             raise InputError("-: expected paths on stdin, which is closed")
-        yield from _paths(cast(io.BufferedReader, sys.stdin.buffer), "stdin", suffixes)
+        yield from _paths(cast(io.BufferedIOBase, sys.stdin.buffer), "stdin", search)
         return
     try:
         with path.open("rb") as file:
-            yield from _paths(file, str(path), suffixes)
+            yield from _paths(file, str(path), search)
     except OSError as error:
         raise InputError(f"{path}: the list of paths cannot be read ({error.strerror})") from error
 
 
-def _paths(file: io.BufferedReader, where: str, suffixes: Collection[str]) -> Iterator[Path | Failure]:
+def _paths(file: io.BufferedIOBase, where: str, search: _Search) -> Iterator[Path | Failure]:
     rest, end = b"", b""
     while block := file.read1(1 << 16):
         rest += block
@@ -148,11 +200,11 @@ def _paths(file: io.BufferedReader, where: str, suffixes: Collection[str]) -> It
         if end:
             *lines, rest = rest.split(end)
             for line in lines:
-                yield from _entry(line, suffixes)
-    yield from _entry(rest, suffixes)
+                yield from _entry(line, search)
+    yield from _entry(rest, search)
 
 
-def _entry(line: bytes, suffixes: Collection[str]) -> Iterator[Path | Failure]:
+def _entry(line: bytes, search: _Search) -> Iterator[Path | Failure]:
     text = line.removeprefix(b"\xef\xbb\xbf").removesuffix(b"\r")
     if text.strip():
-        yield from _file_or_folder(Path(os.fsdecode(text)), suffixes)
+        yield from _file_or_folder(Path(os.fsdecode(text)), search)

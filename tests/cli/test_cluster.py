@@ -1,4 +1,4 @@
-"""``--engine ray``: the answers of the local engine, from a cluster of two workers of which one is killed."""
+"""``earthclip cluster``: the answers of one machine, from a cluster of two workers of which one is killed."""
 
 from __future__ import annotations
 
@@ -21,9 +21,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from earthclip.cli import main
-from earthclip.cli.features_cluster import ExtractionJob, extract_on_cluster
-from earthclip.cli.locate import ENGINES
-from earthclip.cli.locate_cluster import as_given
+from earthclip.cli.cluster_features import ExtractionJob, extract_on_cluster
+from earthclip.cli.formats import as_given
 from earthclip.datasets.feature_store import open_features
 from earthclip.datasets.opening import open_photos
 from earthclip.locating.locator import load
@@ -131,7 +130,7 @@ class TestOnACluster:
         Path("photos", "077.png").unlink()
         Path("photos", "077.png").write_bytes(Path("photos", "000.png").read_bytes()[:900])
         given = ["locate", "photos", "gone.jpg", "--model", cluster, *EXACT, "--top-k", 3]
-        asked = [*given, "--engine", "ray", "-o", "places", "--workers", 2, "--block-size", 16]
+        asked = ["cluster", *given, "-o", "places", "--workers", 2, "--block-size", 16]
         killer = Killer(tmp_path / "places")
         killer.start()
         code = run(*asked)
@@ -165,7 +164,7 @@ class TestOnACluster:
         Path("places", "_SUCCESS").unlink()
         assert run(*asked) == 2 and "--resume goes on" in capsys.readouterr().err
         assert run(*asked, "--resume") == 0  # both failures were in other blocks
-        assert "16 answered, 0 failed, 85 before by the run that was ended" in capsys.readouterr().err
+        assert "16 answered, 0 failed, 85 before by the interrupted run" in capsys.readouterr().err
         for path in Path("places").glob("part-*"):
             time_ns, content = before.pop(path.name)
             assert path.read_bytes() == content and (path.stat().st_mtime_ns == time_ns) == ("03." not in path.name)
@@ -177,8 +176,8 @@ class TestOnACluster:
         files = [write_picture(tmp_path / f"{i}.png", seed=i) for i in range(6)]
         table = pa.table({"id": range(6), "img": [path.read_bytes() for path in files]})
         pq.write_table(table, tmp_path / "photos.parquet")
-        given = ["locate", f"file://{tmp_path}/photos.parquet", "--model", cluster, *EXACT, "--embeddings"]
-        assert run(*given, "--engine", "ray", "-o", tmp_path / "e", "--block-size", 3, "--workers", 2) == 0
+        given = ["cluster", "embed", "images", f"file://{tmp_path}/photos.parquet", "--model", cluster, *EXACT]
+        assert run(*given, "-o", tmp_path / "e", "--block-size", 3, "--workers", 2) == 0
         rows = answers(tmp_path / "e")
         assert [row["row"] for row in rows] == list(range(6))
         expected = load(cluster, runtime="onnxruntime").encode_image(files)
@@ -189,7 +188,7 @@ class TestOnACluster:
     ) -> None:
         monkeypatch.chdir(tmp_path)
         write_picture(Path("a.png"), seed=1)
-        given = ["locate", "a.png", "--model", cluster, *EXACT, "--engine", "ray", "-o", "places"]
+        given = ["cluster", "locate", "a.png", "--model", cluster, *EXACT, "-o", "places"]
         assert run(*given, "--top-k", 0) == 2
         assert "top_k is 0" in capsys.readouterr().err and not Path("places").exists()
         assert run(*given, "--workers", 1) == 0
@@ -206,10 +205,10 @@ class TestOnACluster:
 
     def test_embeddings_of_a_folder_of_what_locate_wrote(self, cluster: Path, tmp_path: Path) -> None:
         files = [write_picture(tmp_path / f"{i}.png", seed=i) for i in range(3)]
-        given = [*files, tmp_path / "gone.png", "--model", cluster, *EXACT, "--engine", "ray", "--workers", 1]
-        assert run("locate", *given, "--block-size", 2, "-o", tmp_path / "places") == 1
-        given = [tmp_path / "places", "--model", cluster, *EXACT, "--engine", "ray", "--workers", 1]
-        assert run("embed", *given, "-o", tmp_path / "features") == 1
+        given = [*files, tmp_path / "gone.png", "--model", cluster, *EXACT, "--workers", 1]
+        assert run("cluster", "locate", *given, "--block-size", 2, "-o", tmp_path / "places") == 1
+        given = [tmp_path / "places", "--model", cluster, *EXACT, "--workers", 1]
+        assert run("cluster", "embed", "places", *given, "-o", tmp_path / "features") == 1
         rows = answers(tmp_path / "features")
         assert [row["error"] is None for row in rows] == [True, True, True, False]
         assert "no such file" in str(rows[3]["error"]) and rows[3]["feature_000"] is None
@@ -219,7 +218,7 @@ class TestOnACluster:
     ) -> None:
         how = ["features", photos / "table.csv", "--backbone", photos / "clip", "--views", 2]
         assert run(*how, "--workers", 1, "-o", tmp_path / "here") == 1
-        assert run(*how, "--engine", "ray", "--workers", 1, "-o", tmp_path / "there") == 1
+        assert run("cluster", *how, "--workers", 1, "-o", tmp_path / "there") == 1
         assert "features of 39 photos, 1 could not be read" in capsys.readouterr().err
         here, there = open_features(tmp_path / "here"), open_features(tmp_path / "there")
         rows = np.arange(39)
@@ -227,10 +226,10 @@ class TestOnACluster:
         for view in (0, 1):
             np.testing.assert_allclose(here.rows(rows, rows * 0 + view), there.rows(rows, rows * 0 + view), atol=0.02)
         assert not (tmp_path / "there" / "_earthclip").exists()
-        assert run(*how, "--engine", "ray", "-o", tmp_path / "there") == 2
-        assert "--resume goes on" in capsys.readouterr().err
+        assert run("cluster", *how, "-o", tmp_path / "there") == 2
+        assert "already holds features; add --resume to continue" in capsys.readouterr().err
         (tmp_path / "there" / "features-00000.json").unlink()
-        assert run(*how, "--engine", "ray", "-o", tmp_path / "there", "--resume") == 1
+        assert run("cluster", *how, "-o", tmp_path / "there", "--resume") == 1
         assert open_features(tmp_path / "there").ids == here.ids
 
     def test_shards_of_a_killed_worker_are_made_by_another(self, cluster: Path, photos: Path, tmp_path: Path) -> None:
@@ -259,10 +258,10 @@ def test_a_cluster_of_its_own_leaves_nothing(tiny_model: Path, tmp_path: Path) -
     places = np.random.default_rng(0).uniform((-90, -180), (90, 180), (50, 2))
     table = pa.table({"name": [f"p{i}" for i in range(50)], "lat": places[:, 0], "lon": places[:, 1]})
     pq.write_table(table, tmp_path / "places.parquet", row_group_size=20)
-    given = ["embed", tmp_path / "places.parquet", "--model", tiny_model, *EXACT]
+    given = ["embed", "places", tmp_path / "places.parquet", "--model", tiny_model, *EXACT]
     environment = os.environ | {"TMPDIR": tempfile.mkdtemp(prefix="ec-")}
     environment.pop("RAY_ADDRESS", None)
-    command = [sys.executable, "-m", "earthclip", *given, "--engine", "ray", "-o", "features", "--block-size", "16"]
+    command = [sys.executable, "-m", "earthclip", "cluster", *given, "-o", "features", "--block-size", "16"]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=tmp_path, env=environment)
     lines = done.stderr.splitlines()
     assert (done.returncode, done.stdout, len(lines)) == (0, "", 2), done.stderr
@@ -282,22 +281,21 @@ def test_a_cluster_of_its_own_leaves_nothing(tiny_model: Path, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["s3://bucket/*.jpg"], "s3://bucket/*.jpg: addresses are for --engine ray"),
-        (["a.jpg", "-o", "s3://bucket/a.csv"], "s3://bucket/a.csv: addresses are for --engine ray"),
-        (["a.jpg", "--embeddings"], "are for --engine ray"),
-        (
-            ["a.jpg", "--engine", "ray", "-o", "x", "--embeddings", "--text", "sea"],
-            "--embeddings are of pictures alone",
-        ),
-        (["a.jpg", "--engine", "ray"], "needs -o FOLDER"),
-        (["a.jpg", "--engine", "ray", "-o", "x", "--format", "csv"], "writes Parquet; leave out --format"),
-        (["a.jpg", "--engine", "ray", "-o", "x", "--map", "m.html"], "writes Parquet; leave out --format, --map"),
-        (["--text", "sea", "--engine", "ray", "-o", "x"], "is for pictures"),
-        (["--engine", "spark", "a.jpg"], "'spark' is not one of 'local', 'ray'"),
+        (["locate", "s3://bucket/*.jpg"], "s3://bucket/*.jpg: earthclip reads and writes files of this machine here"),
+        (["locate", "a.jpg", "-o", "s3://bucket/a.csv"], "s3://bucket/a.csv: earthclip reads and writes files"),
+        (["embed", "places", "s3://b/t.parquet", "-o", "x.npy"], "use 'earthclip cluster'"),
+        (["cluster", "embed", "images", "a.jpg", "-o", "x", "--text", "sea"], "no such option '--text'"),
+        (["cluster", "locate", "a.jpg"], "Missing option '-o'"),
+        (["cluster", "locate", "a.jpg", "-o", "-"], "a cluster writes a folder of files, not standard output"),
+        (["cluster", "locate", "a.jpg", "-o", "x", "--format", "csv"], "no such option '--format'"),
+        (["cluster", "locate", "a.jpg", "-o", "x", "--map", "m.html"], "no such option '--map'"),
+        (["cluster", "locate", "--text", "sea", "-o", "x"], "give a PICTURE; a text alone needs no cluster"),
+        (["cluster", "embed", "images", "-o", "x"], "give a PICTURE"),
+        (["cluster", "spark"], "no such command 'spark'; "),
     ],
 )
 def test_what_does_not_go_together(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("locate", *arguments) == 2
+    assert run(*arguments) == 2
     assert says in capsys.readouterr().err
 
 
@@ -305,17 +303,18 @@ def test_without_the_extra(
     tiny_model: Path, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    assert run("locate", picture, "--model", tiny_model, "--engine", "ray", "-o", tmp_path / "x") == 2
+    assert run("cluster", "locate", picture, "--model", tiny_model, "-o", tmp_path / "x") == 2
     assert "pip install 'earthclip[ray]'" in capsys.readouterr().err
 
 
 def test_embed_on_a_cluster_takes_parquet(tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "t.csv").write_text("lat,lon\n1,2\n")
-    given = ["embed", tmp_path / "t.csv", "--model", tiny_model, "-o", tmp_path / "x"]
-    assert run(*given, "--engine", "ray") == 2
-    assert "embeds Parquet tables" in capsys.readouterr().err and not (tmp_path / "x").exists()
+    given = ["embed", "places", tmp_path / "t.csv", "--model", tiny_model, "-o", tmp_path / "x"]
+    assert run("cluster", *given) == 2
+    assert "'earthclip cluster embed places' reads Parquet" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
     assert run(*given, "--workers", 2) == 2
-    assert "are for --engine ray" in capsys.readouterr().err
+    assert "no such option '--workers'" in capsys.readouterr().err
 
 
 def test_addresses_survive_as_paths(tmp_path: Path) -> None:
@@ -328,4 +327,3 @@ def test_addresses_survive_as_paths(tmp_path: Path) -> None:
         "/abs/a.jpg",
     ):
         assert as_given(Path(text)) == text
-    assert set(ENGINES) == {"local", "ray"}

@@ -1,10 +1,9 @@
-"""``--engine ray``: what ``earthclip locate`` and ``embed`` do on a cluster, and what they say meanwhile."""
+"""What ``earthclip cluster locate`` and ``embed`` do, and what they say meanwhile."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import re
 import time
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,133 +13,118 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from earthclip.cli import INTERRUPTED
-from earthclip.cli.pictures import SUFFIXES, check_list, each_picture
-from earthclip.cli.status import Pace, StatusLine, duration, say
+from earthclip.cli.answering import BATCH_SIZES, introduce
+from earthclip.cli.formats import as_given
+from earthclip.cli.status import Pace, StatusLine, duration, note, say
 from earthclip.errors import EarthCLIPError, InputError
+from earthclip.pictures.finding import check_list, each_picture
+from earthclip.pictures.kinds import PassedOver
 from earthclip.pictures.prepare import Failure
 
 if TYPE_CHECKING:
-    from earthclip.cli.locate_run import Ask
+    from earthclip.cli.answering import Ask
     from earthclip.cluster.output import OutputFolder
     from earthclip.cluster.run import BlockDone
     from earthclip.cluster.workers import Job
-    from earthclip.models import Runtime
     from earthclip.models.folder import ModelFolder
 
 _BLOCK = {"locate": 256, "embeddings": 256, "embed": 8192}  # a minute's work or less, which a lost worker repeats
 _MOST_TOLD = 20  # faults that are told one by one
-_COLLAPSED = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/(?!/)")
 
 
 @dataclass(frozen=True)
 class ClusterRun:
     """Where the answers go and how the work is shared out; None: what fits."""
 
-    output: Path | None
+    output: Path
     resume: bool
     force: bool
     workers: int | None
     processors: int | None
     block_size: int | None
-    embeddings: bool = False
     column: str | None = None
-
-    @property
-    def folder(self) -> str:
-        """The output as a path or address. Raises UsageError without one."""
-        if self.output is None:
-            raise click.UsageError("--engine ray needs -o FOLDER, a folder or address that all workers reach.")
-        return as_given(self.output)
-
-
-def as_given(path: Path) -> str:
-    """An address again, of which Path has made a path by taking one of its slashes; a path as it is."""
-    text = os.fspath(path)
-    match = _COLLAPSED.match(text)
-    if match is None or path.exists():
-        return text
-    root = "/" if match[1].lower() == "file" else ""
-    return f"{match[1]}://{root}{text[match.end() :]}"
-
-
-def refuse_addresses(paths: tuple[Path, ...]) -> None:
-    """Raise UsageError for an address, which is for a cluster only."""
-    for path in paths:
-        if "://" in (given := as_given(path)):
-            raise click.UsageError(
-                f"{given}: addresses are for --engine ray, files for the local one; see docs/clusters.md."
-            )
 
 
 def locate_on_cluster(ask: Ask, arguments: tuple[Path, ...], listed: Path | None, run: ClusterRun) -> int:
-    """Locate pictures, or with ``run.embeddings`` embed them; returns the exit code."""
-    from earthclip.cli.locate_run import BATCH_SIZES
+    """Locate pictures; returns the exit code."""
     from earthclip.locating.locator import load
-    from earthclip.models.sources import default_source, resolve
 
-    task = "embeddings" if run.embeddings else "locate"
-    output = run.folder
-    if listed:
-        check_list(listed)
-    source = ask.source or default_source()
-    folder = resolve(source)
-    options = dict(ask.options)
-    if run.embeddings:
-        options = {name: options[name] for name in ("views", "runtime", "precision", "draft")}
-    words = {"text": ask.texts[0], "text_weight": ask.text_weight} if ask.texts else {}
-    terms: dict[str, Any] = {**ask.terms, **words}
-    job = _job(
-        folder,
-        source,
-        output,
-        runtime=ask.runtime,
-        precision=ask.precision,
-        column=run.column,
-        views=ask.views,
-        draft=ask.draft,
-        batch_size=BATCH_SIZES[ask.views],
-        terms=terms,
-    )
-    if task == "locate" and not run.resume:  # what cannot be asked is said before anything is begun
-        load(source, runtime=ask.runtime, precision=ask.precision).locate([], views=ask.views, **terms)
-    asked = {**_asked_of(arguments, listed, job), "column": run.column, **options}
-    return _run(task, job, folder, asked, lambda: _inputs(arguments, listed), run)
+    if not run.resume:  # what cannot be asked is said before anything is begun
+        load(ask.model.source, runtime=ask.runtime, precision=ask.precision).check(ask.question)
+    return _run_pictures("locate", ask, ask.options, arguments, listed, run)
 
 
-def embed_on_cluster(table: Path, source: str | None, runtime: Runtime, run: ClusterRun) -> int:
+def embed_images_on_cluster(ask: Ask, arguments: tuple[Path, ...], listed: Path | None, run: ClusterRun) -> int:
+    """Embed pictures; returns the exit code."""
+    options = {name: ask.options[name] for name in ("views", "runtime", "precision", "draft")}
+    return _run_pictures("embeddings", ask, options, arguments, listed, run)
+
+
+def embed_places_on_cluster(ask: Ask, table: Path, run: ClusterRun) -> int:
     """Embed the coordinates of Parquet tables; returns the exit code."""
     from earthclip.cluster.blocks import is_table
-    from earthclip.models.sources import default_source, resolve
+    from earthclip.models.sources import resolve
 
-    output = run.folder
-    source = source or default_source()
-    folder = resolve(source)
-    job = _job(folder, source, output, runtime=runtime)
+    folder = resolve(ask.model.source)
+    job = _job(folder, ask, run)
 
     def tables() -> Iterator[str | Failure]:
         for item in _inputs((table,), None, (".parquet", ".pq")):
             if isinstance(item, Failure):
                 raise InputError(item.error)
             if not is_table(item):
-                raise InputError(f"{item}: --engine ray embeds Parquet tables; write it as .parquet")
+                raise InputError(f"{item}: 'earthclip cluster embed places' reads Parquet; write it as .parquet")
             yield item
 
-    asked = {**_asked_of((table,), None, job), "runtime": runtime}
-    return _run("embed", job, folder, asked, tables, run)
+    # Named only where it is not what it always was, so that runs begun before there was a choice can be resumed.
+    precision = {} if ask.precision == "auto" else {"precision": ask.precision}
+    asked = {**_asked_of((table,), None, job), "runtime": ask.runtime, **precision}
+    return _run("embed", job, folder, ask, asked, tables, run)
 
 
-def _job(folder: ModelFolder, source: str, output: str, **options: Any) -> Job:
+def _run_pictures(
+    task: str,
+    ask: Ask,
+    options: Mapping[str, object],
+    arguments: tuple[Path, ...],
+    listed: Path | None,
+    run: ClusterRun,
+) -> int:
+    from earthclip.models.sources import resolve
+
+    if listed:
+        check_list(listed)
+    folder = resolve(ask.model.source)
+    job = _job(
+        folder,
+        ask,
+        run,
+        column=run.column,
+        question=ask.question,
+        draft=ask.draft,
+        batch_size=BATCH_SIZES[ask.question.views],
+    )
+    asked = {**_asked_of(arguments, listed, job), "column": run.column, **options}
+    return _run(task, job, folder, ask, asked, lambda: _inputs(arguments, listed), run)
+
+
+def _job(folder: ModelFolder, ask: Ask, run: ClusterRun, **options: Any) -> Job:
     from earthclip.cluster.output import OutputFolder
     from earthclip.cluster.workers import Job
     from earthclip.models.sources import HUB_PREFIX, list_models
     from earthclip.outputs.journal import header
 
+    if run.output == Path("-"):
+        raise InputError("-o -: a cluster writes a folder of files, not standard output; name a folder or address")
+    source = str(ask.model.source)
     by_name = source.startswith(HUB_PREFIX) or source in {model.name for model in list_models()}
     return Job(
         source=source if by_name else str(folder.path.resolve()),
-        output=OutputFolder(output).where,
+        output=OutputFolder(as_given(run.output)).where,
         fingerprint=str(header(folder.config, {})["fingerprint"]),
         base=os.fspath(Path.cwd()),
+        runtime=ask.runtime,
+        precision=ask.precision,
         **options,
     )
 
@@ -149,6 +133,7 @@ def _run(
     task: str,
     job: Job,
     folder: ModelFolder,
+    ask: Ask,
     asked: Mapping[str, object],
     inputs: Callable[[], Iterator[str | Failure]],
     run: ClusterRun,
@@ -171,7 +156,7 @@ def _run(
         asked_of_model = header(folder.config, {"task": task, **asked})
         made = output.begin(asked_of_model, planned, resume=run.resume, force=run.force)
         done = output.done() if run.resume else set()
-        say(f"model: {folder.config.name}")
+        introduce(folder, ask)
         if folder.config.caution and task == "locate":
             say(f"caution: {folder.config.caution}")
         rows = made.column("rows").to_numpy()
@@ -179,7 +164,7 @@ def _run(
         try:
             return _follow(task, job, made, blocks_of(made, done), earlier, output, run)
         except KeyboardInterrupt as error:
-            say(f"interrupted: {len(output.done()):,} blocks are kept in {output.where}, --resume goes on")
+            say(f"interrupted: {len(output.done()):,} blocks are kept in {output.where}; continue with --resume")
             raise click.exceptions.Exit(INTERRUPTED) from error
         except EarthCLIPError:
             output.withdraw()
@@ -207,9 +192,9 @@ def _follow(
     output.finish()
     if failed > _MOST_TOLD:
         say(f"error: {failed - _MOST_TOLD:,} more; they are in the column error")
-    before = f", {earlier:,} before by the run that was ended" if earlier else ""
+    before = f", {earlier:,} before by the interrupted run" if earlier else ""
     seconds = time.monotonic() - began
-    say(f"{output.where}: {answered:,} answered, {failed:,} failed{before}, {duration(seconds)}")
+    note(f"{output.where}: {answered:,} answered, {failed:,} failed{before}, {duration(seconds)}")
     return 2 if not answered + earlier else 1 if failed else 0
 
 
@@ -232,22 +217,28 @@ def watch(running: Generator[BlockDone, None, None], pace: Pace, done: int, told
 
 
 def _inputs(
-    arguments: tuple[Path, ...], listed: Path | None, suffixes: Collection[str] = SUFFIXES
+    arguments: tuple[Path, ...], listed: Path | None, suffixes: Collection[str] | None = None
 ) -> Iterator[str | Failure]:
     from earthclip.cluster.storage import find, local_path
+    from earthclip.pictures.kinds import read_suffixes
 
     for argument in arguments:
         given = local_path(as_given(argument))
-        found = find(given, suffixes) if "://" in given else _paths((Path(given),), None, suffixes)
+        found = find(given, suffixes or read_suffixes()) if "://" in given else _paths((Path(given),), None, suffixes)
         yield from (item for item in found if isinstance(item, Failure) or "/_earthclip/" not in item)
     if listed is not None:
         yield from _paths((), listed, suffixes)
 
 
-def _paths(arguments: tuple[Path, ...], listed: Path | None, suffixes: Collection[str]) -> Iterator[str | Failure]:
+def _paths(
+    arguments: tuple[Path, ...], listed: Path | None, suffixes: Collection[str] | None
+) -> Iterator[str | Failure]:
     # Addresses in a list are taken as they are: to look for each of a million would take longer than to fetch them.
-    for picture in each_picture(arguments, listed, suffixes):
+    passed_over = PassedOver()
+    for picture in each_picture(arguments, listed, passed_over, suffixes):
         yield picture if isinstance(picture, Failure) else as_given(picture)
+    if passed_over and suffixes is None:
+        note(str(passed_over))
 
 
 def _asked_of(arguments: tuple[Path, ...], listed: Path | None, job: Job) -> dict[str, object]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import os
+import socket
 import sys
 from pathlib import Path
 
 import pytest
 
-from earthclip.cli.pictures import check_list, count_pictures, each_picture
 from earthclip.errors import InputError
+from earthclip.pictures.finding import check_list, count_pictures, each_picture
+from earthclip.pictures.kinds import KINDS, PassedOver, kind_of, read_suffixes
 from earthclip.pictures.prepare import Failure
 
 
@@ -112,3 +114,48 @@ def test_the_count_is_that_of_what_comes(photos: Path) -> None:
     assert count_pictures(arguments, Path("list")) == 8
     assert count_pictures([*arguments, Path("-")]) is None
     assert count_pictures(arguments, Path("-")) is None
+
+
+def test_what_a_folder_holds_besides_is_counted(tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.NEF", "c.nef", "d.mov", "notes.txt", ".hidden.jpg"):
+        (tmp_path / name).touch()
+    passed_over = PassedOver()
+    assert [item.name for item in each_picture([tmp_path], passed_over=passed_over) if isinstance(item, Path)] == [
+        "a.jpg"
+    ]
+    assert str(passed_over) == (
+        "skipped 2 .nef files: export camera raw files as JPEG; 1 .mov file: videos are not read; "
+        "1 file that is not a picture"
+    )
+
+
+def test_a_folder_of_what_needs_a_package_says_which(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.heic").touch()
+    assert [item.name for item in each_picture([tmp_path]) if isinstance(item, Path)] == ["a.heic"]
+    monkeypatch.setattr("earthclip.pictures.kinds.find_spec", lambda name: None)
+    (found,) = each_picture([tmp_path])
+    assert isinstance(found, Failure) and found.error == (
+        f"{tmp_path}: no readable pictures (skipped 1 .heic file: install HEIC support with pip install "
+        "'earthclip[heif]')"
+    )
+    assert ".heic" not in read_suffixes()
+
+
+def test_every_suffix_has_one_kind() -> None:
+    suffixes = [suffix for kind in KINDS for suffix in kind.suffixes]
+    assert len(suffixes) == len(set(suffixes)) and all(suffix == suffix.lower() for suffix in suffixes)
+    assert kind_of("IMG_1.HEIC") is kind_of(Path("x.heif")) and kind_of("notes.txt") is None
+
+
+def test_pipes_and_sockets_are_named_and_never_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.fspath(tmp_path / "socket.png"))
+    says = "expected a picture, found {}; save it as a file first"
+    expected = [f"pipe.jpg: {says.format('a named pipe')}", f"socket.png: {says.format('a socket')}"]
+    found = [item.error for item in each_picture([tmp_path]) if isinstance(item, Failure)]
+    assert found == [f"{tmp_path}/{text}" for text in expected]
+    (alone,) = each_picture([tmp_path / "pipe.jpg"])
+    assert isinstance(alone, Failure) and alone.error == found[0]
+    (device,) = each_picture([Path("/dev/zero")])
+    assert isinstance(device, Failure) and "found a device" in device.error

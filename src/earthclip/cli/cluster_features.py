@@ -1,4 +1,4 @@
-"""``earthclip features --engine ray``: shards of one store of features, made by the machines of a cluster."""
+"""``earthclip cluster features``: shards of one store of features, made by the machines of a cluster."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def extract_on_cluster(job: ExtractionJob, *, resume: bool, workers: int | None,
 
     The store is begun here, so that what a user cannot have (another store's folder) is said before any worker starts.
     """
-    from earthclip.cli.locate_cluster import watch
+    from earthclip.cli.cluster_run import watch
     from earthclip.cli.status import Pace
     from earthclip.cluster.run import answer_on_cluster, import_ray
 

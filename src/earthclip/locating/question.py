@@ -1,0 +1,84 @@
+"""What is asked about pictures and texts: one Question for the library, the commands, the server and the cluster."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypedDict
+
+from earthclip.errors import InputError
+from earthclip.locating.posterior import Area, check_prior
+from earthclip.locating.trust import check_confidence
+from earthclip.pictures import VIEWS
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked about every picture of a call. Raises InputError for a value outside its range.
+
+    ``views`` averages the logits over a picture and its mirror image ("flip") or over ten crops ("ten-crop"). With
+    ``text``, the logits are the mean of the picture's and the text's, the text's weighted by ``text_weight``.
+    ``region`` keeps answers to an area. ``prior`` is what to assume before looking at the picture: "model" favours
+    where the model's training photos were taken, "land" treats all land equally. ``refine`` searches between the
+    model's candidate places. An answer with less than ``min_confidence`` of the probability within 200 km of its best
+    place abstains. With ``names``, the places of a
+    batch are put in words together, in half the time of one after the other.
+    """
+
+    top_k: int = 5
+    views: str = "none"  # one of pictures.VIEWS
+    text: str | None = None
+    text_weight: float = 0.5
+    region: Area | None = None
+    prior: str = "model"  # or "land"
+    refine: bool = False
+    min_confidence: float = 0.0
+    names: bool = False
+
+    def __post_init__(self) -> None:
+        check_prior(self.prior)
+        check_confidence(self.min_confidence)
+        if self.views not in VIEWS:
+            raise InputError(f"unknown views '{self.views}'; expected {', '.join(VIEWS)}")
+        if not 0 <= self.text_weight <= 1:
+            raise InputError(f"text_weight is {self.text_weight}; expected 0 (the picture alone) to 1 (the text alone)")
+
+    def with_fields(self, changed: Mapping[str, Any]) -> Question:
+        """This question with some fields changed. Raises InputError for an unknown one, naming the nearest."""
+        known = [field.name for field in fields(self)]
+        for name in changed:
+            if name not in known:
+                nearest = difflib.get_close_matches(name, known, 1)
+                hint = f"did you mean '{nearest[0]}'?" if nearest else f"known: {', '.join(known)}"
+                raise InputError(f"a question has no '{name}'; {hint}")
+        return replace(self, **changed) if changed else self
+
+    @property
+    def options(self) -> dict[str, object]:
+        """Everything that decides the answers, as JSON values: what a resumed run must ask again."""
+        text = {} if self.text is None else {"text": self.text, "text_weight": self.text_weight}
+        region = None if self.region is None else f"{self.region.name} ({self.region.fingerprint})"
+        return {
+            "top_k": self.top_k,
+            "region": region,
+            "prior": self.prior,
+            "refine": self.refine,
+            "min_confidence": self.min_confidence,
+            "views": self.views,
+            **text,
+        }
+
+
+class QuestionFields(TypedDict, total=False):
+    """The fields of a Question as keyword arguments of ``Locator.locate``; a test holds the two together."""
+
+    top_k: int
+    views: str
+    text: str | None
+    text_weight: float
+    region: Area | None
+    prior: str
+    refine: bool
+    min_confidence: float
+    names: bool
