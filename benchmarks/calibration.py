@@ -16,8 +16,8 @@ import earthclip
 from earthclip.evaluation.calibration import Evidence, outcomes
 from earthclip.evaluation.outcomes import Outcomes
 from earthclip.locating.locator import Locator
-from earthclip.training.rendering.camera import Cameras
-from earthclip.training.rendering.imagery import IMAGERY, imagery, load_texture
+from recipes.orbit.camera import Cameras
+from recipes.orbit.imagery import IMAGERY, imagery, load_texture
 from recipes.orbit.testset import pictures, test_cameras
 
 _SEED = 1_000_003  # the card's

@@ -32,9 +32,8 @@ from published import OFFLINE, WORK, published_python, run, save_random_clip  # 
 
 from earthclip.datasets.feature_store import About, FeatureWriter, open_features  # noqa: E402
 from earthclip.nn.backbone import HubBackbone  # noqa: E402
-from earthclip.training.config import read_training_config  # noqa: E402
+from earthclip.training import open_source, read_training_config, train  # noqa: E402
 from earthclip.training.extract import encode  # noqa: E402
-from earthclip.training.loop import train  # noqa: E402
 
 WIDTH, VIEWS, MP16, EPOCHS = 768, 3, 4_700_000, 10
 GFLOP_A_PHOTO = 162.0  # of ViT-L/14, as in benchmarks/speed.py
@@ -67,7 +66,8 @@ def train_rate(store: Path, steps: int, scratch: Path) -> float:
     kept = kept.replace("checkpoint_every_steps = 1000", "checkpoint_every_steps = 1000000")
     kept = "\n".join(line for line in kept.splitlines() if not line.startswith("backbone"))
     config.write_text(kept + f'\n[features]\nfolder = "{store}"\nheld_out = 0.01\n', encoding="utf-8")
-    train(read_training_config(config), scratch / "run", say=lambda text: print(text, file=sys.stderr))
+    wanted = read_training_config(config)
+    train(wanted, open_source(wanted), folder=scratch / "run", say=lambda text: print(text, file=sys.stderr))
     with (scratch / "run" / "progress.csv").open(newline="") as file:
         rates = [float(row["samples_per_s"]) for row in csv.DictReader(file)]
     return statistics.median(rates[1:])

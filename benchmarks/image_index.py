@@ -18,9 +18,9 @@ import numpy as np
 from earthclip import load
 from earthclip.geo.sphere import great_circle_km, unit_vectors
 from earthclip.metrics import Report
-from earthclip.training.rendering.imagery import land_mask, load_texture
-from earthclip.training.rendering.views import ViewDistribution, sample_cameras
+from recipes.orbit.imagery import land_mask, load_texture
 from recipes.orbit.testset import pictures
+from recipes.orbit.views import ViewDistribution, sample_cameras
 
 TRAINING = ("bmng", "shadedrelief", "etopo1")
 VALIDATION = ("bmng", "solar-system-scope", "natural-earth", "openuniverse")

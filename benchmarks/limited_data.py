@@ -1,6 +1,6 @@
 """What a recipe makes of few pictures: 5 to 100 % of one fixed set of views, and the curve as a PNG.
 
-    python benchmarks/limited_data.py benchmarks/training_recipes.toml [--recipes NAME,...] [--batches N] [--steps N]
+    python -m benchmarks.limited_data benchmarks/training_recipes.toml [--recipes NAME,...] [--batches N] [--steps N]
         [--seed N] [--threads N] [--json FILE] [--png FILE]
 
 The views are rendered and disturbed once, as photos are taken once; smaller shares are part of larger ones. Every run
@@ -21,13 +21,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from training_recipes import Exam, Recipe, merged, row_of
 
-from earthclip.configuration import from_mapping
-from earthclip.training.config import TrainingConfig, check_training_config
-from earthclip.training.order import Order
-from earthclip.training.rendering.sampler import Batch
-from earthclip.training.samples import batches
+from benchmarks.training_recipes import Recipe, checked, merged, row_of
+from earthclip.training import Batch
+from earthclip.training.source import Order
+from earthclip.training.validation import Validation
+from recipes.orbit.config import OrbitConfig
+from recipes.orbit.source import CELLS, ViewSource, batches
 
 _SHARES = (0.05, 0.1, 0.2, 0.5, 1.0)
 
@@ -41,24 +41,25 @@ class Views:
     cell_coordinates: np.ndarray
 
     def take(self, rows: np.ndarray) -> Batch:
-        return Batch(self.pixels[rows], self.coordinates[rows], self.cell_coordinates[rows])
+        ids = [f"view {row}" for row in rows]
+        return Batch(self.pixels[rows], self.coordinates[rows], ids, extra={CELLS: self.cell_coordinates[rows]})
 
 
-def rendered(config: TrainingConfig, count: int) -> Views:
-    image, began = config.model.image, time.monotonic()
+def rendered(config: OrbitConfig, count: int) -> Views:
+    began = time.monotonic()
     parts = []
-    for part in batches(config.views, config.batch_size, image.image_size, image.grid, config.seed, 0, count):
+    for part in batches(config, range(count)):
         parts.append(part)
         if len(parts) % 50 == 0:
             print(f"{time.monotonic() - began:6.0f} s  {len(parts)} of {count} batches", file=sys.stderr, flush=True)
     return Views(
-        np.concatenate([part.pixels for part in parts]),
+        np.concatenate([part.given for part in parts]),
         np.concatenate([part.coordinates for part in parts]),
-        np.concatenate([part.cell_coordinates for part in parts]),
+        np.concatenate([part.extra[CELLS] for part in parts]),
     )
 
 
-def trained(name: str, config: TrainingConfig, views: Views, share: float, exam: Exam) -> dict[str, Any]:
+def trained(name: str, config: OrbitConfig, views: Views, share: float, exam: Validation) -> dict[str, Any]:
     count = round(share * len(views.pixels))
     recipe, order, began = Recipe(name, config), Order(count, config.batch_size, config.seed), time.monotonic()
     loss = 0.0
@@ -118,11 +119,12 @@ def main() -> None:
     configs = {}
     for name in options.recipes.split(","):
         changes = given["recipes"][name] | {"name": name, "seed": options.seed, "steps": options.steps}
-        configs[name] = check_training_config(from_mapping(TrainingConfig, merged(given["base"], changes), name), name)
+        configs[name] = checked(merged(given["base"], changes), name)
     first = next(iter(configs.values()))
     if any((config.views, config.model.image) != (first.views, first.model.image) for config in configs.values()):
         parser.error("recipes of different views or image encoders; compare them in runs of their own")
-    exam, views = Exam(first), rendered(first, options.batches)
+    exam = Validation(ViewSource(first), first, Recipe(first.name, first).model)
+    views = rendered(first, options.batches)
     rows: list[dict[str, Any]] = []
     for name, config in configs.items():
         for share in _SHARES:

@@ -18,7 +18,7 @@ from earthclip.locating.locator import Locator
 from earthclip.locating.posterior import Posterior
 from earthclip.locating.refinement import Grids, refine
 from earthclip.metrics import Report
-from earthclip.training.rendering.imagery import land_mask, load_texture
+from recipes.orbit.imagery import land_mask, load_texture
 from recipes.orbit.testset import pictures, test_cameras
 
 _AT_ONCE = 20

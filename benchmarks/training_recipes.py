@@ -1,12 +1,12 @@
 """Training recipes side by side: every one sees the very same views, disturbed alike, in the same order.
 
-    python benchmarks/training_recipes.py benchmarks/training_recipes.toml [--only NAME,...] [--steps N] [--seeds 0,1,2]
+    python -m benchmarks.training_recipes benchmarks/training_recipes.toml [--only NAME,...] [--steps N] [--seeds 0,1,2]
         [--json FILE]
 
 The TOML file has a [base] table, a training configuration, and a table of changes for each recipe under [recipes]. Each
 batch is rendered once and given to one model after the other, so recipes differ in nothing but what their tables say;
-the time of a step is told for each. Accuracy is that of `earthclip train`'s validation: single views of half-widths
-300 to 1500 km, of Blue Marble and of imagery that is never trained on.
+the time of a step is told for each. Accuracy is that of the validation of `python -m recipes.orbit train`: single views
+of half-widths 300 to 1500 km, of Blue Marble and of imagery that is never trained on.
 """
 
 from __future__ import annotations
@@ -24,81 +24,51 @@ import numpy as np
 import torch
 
 from earthclip.configuration import from_mapping
-from earthclip.geo.sphere import great_circle_km
 from earthclip.metrics import Report
-from earthclip.nn.geoclip import GeoCLIP
-from earthclip.training.config import TrainingConfig, check_training_config
-from earthclip.training.loop import learning_rate
-from earthclip.training.objective import batch_loss
-from earthclip.training.pixels import to_tensor
-from earthclip.training.queue import CoordinateQueue
-from earthclip.training.rendering.imagery import land_mask, load_texture
-from earthclip.training.rendering.views import ViewDistribution, land_places, render, sample_cameras
-from earthclip.training.samples import batches
-
-_SEED = 20_230_915  # of the validation's cameras, as in training/validation.py
+from earthclip.training import Batch
+from earthclip.training.config import check_training_config
+from earthclip.training.losses import CoordinateQueue, noisy_places
+from earthclip.training.networks import build_model
+from earthclip.training.optimization import learning_rate, make_optimizer
+from earthclip.training.source import to_tensor
+from earthclip.training.validation import Validation
+from recipes.orbit.config import OrbitConfig, check_orbit_config
+from recipes.orbit.objective import orbit_loss
+from recipes.orbit.source import ViewSource, batches
 
 
 class Recipe:
     """One recipe's model in training."""
 
-    def __init__(self, name: str, config: TrainingConfig) -> None:
+    def __init__(self, name: str, config: OrbitConfig) -> None:
         self.name, self.config, self.seconds = name, config, []
-        self.model = GeoCLIP.from_config(config.model, config.seed).to(memory_format=torch.channels_last)
-        matrices = [p for p in self.model.parameters() if p.ndim > 1]
-        others = [p for p in self.model.parameters() if p.ndim <= 1]
-        groups = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
-        self.optimizer = torch.optim.AdamW(
-            groups, lr=config.optimizer.learning_rate, weight_decay=config.optimizer.weight_decay
-        )
+        self.preprocessing = ViewSource(config).preprocessing
+        self.model = build_model(config).to(memory_format=torch.channels_last)
+        self.optimizer = make_optimizer(self.model, config.optimizer)
         self.queue = CoordinateQueue(config.queue.size)
 
-    def step(self, batch: Any, step: int) -> float:
-        began = time.perf_counter()
+    def step(self, batch: Batch, step: int) -> float:
+        began, config = time.perf_counter(), self.config
         self.model.train()
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.config.optimizer, step, self.config.steps)
-        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + step)
+            group["lr"] = learning_rate(config.optimizer, step, config.steps)
+        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
+        coordinates = torch.from_numpy(batch.coordinates)
+        places = noisy_places(coordinates, self.queue, config.queue, 0, generator)
+        given = to_tensor(batch.given, self.preprocessing)
         with torch.autocast("cpu", torch.bfloat16):
-            loss = batch_loss(self.model, self.queue, batch, self.config, step, generator)
+            loss = orbit_loss(self.model, given, batch, places, config, step / config.steps, generator)
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optimizer.clip_norm)
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.optimizer.clip_norm)
         self.optimizer.step()
-        self.queue.push(torch.from_numpy(batch.coordinates))
+        self.queue.push(coordinates)
         self.seconds.append(time.perf_counter() - began)
         return loss.item()
 
 
-class Exam:
-    """The same views of each imagery for every recipe."""
-
-    def __init__(self, config: TrainingConfig) -> None:
-        wanted = config.validation
-        cameras = sample_cameras(
-            wanted.views,
-            land_mask(),
-            np.random.default_rng(_SEED),
-            ViewDistribution(half_width_km=wanted.half_width_km),
-        )
-        self.truths = cameras.targets
-        self.places = land_places(land_mask(), wanted.spacing_km)
-        self.pixels = {}
-        for name in wanted.imagery:
-            views = render(cameras, load_texture(name, config.views.texture_width), config.model.image.image_size)
-            self.pixels[name] = (views[..., :3] * 255 + 0.5).astype(np.uint8)
-
-    @torch.no_grad()
-    def __call__(self, model: GeoCLIP) -> dict[str, Report]:
-        model.eval()
-        coordinates = torch.from_numpy(self.places)
-        places = model.encode_location(coordinates.float())
-        reports = {}
-        for name, pixels in self.pixels.items():
-            images = torch.cat([model.encode_image(to_tensor(part)) for part in np.array_split(pixels, 8)])
-            best = (images @ places.T).argmax(dim=1).numpy()
-            reports[name] = Report.from_errors(great_circle_km(self.places[best], self.truths))
-        return reports
+def checked(mapping: dict[str, Any], name: str) -> OrbitConfig:
+    return check_orbit_config(check_training_config(from_mapping(OrbitConfig, mapping, name), name), name)
 
 
 def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -142,12 +112,10 @@ def main() -> None:
         recipes = []
         for name in names:
             mapping = merged(given["base"], given["recipes"][name]) | {"name": name, "seed": seed}
-            config = check_training_config(from_mapping(TrainingConfig, mapping, name), name)
-            recipes.append(Recipe(name, config))
+            recipes.append(Recipe(name, checked(mapping, name)))
         first = recipes[0].config
-        exam = Exam(first)
-        image = first.model.image
-        made = batches(first.views, first.batch_size, image.image_size, image.grid, seed, 0, first.steps)
+        exam = Validation(ViewSource(first), first, recipes[0].model)
+        made = batches(first, range(first.steps))
         began = time.monotonic()
         for step, batch in enumerate(made, start=1):
             losses = [recipe.step(batch, step - 1) for recipe in recipes]

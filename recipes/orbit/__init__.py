@@ -1,4 +1,4 @@
-"""The recipe of the built-in model ``orbit``: imagery, rendered test sets, training runs and the model card.
+"""The recipe of the built-in model ``orbit``: imagery, rendering, training on rendered views, and the model card.
 
-Needs torch and the imagery wheel, both in the extra ``train``.
+Needs the extra ``train``, and the imagery wheel of the dependency group ``recipes``.
 """

@@ -1,13 +1,20 @@
-"""A run and all the runs it starts from, trained in order."""
+"""A run on rendered views, and all the runs it starts from, trained in order."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
+from earthclip.training import train
 from earthclip.training.checkpoint import CONFIG, has_checkpoint
-from earthclip.training.config import read_training_config
-from earthclip.training.loop import train
+from recipes.orbit.config import OrbitConfig, read_orbit_config
+from recipes.orbit.objective import orbit_loss
+from recipes.orbit.source import ViewSource
+
+
+def train_views(config: OrbitConfig, run: Path, *, resume: bool, say: Callable[[str], None]) -> None:
+    """Train on rendered views into the folder ``run``. Raises what ``earthclip.training.train`` raises."""
+    train(config, ViewSource(config), orbit_loss, folder=run, resume=resume, say=say)
 
 
 def train_to_the_end(path: Path, run: Path, say: Callable[[str], None]) -> None:
@@ -16,7 +23,7 @@ def train_to_the_end(path: Path, run: Path, say: Callable[[str], None]) -> None:
     Where ``init`` is a run that does not exist or is not finished, that run is trained first. Its configuration is the
     file of its name beside ``path``.
     """
-    config = read_training_config(path)
+    config = read_orbit_config(path)
     begun = has_checkpoint(run)
     if config.init and not begun:
         before = Path(config.init)
@@ -26,4 +33,4 @@ def train_to_the_end(path: Path, run: Path, say: Callable[[str], None]) -> None:
         if is_run and not is_name and before != run and beside.is_file():
             train_to_the_end(beside, before, say)
     # Any other init (a model, a release, a run made elsewhere) has to exist; train names the one that does not.
-    train(config, run, resume=begun, say=say)
+    train_views(config, run, resume=begun, say=say)

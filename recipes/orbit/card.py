@@ -22,8 +22,8 @@ from earthclip.geo.sphere import great_circle_km
 from earthclip.metrics import Report
 from earthclip.models.config import write_config
 from earthclip.models.folder import ModelFolder
-from earthclip.training.rendering.camera import Cameras
-from earthclip.training.rendering.imagery import imagery, load_texture
+from recipes.orbit.camera import Cameras
+from recipes.orbit.imagery import imagery, load_texture
 from recipes.orbit.testset import pictures, test_cameras
 
 _SIZE = 256

@@ -30,11 +30,44 @@ def train(config: Path, out: Path | None, resume: bool) -> None:
     Example:
     python -m recipes.orbit train recipes/orbit/configs/orbit-base.toml --out runs/orbit-base
     """
-    from earthclip.training.config import read_training_config
-    from earthclip.training.loop import train as run
+    from recipes.orbit.build import train_views
+    from recipes.orbit.config import read_orbit_config
 
-    wanted = read_training_config(config)
-    run(wanted, out or Path("runs") / wanted.name, resume=resume, say=click.echo)
+    wanted = read_orbit_config(config)
+    train_views(wanted, out or Path("runs") / wanted.name, resume=resume, say=click.echo)
+
+
+@orbit.command()
+@click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
+@click.option("-o", "--out", type=click.Path(path_type=Path), metavar="DIR", required=True, help="Model folder.")
+@click.option(
+    "--licence", "--license", metavar="SPDX", help="Licence of the model, needed if the configuration names none."
+)
+@click.option("--spacing-km", default=60.0, show_default=True, help="Distance between candidate places.")
+@click.option("--turns/--no-turns", default=True, show_default=True, help="Average over the four quarter turns.")
+@click.option(
+    "--zoom", default=0.8, show_default=True, help="Average also over a centre crop of this width; 1 turns it off."
+)
+@click.option("--half/--float32", default=True, show_default=True, help="Number format to store the weights in.")
+@click.option("--force", is_flag=True, help="Replace an existing model folder.")
+def export(
+    run: Path, out: Path, licence: str | None, spacing_km: float, turns: bool, zoom: float, half: bool, force: bool
+) -> None:
+    """Export a run as a model folder that runs without torch.
+
+    RUN is a folder that the command train wrote. Use the model with earthclip locate --model DIR.
+
+    \b
+    Example:
+    python -m recipes.orbit export runs/orbit -o models/orbit
+    """
+    from earthclip.files import refuse_existing
+    from recipes.orbit.release import export_orbit
+
+    if not force:
+        refuse_existing(out / "config.json")
+    exported = export_orbit(run, out, licence=licence, spacing_km=spacing_km, turns=turns, zoom=zoom, half=half)
+    click.echo(f"{out}: {exported.name}, {sum(exported.files.values()) / 1e6:.1f} MB to run")
 
 
 @orbit.command()
@@ -58,18 +91,18 @@ def build(config: Path, run: Path | None, out: Path, count: int, names: tuple[st
     python -m recipes.orbit build recipes/orbit/configs/orbit.toml -o models/orbit
     """
     from earthclip.files import refuse_existing
-    from earthclip.training.config import read_training_config
-    from earthclip.training.release import export_run
-    from earthclip.training.rendering.imagery import IMAGERY, imagery_path
     from recipes.orbit.build import train_to_the_end
+    from recipes.orbit.config import read_orbit_config
+    from recipes.orbit.imagery import IMAGERY, imagery_path
+    from recipes.orbit.release import export_orbit
 
     if not force:
         refuse_existing(out / "config.json")
     for name in names or IMAGERY:
         imagery_path(name)
-    run = run or Path("runs") / read_training_config(config).name
+    run = run or Path("runs") / read_orbit_config(config).name
     train_to_the_end(config, run, click.echo)
-    exported = export_run(run, out, say=click.echo)
+    exported = export_orbit(run, out, say=click.echo)
     click.echo(f"{out}: {exported.name}, {sum(exported.files.values()) / 1e6:.1f} MB to run")
     _card(f"local-dir:{out}", count, names, test=True, write=True)
 
@@ -133,7 +166,7 @@ def fetch(name: str) -> None:
 @orbit.command()
 def imagery() -> None:
     """List the imagery: name, role, package, credit and licence."""
-    from earthclip.training.rendering.imagery import IMAGERY
+    from recipes.orbit.imagery import IMAGERY
 
     for item in IMAGERY.values():
         click.echo(f"{item.name:20} {item.role:11} {item.package} {item.version}: {item.credit} ({item.licence})")
@@ -142,8 +175,8 @@ def imagery() -> None:
 def _card(model: str, count: int, names: tuple[str, ...], *, test: bool, write: bool) -> None:
     from earthclip import load
     from earthclip.errors import InputError
-    from earthclip.training.rendering.imagery import IMAGERY, imagery_path
     from recipes.orbit.card import measure, table, write_card
+    from recipes.orbit.imagery import IMAGERY, imagery_path
 
     if count < 2:
         raise InputError(f"-n must be at least 2, found {count}")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from earthclip.errors import InputError
 from earthclip.files import atomic_write, sha256_of
-from earthclip.training.rendering.imagery import Imagery, imagery, imagery_path, stored_path
+from recipes.orbit.imagery import Imagery, imagery, imagery_path, stored_path
 
 
 def fetch(name: str) -> Path:

@@ -12,10 +12,10 @@ from PIL import Image
 
 from earthclip.errors import InputError, OutputError
 from earthclip.files import atomic_write, refuse_existing
-from earthclip.training.rendering.camera import Cameras
-from earthclip.training.rendering.imagery import land_mask, load_texture
-from earthclip.training.rendering.texture import Texture
-from earthclip.training.rendering.views import ViewDistribution, render, sample_cameras
+from recipes.orbit.camera import Cameras
+from recipes.orbit.imagery import land_mask, load_texture
+from recipes.orbit.texture import Texture
+from recipes.orbit.views import ViewDistribution, render, sample_cameras
 
 MANIFEST = "manifest.csv"
 _COLUMNS = ("IMG_ID", "LAT", "LON", "HALF_WIDTH_KM", "FIELD_OF_VIEW_DEG", "TILT_DEG", "ROTATION_DEG", "SOURCE")

@@ -11,8 +11,9 @@ from torch.nn import functional as F
 from earthclip.models import Precision, Runtime
 from earthclip.models.config import IMAGE_ENCODER
 from earthclip.models.encoders import Encoder
-from earthclip.nn.backbone import BackboneEncoder, HubBackbone
+from earthclip.nn.backbone import HubBackbone
 from earthclip.nn.export import export_image_encoder
+from earthclip.nn.image_encoder import HeadEncoder
 from tests.nn.tiny_clip import write_clip
 
 
@@ -34,7 +35,7 @@ def test_every_runtime_equals_torch_at_every_batch_size(
     tmp_path: Path, runtime: Runtime, precision: Precision, cosine: float
 ) -> None:
     backbone = HubBackbone.from_folder(write_clip(tmp_path / "clip", with_tokenizer=False))
-    encoder = BackboneEncoder(backbone, 16).eval()
+    encoder = HeadEncoder(backbone.width, 16, backbone).eval()
     export_image_encoder(encoder, backbone.image_size, tmp_path)
     pixels = torch.randn(8, 3, 28, 28, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():

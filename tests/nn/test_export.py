@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -10,9 +10,10 @@ import onnxruntime
 import pytest
 import torch
 
+from earthclip.errors import OutputError
 from earthclip.locating.locator import load
 from earthclip.models.config import ModelConfig, Preprocessing
-from earthclip.nn.export import ViewAveraged, export_model
+from earthclip.nn.export import export_model
 from earthclip.nn.geoclip import GeoCLIP, GeoCLIPConfig
 from earthclip.nn.image_encoder import CompactEncoderConfig
 from earthclip.nn.location_encoder import LocationEncoderConfig
@@ -38,18 +39,13 @@ def test_features_of_the_sphere_are_exported_too(tmp_path):
     np.testing.assert_allclose(load(tmp_path / "sphere").encode_location(PLACES), expected, atol=1e-4)
 
 
-@pytest.fixture(params=[(False, 16), (True, 16), (True, 20)], ids=["plain", "turns", "turns and zoom"])
-def exported(request, tiny, tmp_path):
-    turns, size = request.param
-    config = dataclasses.replace(CONFIG, preprocessing=dataclasses.replace(CONFIG.preprocessing, size=size))
-    export_model(tiny, config, PLACES, tmp_path / "tiny", turns=turns)
-    return tiny, tmp_path / "tiny", request.param
-
-
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the exporter's own making
-def test_graphs_equal_torch_at_any_batch_size(exported):
-    model, folder, (turns, size) = exported
-    encoder = ViewAveraged(model.image_encoder, turns) if turns else model.image_encoder
+def test_graphs_equal_torch_at_any_batch_size(tiny, tmp_path):
+    export_model(tiny, CONFIG, PLACES, tmp_path / "tiny")
+    check_graphs(tiny, tiny.image_encoder, tmp_path / "tiny", 16)
+
+
+def check_graphs(model: GeoCLIP, encoder: torch.nn.Module, folder: Path, size: int) -> None:
     image = onnxruntime.InferenceSession(folder / "image_encoder.onnx", providers=["CPUExecutionProvider"])
     for n in (1, 3, 8):
         pixels = torch.randn(n, 3, size, size)
@@ -62,6 +58,23 @@ def test_graphs_equal_torch_at_any_batch_size(exported):
         expected = model.encode_location(torch.from_numpy(PLACES).float()).numpy()
     for n in (1, 5):
         np.testing.assert_allclose(locator.encode_location(PLACES[:n]), expected[:n], atol=1e-4)
+
+
+def test_a_folder_of_other_things_is_not_replaced(tiny, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(OutputError, match="holds other files than a model's; choose another folder"):
+        export_model(tiny, CONFIG, PLACES, tmp_path)
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_a_model_that_is_replaced_keeps_its_card_alone(tiny, tmp_path):
+    folder = tmp_path / "tiny"
+    export_model(tiny, CONFIG, PLACES, folder)
+    (folder / "README.md").write_text("card")
+    (folder / "image_encoder.int8.onnx").write_bytes(b"of the model before")
+    export_model(tiny, CONFIG, PLACES, folder)
+    assert (folder / "README.md").read_text() == "card"
+    assert not (folder / "image_encoder.int8.onnx").exists()
 
 
 def test_half_precision_halves_the_file_and_hardly_moves_embeddings(tiny, tmp_path):
@@ -78,10 +91,3 @@ def test_half_precision_halves_the_file_and_hardly_moves_embeddings(tiny, tmp_pa
         for name in ("half", "full")
     )
     assert (half * full).sum(axis=1).min() > 0.99999
-
-
-def test_a_quarter_turn_hardly_matters_when_turns_are_averaged(tiny):
-    encoder = ViewAveraged(tiny.image_encoder, turns=True)
-    pixels = torch.randn(2, 3, 20, 20)
-    with torch.no_grad():
-        torch.testing.assert_close(encoder(pixels), encoder(torch.rot90(pixels, 1, (2, 3))), atol=1e-6, rtol=1e-5)

@@ -48,7 +48,7 @@ def pulled(parts: Path) -> Path:
 def torch_image(parts: Path, picture: Path, clip: str = "clip") -> np.ndarray:
     backbone = HubBackbone.from_folder(parts / clip)
     release = read_published(parts / ("release" if clip == "clip" else "release-siglip"))
-    pixels = preprocess(Image.open(picture), read_preprocessing(parts / clip, backbone.image_size))
+    pixels = preprocess(Image.open(picture), read_preprocessing(parts / clip))
     return head(release.head, backbone.image_features(torch.from_numpy(pixels[None])))
 
 

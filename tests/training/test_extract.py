@@ -44,7 +44,7 @@ def test_features_are_the_backbones_and_a_kill_changes_none(folder: Path, tmp_pa
     store = open_features(tmp_path / "whole")
     assert (len(store), store.width, store.views) == (9, WIDTH, 3)
     network = HubBackbone.from_folder(folder / "clip")
-    preprocessing = read_preprocessing(folder / "clip", network.image_size)
+    preprocessing = read_preprocessing(folder / "clip")
     pixels = torch.from_numpy(prepare(folder / "photos" / "5.png", preprocessing).pixels)
     with torch.no_grad():
         expected = network.image_features(pixels)[0].numpy()

@@ -13,16 +13,17 @@ import torch
 from earthclip.cli import main
 from earthclip.errors import ConfigError
 from earthclip.training.config import read_training_config
-from earthclip.training.contrast import noisy_places
-from earthclip.training.devices import Ranks, joined
-from earthclip.training.queue import CoordinateQueue
+from earthclip.training.losses import CoordinateQueue, noisy_places
+from earthclip.training.processes import joined
+from earthclip.training.source import share_of
+from tests.training.test_photos_run import write_config, write_photos
 
 pytestmark = pytest.mark.usefixtures("features")
 
 
-def torchrun(*arguments: object) -> subprocess.CompletedProcess[str]:
+def torchrun(*arguments: object, module: str = "tests.training.cached_features") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    command += ["-m", "tests.training.cached_features", *map(str, arguments)]
+    command += ["-m", module, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
 
 
@@ -48,16 +49,27 @@ def test_two_processes_equal_one(tmp_path: Path, feature_config) -> None:
     assert "resuming at step 12 of 12" in done.stdout
 
 
+@pytest.mark.slow
+def test_two_processes_train_the_compact_network_on_photos(tmp_path: Path) -> None:
+    """Its head of cells has no part in the loss, so its parameters have no gradients."""
+    config = write_config(tmp_path / "c.toml", write_photos(tmp_path))
+    done = torchrun("train", config, "--out", tmp_path / "run", module="earthclip")
+    assert done.returncode == 0, done.stderr
+    assert "done:" in done.stdout
+    steps = [row.split(",")[0] for row in (tmp_path / "run" / "progress.csv").read_text().splitlines()]
+    assert steps == ["step", "2", "4", "6", "8", "10", "12"]
+
+
 def test_shares_have_their_own_places_first_under_the_same_noise(tmp_path: Path, feature_config) -> None:
     config = read_training_config(feature_config())
     queue = CoordinateQueue(5)
     queue.push(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
     coordinates = torch.rand(8, 2, dtype=torch.float64) * 40
     whole, turned = (
-        noisy_places(coordinates, queue, config, first, torch.Generator().manual_seed(1)) for first in (0, 4)
+        noisy_places(coordinates, queue, config.queue, first, torch.Generator().manual_seed(1)) for first in (0, 4)
     )
     assert torch.equal(turned, torch.cat([whole[4:8], whole[:4], whole[8:]]))
-    assert [Ranks(rank, 2).share(8) for rank in (0, 1)] == [slice(0, 4), slice(4, 8)]
+    assert [share_of(rank, 2, 8) for rank in (0, 1)] == [slice(0, 4), slice(4, 8)]
 
 
 @pytest.mark.parametrize(

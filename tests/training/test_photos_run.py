@@ -14,9 +14,11 @@ import torch
 from PIL import Image
 
 from earthclip.cli import main
+from earthclip.datasets.photos import Skipped
 from earthclip.errors import InputError
 from earthclip.locating.locator import load
-from earthclip.training.photos import decode_batch, start_worker
+from earthclip.pictures.preprocess import Preprocessing
+from earthclip.training.photos import PhotoSource
 from earthclip.training.simclr import simclr_view
 from tests.nn.tiny_clip import write_clip
 from tests.tiny import write_picture
@@ -62,7 +64,11 @@ every_steps = 4
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("regional")
+    return write_photos(tmp_path_factory.mktemp("regional"))
+
+
+def write_photos(folder: Path) -> Path:
+    """Thirty photos of a region, one of them cut short, and a table of their places."""
     (folder / "photos").mkdir()
     rng = np.random.default_rng(0)
     rows = ["IMG_ID,LAT,LON"]
@@ -108,15 +114,20 @@ def test_a_head_on_a_frozen_clip_from_photos_to_a_model_that_answers(tmp_path, f
     assert main(["train", str(config), "--out", str(run)]) == 0
     kept = safetensors.torch.load_file(run / "checkpoint.safetensors")
     assert not [name for name in kept if "backbone" in name]
-    assert main(["model", "export", str(run), "-o", str(out), "--spacing-km", "20"]) == 0
+    assert main(["model", "export", str(run), "-o", str(out)]) == 2
+    assert "names no licence for the model; add --licence" in capsys.readouterr().err
+    assert main(["model", "export", str(run), "-o", str(out), "--spacing-km", "20", "--licence", "CC-BY-4.0"]) == 0
     capsys.readouterr()
     locator = load(out)
+    assert locator.config.licence == "CC-BY-4.0"
     assert "where the 24 training photos of" in locator.config.prior
     assert "one place in each square 20 km wide" in locator.config.prior
     answer = next(iter(locator.locate([folder / "photos" / "p0.png"])))
     assert 45 <= float(answer.coordinates[0][0]) <= 47  # type: ignore[union-attr]
     assert locator.config.words is not None
-    assert main(["model", "export", str(run), "-o", str(tmp_path / "places"), "--location-only"]) == 0
+    assert (
+        main(["model", "export", str(run), "-o", str(tmp_path / "places"), "--location-only", "--license", "MIT"]) == 0
+    )
     assert load(tmp_path / "places").config.preprocessing is None
     # The exported folder is where the next run starts from.
     config = write_config(tmp_path / "d.toml", folder, f'backbone = "{clip}"\ninit = "{out}"', image="")
@@ -126,7 +137,7 @@ def test_a_head_on_a_frozen_clip_from_photos_to_a_model_that_answers(tmp_path, f
 
 
 class Photos:
-    name, authors = "photos", None
+    name, authors, skipped = "photos", None, Skipped()
 
     def __init__(self, paths: list[Path]) -> None:
         self.paths, self.ids = paths, [path.name for path in paths]
@@ -139,20 +150,27 @@ class Photos:
         return str(self.paths[index])
 
 
-def test_another_takes_the_place_of_a_photo_that_cannot_be_read(folder, monkeypatch):
-    monkeypatch.setattr("threading.Thread.start", lambda self: None)
-    start_worker(Photos([folder / "photos" / f"p{i}.png" for i in range(6)]), 8)  # type: ignore[arg-type]
-    seeds = np.arange(6, dtype=np.uint64)
-    made = decode_batch((np.arange(6), seeds))
-    assert made.chosen[[0, 1, 2, 4, 5]].tolist() == [0, 1, 2, 4, 5]
-    assert made.chosen[3] != 3
-    assert made.pictures.shape == (6, 8, 8, 3)
-    assert "p3.png" in made.faults[0]
-    half = decode_batch((np.arange(3, 6), seeds[3:]))  # as another process has it
-    assert half.chosen.tolist() == made.chosen[3:].tolist()
-    assert np.array_equal(half.pictures, made.pictures[3:])
+def source(paths: list[Path], batch_size: int) -> PhotoSource:
+    photos = Photos(paths)
+    return PhotoSource(photos, photos, Preprocessing(8, (0.4,) * 3, (0.25,) * 3), batch_size, 0, 0, {})  # type: ignore[arg-type]
+
+
+def test_another_takes_the_place_of_a_photo_that_cannot_be_read(folder):
+    paths = [folder / "photos" / f"p{i}.png" for i in range(6)]
+    six = source(paths, 6)
+    order = six._order.batch(0)
+    broken = int(np.flatnonzero(order == 3)[0])
+    made = six.batch(0, 0, 1)
+    wanted = [f"p{i}.png" for i in order]
+    assert [name for i, name in enumerate(made.ids) if i != broken] == wanted[:broken] + wanted[broken + 1 :]
+    assert made.ids[broken] != "p3.png"
+    assert made.given.shape == (6, 8, 8, 3)
+    assert "p3.png" in made.faults[0] and "another photo took its place" in made.faults[0]
+    half = six.batch(0, 1, 2)  # as another process has it
+    assert half.ids == made.ids[3:]
+    assert np.array_equal(half.given, made.given[3:])
     with pytest.raises(InputError, match="9 of 20 photos of a batch cannot be decoded"):
-        decode_batch((np.full(20, 3), np.arange(20, dtype=np.uint64)))
+        source([folder / "photos" / "p3.png"] * 20, 20).batch(0, 0, 1)
 
 
 @pytest.mark.parametrize("shape", [(40, 30), (1, 1), (300, 2), (2, 300), (17, 5000)])

@@ -22,12 +22,18 @@ from earthclip.cli.status import note, quiet
 def train(config: Path, out: Path | None, resume: bool) -> None:
     """Train a model with the settings in CONFIG, a TOML file.
 
+    CONFIG says which photos or features to train on. Rendered views are trained by python -m recipes.orbit train.
+
     Writes progress, validation results and checkpoints to the folder of the run. Ctrl-C saves a checkpoint first. A
     run that was interrupted and resumed ends with the same weights. Use several devices with torchrun
     --nproc-per-node=N -m earthclip train CONFIG. Make a model of the run with `earthclip model export`.
     """
-    from earthclip.training.config import read_training_config
-    from earthclip.training.loop import train as run
+    from earthclip.training import open_source, read_training_config
+    from earthclip.training import train as run
+    from earthclip.training.run_folder import check_folder
 
+    say = note if quiet() else click.echo
     wanted = read_training_config(config)
-    run(wanted, out or Path("runs") / wanted.name, resume=resume, say=note if quiet() else click.echo)
+    folder = out or Path("runs") / wanted.name
+    check_folder(folder, resume, type(wanted), lambda text: None)  # before minutes of opening photos
+    run(wanted, open_source(wanted, say), folder=folder, resume=resume, say=say)

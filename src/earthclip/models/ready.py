@@ -6,12 +6,10 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 from earthclip.errors import ModelError
-from earthclip.files import staging_folder
-from earthclip.models.config import GALLERY, IMAGE_ENCODER, LOCATION_ENCODER, ModelConfig, write_config
+from earthclip.models.config import IMAGE_ENCODER, LOCATION_ENCODER, ModelConfig
 from earthclip.models.folder import gallery_of
+from earthclip.models.release import write_model_folder
 from earthclip.models.sources import snapshot
 from earthclip.pictures.preprocess import Preprocessing
 
@@ -32,24 +30,25 @@ def pull_ready(folder: Path, *, location_only: bool, say: Callable[[str], None])
     except ModelError as error:
         ways = "pip install 'earthclip[train]' and give --from DIR and --clip DIR."
         raise ModelError(f"{error}. Go online, or {ways}") from error
-    with staging_folder(folder) as staging:
-        shutil.copyfile(source / _LOCATION, staging / LOCATION_ENCODER)
+    config = ModelConfig(
+        name="geoclip",
+        embedding_size=512,
+        logit_scale=_LOGIT_SCALE,
+        preprocessing=None if location_only else _CLIP,
+        phases_apart=False,
+        views=("none", "flip", "ten-crop"),
+        prior="the photos of MP-16, of which the gallery is a sample",
+        licence="MIT",
+        lacks={
+            "words": "pip install 'earthclip[train]', then run earthclip model pull geoclip --force",
+            "image encoder": "run earthclip model pull geoclip --force",
+        },
+        provenance={"weights": f"{REPOSITORY} on the Hugging Face Hub, an export by others"},
+    )
+
+    def write(into: Path) -> None:
+        shutil.copyfile(source / _LOCATION, into / LOCATION_ENCODER)
         if not location_only:
-            shutil.copyfile(source / _VISION, staging / IMAGE_ENCODER)
-        np.save(staging / GALLERY, gallery_of((source / _PLACES).read_bytes(), _PLACES))
-        config = ModelConfig(
-            name="geoclip",
-            embedding_size=512,
-            logit_scale=_LOGIT_SCALE,
-            preprocessing=None if location_only else _CLIP,
-            phases_apart=False,
-            views=("none", "flip", "ten-crop"),
-            prior="the photos of MP-16, of which the gallery is a sample",
-            licence="MIT",
-            lacks={
-                "words": "pip install 'earthclip[train]', then run earthclip model pull geoclip --force",
-                "image encoder": "run earthclip model pull geoclip --force",
-            },
-            provenance={"weights": f"{REPOSITORY} on the Hugging Face Hub, an export by others"},
-        )
-        return write_config(staging, config)
+            shutil.copyfile(source / _VISION, into / IMAGE_ENCODER)
+
+    return write_model_folder(folder, config, gallery_of((source / _PLACES).read_bytes(), _PLACES), write)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from earthclip.errors import MissingExtraError, ModelError
-from earthclip.nn.image_encoder import ImageEncoder
+from earthclip.models.config import Words
 from earthclip.pictures.preprocess import Preprocessing
 
 
@@ -53,30 +55,14 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 _FILTERS = {1: "lanczos", 2: "bilinear", 3: "bicubic"}  # Pillow's numbers, as preprocessor_config.json has them
 
 
-class Backbone(nn.Module):
-    """Pictures and words into features of one space; any such pair of towers can be GeoCLIP's."""
-
-    width: int  # of the features
-    image_size: int  # pixels across the square pictures it takes
-
-    def image_features(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b w"]:
-        """Preprocessed pixels to features (not normalised)."""
-        raise NotImplementedError
-
-    def text_features(self, tokens: Int[Tensor, "b t"]) -> Float[Tensor, "b w"]:
-        """Token ids, padded to the tower's full length, to features (not normalised)."""
-        raise NotImplementedError
-
-
-class HubBackbone(Backbone):
-    """A two-tower model of transformers: CLIP, SigLIP and their kin."""
+class HubBackbone(nn.Module):
+    """A two-tower model of transformers, frozen: CLIP, SigLIP and similar ones. Images and texts share a space."""
 
     def __init__(self, network: Any) -> None:
         super().__init__()
-        self.network = network
+        self.network = network.eval().requires_grad_(False)
         config: Any = network.config
-        self.image_size = int(config.vision_config.image_size)
-        self.text_length = int(config.text_config.max_position_embeddings)
+        self.image_size = int(config.vision_config.image_size)  # pixels across the square images it takes
         # CLIP projects both towers to one width; SigLIP's are of one width already.
         self.width = int(getattr(config, "projection_dim", None) or config.vision_config.hidden_size)
         self.kind = str(config.model_type)
@@ -85,34 +71,20 @@ class HubBackbone(Backbone):
     def from_folder(cls, folder: Path) -> HubBackbone:
         """The network in a Hugging Face folder. Raises ModelError when it is no such folder, or is damaged."""
         transformers = _transformers()
-        if not (folder / "config.json").is_file():
-            raise ModelError(
-                f"{folder}: no config.json in it; expected CLIP or a similar model in Hugging Face's format"
-            )
+        _check_folder(folder)
+        load = functools.partial(transformers.AutoModel.from_pretrained, folder, local_files_only=True)
         try:
             with _quiet(transformers):
-                network = transformers.AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
-        except TypeError:  # transformers before 4.56 calls it torch_dtype
-            with _quiet(transformers):
-                network = transformers.AutoModel.from_pretrained(
-                    folder, local_files_only=True, torch_dtype=torch.float32
-                )
+                try:
+                    network = load(dtype=torch.float32)
+                except TypeError:  # transformers before 4.56 calls it torch_dtype
+                    network = load(torch_dtype=torch.float32)
         except Exception as error:  # the library's own errors share no class
             reason = " ".join(str(error).split())[:160]
             raise ModelError(f"{folder}: not a network that can be loaded ({reason}); copy it again") from error
-        return cls._checked(network, str(folder))
-
-    @classmethod
-    def from_config(cls, config: object) -> HubBackbone:
-        """A network with fresh weights of a transformers configuration."""
-        return cls._checked(_transformers().AutoModel.from_config(config), "the configuration")
-
-    @classmethod
-    def _checked(cls, network: Any, where: str) -> HubBackbone:
         if not hasattr(network, "get_image_features") or not hasattr(network, "get_text_features"):
             found = type(network).__name__
-            raise ModelError(f"{where}: expected a model of pictures and words such as CLIP, found {found}")
-        network.eval().requires_grad_(False)
+            raise ModelError(f"{folder}: expected a model of images and texts such as CLIP, found {found}")
         return cls(network)
 
     def image_features(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b w"]:
@@ -126,31 +98,12 @@ class HubBackbone(Backbone):
         return _features(self.network.get_text_features(input_ids=tokens))
 
 
-class BackboneEncoder(ImageEncoder):
-    """A frozen backbone under GeoCLIP's head, which pictures and words share."""
+def read_preprocessing(folder: Path) -> Preprocessing:
+    """What the folder's ``preprocessor_config.json`` says of pictures; CLIP's own where there is none.
 
-    def __init__(self, backbone: HubBackbone, embedding_size: int) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.image_size = backbone.image_size
-        width = backbone.width
-        self.head = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, embedding_size))
-
-    def forward(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
-        """Embeddings of pictures (not normalised)."""
-        embeddings: Tensor = self.head(self.backbone.image_features(pixels))
-        return embeddings
-
-    def encode_tokens(self, tokens: Int[Tensor, "b t"]) -> Float[Tensor, "b d"]:
-        """Embeddings of words (not normalised)."""
-        embeddings: Tensor = self.head(self.backbone.text_features(tokens))
-        return embeddings
-
-
-def read_preprocessing(folder: Path, image_size: int) -> Preprocessing:
-    """What the folder's ``preprocessor_config.json`` says of pictures; CLIP's own where there is none."""
-    import json
-
+    The network itself is not loaded. Raises ModelError when the folder holds none.
+    """
+    image_size = int(_tower_configs(folder)[0].image_size)
     path = folder / "preprocessor_config.json"
     if not path.is_file():
         return Preprocessing(image_size, CLIP_MEAN, CLIP_STD, "bicubic")
@@ -169,19 +122,35 @@ def read_preprocessing(folder: Path, image_size: int) -> Preprocessing:
         raise ModelError(f"{path}: not a picture processor this program knows ({error}); copy it again") from error
 
 
+def _tower_configs(folder: Path) -> tuple[Any, Any]:
+    _check_folder(folder)
+    try:
+        config = _transformers().AutoConfig.from_pretrained(folder, local_files_only=True)
+        return config.vision_config, config.text_config
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise ModelError(f"{folder}: not a network that can be loaded ({reason}); copy it again") from error
+
+
+def _check_folder(folder: Path) -> None:
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"{folder}: no config.json in it; expected CLIP or a similar model in Hugging Face's format")
+
+
 _OWN = {"image_mean": CLIP_MEAN, "image_std": CLIP_STD}
 
 
-def read_tokenizer(folder: Path) -> tuple[bytes, int] | None:
-    """The folder's tokenizer as ``tokenizer.json`` and the id it pads with; None when it has none."""
+def read_words(folder: Path) -> tuple[Words, bytes] | tuple[None, None]:
+    """How the folder's tokenizer cuts texts, and the tokenizer itself as tokenizer.json; None where it has none."""
     if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.json", "spiece.model")):
-        return None
+        return None, None
     transformers = _transformers()
     try:
         with _quiet(transformers):
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
         pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-        return tokenizer.backend_tokenizer.to_str().encode(), int(pad)
+        length = int(_tower_configs(folder)[1].max_position_embeddings)
+        return Words(length, int(pad)), tokenizer.backend_tokenizer.to_str().encode()
     except Exception as error:  # the library's own errors share no class
         reason = " ".join(str(error).split())[:160]
         raise ModelError(f"{folder}: its tokenizer cannot be read ({reason}); copy it again") from error

@@ -10,7 +10,7 @@ import copy
 import itertools
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +24,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from earthclip.errors import OutputError
 from earthclip.files import atomic_write
 from earthclip.models.config import (
-    CONFIG,
-    GALLERY,
     IMAGE_ENCODER,
     LOCATION_ENCODER,
     LOCATION_PHASES,
     TEXT_ENCODER,
+    TOKENIZER,
     WEIGHTS,
     ModelConfig,
-    write_config,
 )
-from earthclip.nn.backbone import BackboneEncoder
+from earthclip.models.release import write_model_folder
 from earthclip.nn.geoclip import GeoCLIP
 from earthclip.nn.image_encoder import ImageEncoder
 from earthclip.nn.location_encoder import Capsules, LocationEncoder
@@ -45,32 +42,6 @@ from earthclip.nn.location_encoder import Capsules, LocationEncoder
 _OPSET = 20
 _GIVEN, _RESULT = "earthclip_given", "earthclip_result"  # while a graph is made
 _HALF_FROM = 1024  # elements; smaller tensors (biases, norms, frequencies) gain nothing by rounding
-
-
-class ViewAveraged(ImageEncoder):
-    """The mean embedding of several views of one picture, all of the same ground point at their centre.
-
-    With ``turns``, the four quarter turns: from above, any of them could be the picture taken. Pixels larger than the
-    encoder's ``image_size`` are seen twice, whole and as their centre at full resolution. Mirroring is no view: there
-    is no place that looks like another's mirror image.
-    """
-
-    def __init__(self, image_encoder: ImageEncoder, turns: bool) -> None:
-        super().__init__()
-        self.image_encoder = image_encoder
-        self.image_size = image_encoder.image_size
-        self.turns = 4 if turns else 1
-
-    def forward(self, pixels: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b d"]:
-        """Embeddings (not normalised) of square pictures."""
-        size, margin = self.image_size, (pixels.shape[-1] - self.image_size) // 2
-        zooms = [pixels]
-        if margin:
-            whole = F.interpolate(pixels, (size, size), mode="bilinear", align_corners=False)
-            zooms = [whole, pixels[:, :, margin : margin + size, margin : margin + size]]
-        views = torch.cat([_quarter_turns(zoom, turns) for zoom in zooms for turns in range(self.turns)])
-        unit = F.normalize(self.image_encoder(views), dim=1)
-        return unit.view(len(zooms) * self.turns, -1, unit.shape[1]).mean(dim=0)
 
 
 class _Unit(nn.Module):
@@ -102,8 +73,8 @@ class _JoinedCapsules(nn.Module):
         return embeddings
 
 
-class _Words(nn.Module):
-    def __init__(self, encoder: BackboneEncoder) -> None:
+class _Texts(nn.Module):
+    def __init__(self, encoder: ImageEncoder) -> None:
         super().__init__()
         self.encoder = encoder
 
@@ -114,41 +85,43 @@ class _Words(nn.Module):
 def export_model(
     model: GeoCLIP,
     config: ModelConfig,
-    places: Float[np.ndarray, "m 2"],
+    places: Float[np.ndarray, "m 2"] | None,
     folder: Path,
     *,
-    turns: bool = False,
+    image_encoder: ImageEncoder | None = None,
+    tokenizer: bytes | None = None,
     half: bool = False,
+    say: Callable[[str], None] = lambda text: None,
 ) -> ModelConfig:
-    """Write a model folder and return its config as written; ``model`` is left as it was.
+    """Write a model folder and return its config as written; ``model`` keeps its weights and is in eval mode after.
 
-    ``places`` are degrees. With ``turns``, or when the preprocessing's pictures are larger than the network's, pictures
-    are embedded as ViewAveraged does; with ``half``, weights are stored in half precision. Raises OutputError when the
-    folder cannot be written.
+    ``places`` are degrees. The config says which graphs there are: of images where it has preprocessing, of texts where
+    it has words, whose ``tokenizer`` (tokenizer.json) then belongs to them. ``image_encoder`` stands in for the model's
+    own; with ``half``, weights are stored in half precision. Raises OutputError when the folder cannot be written.
     """
-    make_folder(folder)
-    exported = copy.deepcopy(model).float().eval()
-    _fold_norms(exported)
-    if half:
-        _round_weights(exported)
-    if config.preprocessing is not None:
-        size, encoder = config.preprocessing.size, exported.image_encoder
-        if turns or size != encoder.image_size:
-            encoder = ViewAveraged(encoder, turns)
-        export_image_encoder(encoder, size, folder)
-    export_location_encoder(exported.location_encoder, folder)
-    save_gallery(places, folder)
-    save_weights(model.state_dict(), folder)
-    return write_config(folder, config)
 
+    def write(into: Path) -> None:
+        images, location = image_encoder or model.image_encoder, model.location_encoder
+        if half or any(isinstance(module, nn.BatchNorm2d) for module in images.modules()):
+            images, location = copy.deepcopy(images).float(), copy.deepcopy(location).float()
+        images, location = images.eval(), location.eval()
+        _fold_norms(images)
+        if half:
+            _round_weights(images)
+            _round_weights(location)
+        say("Exporting the location encoder")
+        export_location_encoder(location, into)
+        if config.preprocessing is not None:
+            say("Exporting the image encoder (about a minute for ViT-L/14)")
+            export_image_encoder(images, config.preprocessing.size, into)
+        if config.words is not None and tokenizer is not None:
+            say("Exporting the text encoder")
+            export_text_encoder(images, config.words.length, into)
+            (into / TOKENIZER).write_bytes(tokenizer)
+        weights = {name: tensor.contiguous() for name, tensor in model.own_weights().items()}
+        (into / WEIGHTS).write_bytes(safetensors.torch.save(weights))
 
-def make_folder(folder: Path) -> None:
-    """Make a model's folder, or of one that stands there something that does not load until it is complete."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be made ({error.strerror}); choose a folder you may write to") from error
-    (folder / CONFIG).unlink(missing_ok=True)  # written again last
+    return write_model_folder(folder, config, places, write)
 
 
 def export_image_encoder(encoder: ImageEncoder, size: int, folder: Path) -> None:
@@ -156,10 +129,10 @@ def export_image_encoder(encoder: ImageEncoder, size: int, folder: Path) -> None
     _export(_Unit(encoder), torch.zeros(2, 3, size, size), "pixels", "embedding", folder / IMAGE_ENCODER)
 
 
-def export_text_encoder(encoder: BackboneEncoder, length: int, folder: Path) -> None:
+def export_text_encoder(encoder: ImageEncoder, length: int, folder: Path) -> None:
     """Write the graph from token ids, padded to ``length``, to unit embeddings."""
     tokens = torch.zeros(2, length, dtype=torch.int64)
-    _export(_Unit(_Words(encoder)), tokens, "tokens", "embedding", folder / TEXT_ENCODER)
+    _export(_Unit(_Texts(encoder)), tokens, "tokens", "embedding", folder / TEXT_ENCODER)
 
 
 def export_location_encoder(encoder: LocationEncoder, folder: Path) -> None:
@@ -168,18 +141,6 @@ def export_location_encoder(encoder: LocationEncoder, folder: Path) -> None:
     _export(encoder.position, coordinates, "coordinates", "features", folder / LOCATION_PHASES)
     network = _Unit(_JoinedCapsules(encoder.network))
     _export(network, encoder.position(coordinates), "features", "embedding", folder / LOCATION_ENCODER)
-
-
-def save_gallery(places: Float[np.ndarray, "m 2"], folder: Path) -> None:
-    """Write the candidate places, in degrees."""
-    with atomic_write(folder / GALLERY, overwrite=True) as file:
-        np.save(file, np.ascontiguousarray(places, np.float64))
-
-
-def save_weights(weights: Mapping[str, Tensor], folder: Path) -> None:
-    """Write the weights to train on."""
-    with atomic_write(folder / WEIGHTS, overwrite=True) as file:
-        file.write(safetensors.torch.save({name: tensor.contiguous() for name, tensor in weights.items()}))
 
 
 def _fold_norms(model: nn.Module) -> None:
@@ -251,12 +212,3 @@ def _halve(model: onnx.ModelProto) -> None:
     nodes = [*casts, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
-
-
-def _quarter_turns(pixels: Tensor, turns: int) -> Tensor:
-    """torch.rot90 in operations every ONNX runtime has."""
-    if turns == 0:
-        return pixels
-    if turns == 2:
-        return pixels.flip(2, 3)
-    return pixels.transpose(2, 3).flip(2 if turns == 1 else 3)

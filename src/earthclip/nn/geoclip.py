@@ -1,4 +1,8 @@
-"""GeoCLIP (Vivanco Cepeda, Nayak and Shah, 2023): pictures and coordinates in one embedding space."""
+"""GeoCLIP (Vivanco Cepeda, Nayak and Shah, NeurIPS 2023, arXiv 2309.16020): pictures and places in one embedding space.
+
+An image encoder (``image_encoder.py``), a location encoder (``location_encoder.py``), and the temperature under which
+their cosines are compared. The loss and the queue of earlier places are in ``earthclip/training/losses.py``.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +14,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from earthclip.errors import ModelError
-from earthclip.nn.backbone import BackboneEncoder
+from earthclip.errors import InputError
 from earthclip.nn.image_encoder import CompactEncoder, CompactEncoderConfig, ImageEncoder
 from earthclip.nn.location_encoder import LocationEncoder, LocationEncoderConfig
 
+_FROZEN = "image_encoder.backbone."  # how the names of weights begin that no run changes or keeps
 _MAX_LOGIT_SCALE = math.log(100)  # CLIP's bound; beyond it the softmax saturates and training diverges
 
 
@@ -51,19 +55,17 @@ class GeoCLIP(nn.Module):
                 LocationEncoder(config.location, config.embedding_size, seed),
             )
 
-    def encode_image(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
-        """Unit float32 embeddings of preprocessed pixels."""
-        return F.normalize(self.image_encoder(pixels).float(), dim=1)
+    def encode_image(self, pixels: Float[Tensor, "b ..."]) -> Float[Tensor, "b d"]:
+        """Unit float32 embeddings of preprocessed pixels, or of features where the image encoder takes them."""
+        return F.normalize(self.image_encoder(pixels).float(), dim=1)  # [b, 3, h, w] -> [b, d]
 
     def encode_text(self, tokens: Int[Tensor, "b t"]) -> Float[Tensor, "b d"]:
-        """Unit float32 embeddings of token ids; ModelError when the image encoder has no words beside it."""
-        if not isinstance(self.image_encoder, BackboneEncoder):
-            raise ModelError(f"{type(self.image_encoder).__name__} has no words; use a backbone such as CLIP")
-        return F.normalize(self.image_encoder.encode_tokens(tokens).float(), dim=1)
+        """Unit float32 embeddings of token ids; ModelError when the image encoder has no text encoder beside it."""
+        return F.normalize(self.image_encoder.encode_tokens(tokens).float(), dim=1)  # [b, t] -> [b, d]
 
     def encode_location(self, coordinates: Float[Tensor, "n 2"]) -> Float[Tensor, "n d"]:
         """Unit float32 embeddings of coordinates (latitude, longitude) in degrees."""
-        return F.normalize(self.location_encoder(coordinates).float(), dim=1)
+        return F.normalize(self.location_encoder(coordinates).float(), dim=1)  # [n, 2] -> [n, d]
 
     def scale(self) -> Float[Tensor, ""]:
         """exp(logit_scale), bounded as in CLIP."""
@@ -75,8 +77,21 @@ class GeoCLIP(nn.Module):
         Always in float32: bfloat16 would round logits to an eighth, which is what tells neighbouring places apart.
         """
         with torch.autocast(images.device.type, enabled=False):
-            return self.scale() * images.float() @ places.float().T
+            return self.scale() * images.float() @ places.float().T  # [b, d] @ [d, n] -> [b, n]
 
-    def forward(self, pixels: Float[Tensor, "b 3 h w"], coordinates: Float[Tensor, "n 2"]) -> Float[Tensor, "b n"]:
+    def forward(self, pixels: Float[Tensor, "b ..."], coordinates: Float[Tensor, "n 2"]) -> Float[Tensor, "b n"]:
         """Logits of every picture with every place; coordinates in degrees."""
         return self.logits(self.encode_image(pixels), self.encode_location(coordinates))
+
+    def own_weights(self) -> dict[str, Tensor]:
+        """The weights and buffers that training changes or a model folder needs; without a frozen backbone's."""
+        return {name: tensor for name, tensor in self.state_dict().items() if not name.startswith(_FROZEN)}
+
+    def load_own_weights(self, weights: dict[str, Tensor], fault: str) -> None:
+        """Take all that ``own_weights`` gave; InputError saying ``fault`` when they are another model's."""
+        try:
+            differ = self.load_state_dict(weights, strict=False)
+        except RuntimeError as error:
+            raise InputError(fault) from error
+        if differ.unexpected_keys or any(not name.startswith(_FROZEN) for name in differ.missing_keys):
+            raise InputError(fault)

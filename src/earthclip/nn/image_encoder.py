@@ -1,7 +1,8 @@
-"""Image encoders: what GeoCLIP asks of one, and the compact network of the built-in model.
+"""Image encoders: GeoCLIP's head over a frozen backbone, and a compact network that is trained from the pixels.
 
-The compact network keeps its spatial layout to the end: where the coastline runs in the picture is what tells the
-place, and global average pooling would throw that away.
+The paper's image encoder (arXiv 2309.16020) is CLIP ViT-L/14, frozen, under two linear layers that are trained:
+``HeadEncoder``. The compact network is ours. It keeps its spatial layout to the end: where the coastline runs in the
+picture is what tells the place, and global average pooling would throw that away.
 """
 
 from __future__ import annotations
@@ -9,9 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from earthclip.errors import ModelError
+from earthclip.nn.backbone import HubBackbone
+
+MEAN, STD = 0.4, 0.25  # of the pixels that the compact network takes; the same for the three colours
 
 
 @dataclass(frozen=True)
@@ -31,9 +37,9 @@ class CompactEncoderConfig:
 
 
 class ImageEncoder(nn.Module):
-    """What GeoCLIP needs of an image encoder; a CLIP tower with its head is another."""
+    """What GeoCLIP needs of an image encoder."""
 
-    image_size: int  # pixels across the square pictures it takes
+    image_size: int = 0  # pixels across the square pictures it takes; 0: it takes features alone
 
     def forward(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
         """Preprocessed pixels to embeddings (not normalised)."""
@@ -43,6 +49,50 @@ class ImageEncoder(nn.Module):
         """As ``forward``; here so that type checkers know what comes out."""
         embeddings: Tensor = super().__call__(pixels)
         return embeddings
+
+    def frozen(self, pixels: Tensor) -> Tensor:
+        """The part of ``forward`` that no training changes; ``forward`` takes its result in place of the pixels."""
+        return pixels
+
+    def encode_tokens(self, tokens: Int[Tensor, "b t"]) -> Float[Tensor, "b d"]:
+        """Embeddings of texts (not normalised). Raises ModelError where there is no text encoder beside it."""
+        raise ModelError(f"{type(self).__name__} has no words; use a backbone such as CLIP")
+
+
+class HeadEncoder(ImageEncoder):
+    """GeoCLIP's head: Linear, ReLU, Linear over the features of a frozen backbone, which pictures and texts share.
+
+    Without ``backbone`` it takes features of ``width`` numbers that were computed before.
+    """
+
+    def __init__(self, width: int, embedding_size: int, backbone: HubBackbone | None = None) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.image_size = backbone.image_size if backbone is not None else 0
+        self.head = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, embedding_size))
+
+    def forward(self, given: Float[Tensor, "b 3 h w"] | Float[Tensor, "b w"]) -> Float[Tensor, "b d"]:
+        """Embeddings (not normalised) of preprocessed pixels, or of features."""
+        embeddings: Tensor = self.head(self.frozen(given))  # [b, 3, h, w] -> [b, w] -> [b, d]
+        return embeddings
+
+    def frozen(self, given: Tensor) -> Tensor:
+        """The backbone's features [b, w]; features stay what they are."""
+        return given if self.backbone is None or given.ndim == 2 else self.backbone.image_features(given)
+
+    def encode_tokens(self, tokens: Int[Tensor, "b t"]) -> Float[Tensor, "b d"]:
+        """Embeddings of token ids (not normalised)."""
+        if self.backbone is None:
+            return super().encode_tokens(tokens)
+        embeddings: Tensor = self.head(self.backbone.text_features(tokens))  # [b, t] -> [b, w] -> [b, d]
+        return embeddings
+
+    def train(self, mode: bool = True) -> HeadEncoder:
+        """Training mode is for the head; the backbone stays as it is."""
+        super().train(mode)
+        if self.backbone is not None:
+            self.backbone.eval()
+        return self
 
 
 class CompactEncoder(ImageEncoder):
@@ -68,10 +118,12 @@ class CompactEncoder(ImageEncoder):
 
     def with_cells(self, pixels: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b d"], Float[Tensor, "b cells d"]]:
         """Embeddings of the pictures and of each cell of their last grid, row by row (not normalised)."""
-        features = self.trunk(pixels)
-        return self._whole(features), self.cell_head(features).flatten(2).transpose(1, 2)
+        features = self.trunk(pixels)  # [b, c, grid, grid]
+        cells = self.cell_head(features).flatten(2).transpose(1, 2)  # [b, d, grid, grid] -> [b, grid * grid, d]
+        return self._whole(features), cells
 
     def _whole(self, features: Tensor) -> Tensor:
+        # [b, c, grid, grid] -> [b, reduced, grid, grid] -> [b, reduced * grid * grid] -> [b, d]
         embeddings: Tensor = self.head(F.relu(self.reduce(features)).flatten(1))
         return embeddings
 

@@ -1,18 +1,22 @@
-"""The location encoder: Equal Earth, random Fourier features, one capsule a scale, summed."""
+"""The paper's location encoder (arXiv 2309.16020): Equal Earth, random Fourier features, a capsule a scale, summed.
+
+latitude, longitude -> Equal Earth plane -> Fourier features at each scale -> an MLP for each scale -> their sum. The
+first two steps are the *position*, which ``POSITIONS`` names: another one is a class and a line there.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from earthclip.errors import ModelError
-from earthclip.nn.published import read_location_weights
+from earthclip.nn.published import read_weights
 
 _A1, _A2, _A3, _A4 = 1.340264, -0.081106, 0.000893, 0.003796
 _SCALE = 66.50336
@@ -47,7 +51,18 @@ class UnitVector(nn.Module):
         return torch.stack(vector, dim=1) / math.pi
 
 
-class FourierFeatures(nn.Module):
+class Position(nn.Module):
+    """Degrees to features at one or more scales."""
+
+    scales: int
+    per_scale: int  # features of each
+
+    def forward(self, coordinates: Float[Tensor, "n 2"]) -> Float[Tensor, "n f"]:
+        """Latitude, longitude in degrees to the features of all scales, one scale after the other, float32."""
+        raise NotImplementedError
+
+
+class FourierFeatures(Position):
     """Gaussian random Fourier features at several scales, concatenated: [n, 2 * frequencies * len(sigmas)].
 
     For each sigma, cos and sin of 2 pi B x with B drawn once from N(0, sigma^2) (Tancik et al., 2020). The
@@ -56,22 +71,24 @@ class FourierFeatures(nn.Module):
 
     frequencies: Tensor
 
-    def __init__(self, sigmas: tuple[float, ...], frequencies: int, seed: int = 0, *, sphere: bool = False) -> None:
+    def __init__(
+        self, sigmas: tuple[float, ...], frequencies: int, seed: int = 0, projection: nn.Module | None = None,
+        axes: int = 2,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.projection: EqualEarth | UnitVector = UnitVector() if sphere else EqualEarth()
-        self.per_sigma = 2 * frequencies
+        self.projection: nn.Module = projection or EqualEarth()
+        self.scales, self.per_scale = len(sigmas), 2 * frequencies
         generator = torch.Generator().manual_seed(seed)
-        axes = 3 if sphere else 2
         drawn = [sigma * torch.randn(frequencies, axes, generator=generator) for sigma in sigmas]
         self.register_buffer("frequencies", torch.stack(drawn))  # [s, f, axes]
 
     def forward(self, coordinates: Float[Tensor, "n 2"]) -> Float[Tensor, "n f"]:
         """``coordinates``: latitude, longitude in degrees, float32 or float64; the features are float32."""
         with torch.autocast(coordinates.device.type, enabled=False):
-            turns = 2 * math.pi * self.projection(coordinates)
-            phases = [turns @ scale.to(turns.dtype).T for scale in self.frequencies]
+            turns = 2 * math.pi * self.projection(coordinates)  # [n, 2] degrees -> [n, axes]
+            phases = [turns @ scale.to(turns.dtype).T for scale in self.frequencies]  # [n, f] for each scale
             waves = [wave for phase in phases for wave in (torch.cos(phase), torch.sin(phase))]
-            return torch.cat(waves, dim=1).float()
+            return torch.cat(waves, dim=1).float()  # [n, s * 2 * f]
 
 
 @dataclass(frozen=True)
@@ -82,7 +99,14 @@ class LocationEncoderConfig:
     frequencies: int = 256  # per sigma; cos and sin of each
     width: int = 1024
     depth: int = 3  # hidden layers of a capsule
-    position: Literal["equal-earth", "sphere"] = "equal-earth"  # what the Fourier features are of
+    position: str = "equal-earth"  # a name in POSITIONS
+
+
+# By the name in the configuration; the second argument is the seed.
+POSITIONS: dict[str, Callable[[LocationEncoderConfig, int], Position]] = {
+    "equal-earth": lambda config, seed: FourierFeatures(config.sigmas, config.frequencies, seed),  # the paper's
+    "sphere": lambda config, seed: FourierFeatures(config.sigmas, config.frequencies, seed, UnitVector(), axes=3),
+}
 
 
 class Capsules(nn.Module):
@@ -95,9 +119,9 @@ class Capsules(nn.Module):
 
     def forward(self, features: Float[Tensor, "n f"]) -> Float[Tensor, "n d"]:
         """Fourier features, scale by scale, to embeddings (not normalised)."""
-        parts = torch.split(features, self.features_per_scale, dim=1)
-        outputs = [capsule(part) for capsule, part in zip(self.capsules, parts, strict=True)]
-        return torch.stack(outputs).sum(dim=0)
+        parts = torch.split(features, self.features_per_scale, dim=1)  # [n, s * f] -> s times [n, f]
+        outputs = [capsule(part) for capsule, part in zip(self.capsules, parts, strict=True)]  # s times [n, d]
+        return torch.stack(outputs).sum(dim=0)  # [s, n, d] -> [n, d]
 
 
 class LocationEncoder(nn.Module):
@@ -105,10 +129,10 @@ class LocationEncoder(nn.Module):
 
     def __init__(self, config: LocationEncoderConfig, embedding_size: int, seed: int = 0) -> None:
         super().__init__()
-        sphere = config.position == "sphere"
-        self.position: FourierFeatures = FourierFeatures(config.sigmas, config.frequencies, seed, sphere=sphere)
+        position = POSITIONS[config.position](config, seed)
+        self.position: Position = position
         self.network: Capsules = Capsules(
-            len(config.sigmas), 2 * config.frequencies, config.width, config.depth, embedding_size
+            position.scales, position.per_scale, config.width, config.depth, embedding_size
         )
 
     @classmethod
@@ -118,7 +142,10 @@ class LocationEncoder(nn.Module):
         Its weights take part in training wherever it is used; call ``requires_grad_(False)`` to freeze them. Raises
         ModelError when the source is not on this machine or has no weights to train on.
         """
-        return cls.from_weights(*read_location_weights(source))
+        weights = read_weights(source)
+        prefix = "location_encoder."
+        own = {name.removeprefix(prefix): t for name, t in weights.tensors.items() if name.startswith(prefix)}
+        return cls.from_weights(own, weights.sigmas, weights.origin)
 
     @classmethod
     def from_weights(cls, weights: dict[str, Tensor], sigmas: tuple[float, ...] | None, where: str) -> LocationEncoder:

@@ -59,29 +59,45 @@ class PublishedWeights:
     origin: str  # where it came from, for the model's config
 
 
-def read_location_weights(source: str | Path) -> tuple[dict[str, Tensor], tuple[float, ...] | None, str]:
-    """The location encoder's tensors of a model folder or of a published release, their sigmas, and their origin.
+@dataclass(frozen=True, eq=False)
+class TrainedWeights:
+    """Weights under the names of ``GeoCLIP.own_weights``; ``sigmas`` are None where their source does not say them."""
 
-    The sigmas are None where the folder does not say them. Raises ModelError when the source is not on this machine
-    or has no weights to train on.
+    tensors: dict[str, Tensor]
+    sigmas: tuple[float, ...] | None
+    origin: str
+
+
+def read_weights(source: str | Path) -> TrainedWeights:
+    """The weights to train on of a model folder, by name or path, or of a published release or its wheel.
+
+    Raises ModelError when the source is not on this machine or has no such weights.
     """
     path = Path(source).expanduser()
-    if _is_release(path):
-        published = read_published(path)
-        return published.location, published.sigmas, published.origin
+    if path.suffix == ".whl" or _is_release(path):
+        return _of_release(read_published(path))
     folder = resolve(source)
     weights = folder.path / WEIGHTS
     try:
         tensors = safetensors.torch.load_file(weights)
     except FileNotFoundError as error:
         raise ModelError(
-            f"{weights}: model '{folder.config.name}' was shipped without the weights to train on; train it again, or "
-            "use a model that was exported or pulled here"
+            f"{weights}: model '{folder.config.name}' was shipped without the weights to train on; use a model that "
+            "was exported or pulled here, or train one"
         ) from error
     except (OSError, safetensors.SafetensorError) as error:
         raise ModelError(f"{weights}: damaged or cut short ({error}); make the model again") from error
+    tensors.setdefault("logit_scale", torch.tensor(folder.config.logit_scale))
     sigmas = folder.config.provenance.get("sigmas")
-    return _under(tensors, "location_encoder."), tuple(sigmas) if sigmas else None, str(weights)
+    return TrainedWeights(tensors, tuple(float(sigma) for sigma in sigmas) if sigmas else None, str(weights))
+
+
+def _of_release(published: PublishedWeights) -> TrainedWeights:
+    tensors = {f"location_encoder.{name}": tensor for name, tensor in published.location.items()}
+    if published.head is not None:
+        tensors |= {f"image_encoder.head.{name}": tensor for name, tensor in published.head.items()}
+        tensors["logit_scale"] = torch.tensor(published.logit_scale)
+    return TrainedWeights(tensors, published.sigmas, published.origin)
 
 
 def _is_release(path: Path) -> bool:

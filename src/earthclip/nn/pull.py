@@ -11,21 +11,17 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from earthclip.errors import MissingExtraError, ModelError
-from earthclip.files import home, sha256_of, staging_folder
-from earthclip.models.config import TOKENIZER, ModelConfig, Words, write_config
+from earthclip.files import home, sha256_of
+from earthclip.models.config import ModelConfig
 from earthclip.models.sources import snapshot
-from earthclip.nn.backbone import BackboneEncoder, HubBackbone, read_preprocessing, read_tokenizer
-from earthclip.nn.export import (
-    export_image_encoder,
-    export_location_encoder,
-    export_text_encoder,
-    save_gallery,
-    save_weights,
-)
+from earthclip.nn.backbone import HubBackbone, read_preprocessing, read_words
+from earthclip.nn.export import export_model
 from earthclip.nn.geoclip import GeoCLIP
+from earthclip.nn.image_encoder import HeadEncoder, ImageEncoder
 from earthclip.nn.location_encoder import LocationEncoder
 from earthclip.nn.published import WHEEL, WHEEL_SHA256, PublishedWeights, read_published
 
@@ -56,71 +52,54 @@ def pull_geoclip(
         raise ModelError(
             f"{source}: a release of the location encoder only; add --location-only, or give the whole release"
         )
-    folder = None if location_only else clip or _fetch_clip(weights, say)
-    with staging_folder(out) as staging:
-        return _build(weights, folder, staging, say)
-
-
-def _build(weights: PublishedWeights, clip: Path | None, folder: Path, say: Say) -> ModelConfig:
     location = LocationEncoder.from_weights(weights.location, weights.sigmas, weights.origin)
-    say("Exporting the location encoder")
-    export_location_encoder(location, folder)
-    preprocessing = words = None
-    lacks = {"image encoder": f"{REBUILD}, or add --clip DIR", "words": REBUILD}
-    if clip is None:
-        save_weights({f"location_encoder.{name}": t for name, t in weights.location.items()}, folder)
-    else:
-        backbone = HubBackbone.from_folder(clip)
-        model = _join(weights, backbone, clip)
-        preprocessing = read_preprocessing(clip, backbone.image_size)
-        say("Exporting the image encoder (about a minute for ViT-L/14)")
-        encoder = model.image_encoder
-        assert isinstance(encoder, BackboneEncoder)
-        export_image_encoder(encoder, backbone.image_size, folder)
-        tokenizer = read_tokenizer(clip)
-        lacks = {"words": f"{clip.name} has no tokenizer; {REBUILD} --clip DIR with a folder that has one"}
-        if tokenizer:
-            lacks = {}
-            say("Exporting the text encoder")
-            words = Words(backbone.text_length, tokenizer[1])
-            export_text_encoder(encoder, backbone.text_length, folder)
-            (folder / TOKENIZER).write_bytes(tokenizer[0])
-        own = {name: t for name, t in model.state_dict().items() if not name.startswith("image_encoder.backbone.")}
-        save_weights(own, folder)
-    if weights.gallery is not None:
-        save_gallery(weights.gallery, folder)
     config = ModelConfig(
         name="geoclip",
         embedding_size=512 if weights.head is None else len(weights.head["2.bias"]),
         logit_scale=weights.logit_scale,
-        preprocessing=preprocessing,
-        words=words,
+        preprocessing=None,
         views=("none", "flip", "ten-crop"),
         prior=PRIOR,
         licence="MIT",
-        lacks=lacks,
+        lacks={"image encoder": f"{REBUILD}, or add --clip DIR", "words": REBUILD},
         provenance={
             "weights": weights.origin,
             "sigmas": list(weights.sigmas),
-            "backbone": weights.backbone if clip is None else f"{weights.backbone}, from {clip.name}",
+            "backbone": weights.backbone,
             "paper": "Vivanco Cepeda, Nayak and Shah, NeurIPS 2023, arXiv 2309.16020",
         },
     )
-    return write_config(folder, config)
+    if location_only:
+        model = GeoCLIP(ImageEncoder(), location, weights.logit_scale)
+        return export_model(model, config, weights.gallery, out, say=say)
+    folder = clip or _fetch_clip(weights, say)
+    model = GeoCLIP(_head_over(folder, weights), location, weights.logit_scale)
+    words, tokenizer = read_words(folder)
+    config = replace(
+        config,
+        preprocessing=read_preprocessing(folder),
+        words=words,
+        lacks={}
+        if words
+        else {"words": f"{folder.name} has no tokenizer; {REBUILD} --clip DIR with a folder that has one"},
+        provenance=config.provenance | {"backbone": f"{weights.backbone}, from {folder.name}"},
+    )
+    return export_model(model, config, weights.gallery, out, tokenizer=tokenizer, say=say)
 
 
-def _join(weights: PublishedWeights, backbone: HubBackbone, clip: Path) -> GeoCLIP:
+def _head_over(clip: Path, weights: PublishedWeights) -> HeadEncoder:
+    """CLIP under the published head."""
     assert weights.head is not None
-    encoder = BackboneEncoder(backbone, len(weights.head["2.bias"]))
+    backbone = HubBackbone.from_folder(clip)
     wanted = weights.head["0.weight"].shape[1]
     if backbone.width != wanted:
         raise ModelError(
             f"{clip}: CLIP with features of {backbone.width} numbers, but GeoCLIP's head takes {wanted}; expected "
             f"{weights.backbone}"
         )
+    encoder = HeadEncoder(wanted, len(weights.head["2.bias"]), backbone)
     encoder.head.load_state_dict(weights.head)
-    location = LocationEncoder.from_weights(weights.location, weights.sigmas, weights.origin)
-    return GeoCLIP(encoder, location, weights.logit_scale).eval()
+    return encoder
 
 
 def _fetch_weights(say: Say) -> PublishedWeights:

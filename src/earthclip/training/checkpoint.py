@@ -13,19 +13,20 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
 
-from earthclip.configuration import from_mapping, to_mapping
+from earthclip.configuration import to_mapping
 from earthclip.errors import ConfigError, InputError
 from earthclip.files import atomic_write
 from earthclip.nn.geoclip import GeoCLIP
-from earthclip.training.config import TrainingConfig
-from earthclip.training.networks import WeightAverage, load_weights, own_weights
-from earthclip.training.queue import CoordinateQueue
+from earthclip.training.config import Config, TrainingConfig, from_kept
+from earthclip.training.losses import CoordinateQueue
+from earthclip.training.optimization import WeightAverage
 
 CHECKPOINT = "checkpoint.safetensors"
 PREVIOUS = "checkpoint.previous.safetensors"
@@ -53,7 +54,7 @@ def has_checkpoint(folder: Path) -> bool:
 
 def save_checkpoint(folder: Path, state: TrainingState) -> None:
     """Write the state; the checkpoint before it stands until the new one is complete, and beside it afterwards."""
-    tensors = {f"model.{name}": tensor for name, tensor in own_weights(state.model).items()}
+    tensors = {f"model.{name}": tensor for name, tensor in state.model.own_weights().items()}
     tensors |= {f"queue.{name}": tensor for name, tensor in state.queue.state().items()}
     if state.average is not None:
         tensors |= {f"average.{name}": tensor for name, tensor in state.average.weights.items()}
@@ -82,7 +83,7 @@ def restore_checkpoint(folder: Path, state: TrainingState, say: Say = print, *, 
         (folder / CHECKPOINT).replace(folder / DAMAGED)
     parts = {prefix: _under(tensors, prefix) for prefix in ("model", "queue", "optimizer", "average")}
     fault = f"{path}: does not fit this configuration; resume with the one it was made with"
-    load_weights(state.model, parts["model"], fault)
+    state.model.load_own_weights(parts["model"], fault)
     try:
         state.queue.restore(parts["queue"])
         if state.average is not None:
@@ -101,14 +102,25 @@ def restore_checkpoint(folder: Path, state: TrainingState, say: Say = print, *, 
             kept[name] = torch.empty_like(parameter).copy_(kept[name])
 
 
-def load_trained(folder: Path, say: Say = print) -> tuple[TrainingConfig, dict[str, Tensor], int]:
+def load_trained(folder: Path, kind: type[Config], say: Say = print) -> tuple[Config, dict[str, Tensor], int]:
     """The configuration, the model's weights and the steps done of a run's folder.
 
     The weights are the running mean where the run kept one.
     """
-    config = read_run_config(folder)
+    config = read_run_config(folder, kind)
     _, tensors, step = _newest(folder, say)
     return config, _under(tensors, "model") | _under(tensors, "average"), step
+
+
+def read_trained(folder: Path) -> tuple[dict[str, Tensor], tuple[float, ...]]:
+    """The model's weights and sigmas of a run on anything, by a recipe or by this library."""
+    mapping = _read_mapping(folder)
+    _, tensors, _ = _newest(folder, print)
+    try:
+        sigmas = tuple(float(sigma) for sigma in mapping["model"]["location"]["sigmas"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"{folder / CONFIG}: has no model.location.sigmas; train the run again") from error
+    return _under(tensors, "model") | _under(tensors, "average"), sigmas
 
 
 def write_run_config(folder: Path, config: TrainingConfig) -> None:
@@ -117,16 +129,20 @@ def write_run_config(folder: Path, config: TrainingConfig) -> None:
         file.write(json.dumps(to_mapping(config), indent=2).encode() + b"\n")
 
 
-def read_run_config(folder: Path) -> TrainingConfig:
+def read_run_config(folder: Path, kind: type[Config]) -> Config:
     """The configuration that ``write_run_config`` kept; InputError when the folder is not a run's."""
+    return from_kept(kind, _read_mapping(folder), str(folder / CONFIG))
+
+
+def _read_mapping(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     try:
-        mapping = json.loads(path.read_text(encoding="utf-8"))
+        mapping: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"{folder}: not the folder of a training run ({CONFIG} is missing)") from error
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: not readable as JSON ({error})") from error
-    return from_mapping(TrainingConfig, mapping, str(path))
+    return mapping
 
 
 def _newest(folder: Path, say: Say) -> tuple[Path, dict[str, Tensor], int]:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 import re
 import tomllib
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from earthclip.configuration import from_mapping
 from earthclip.errors import ConfigError
 from earthclip.nn.geoclip import GeoCLIPConfig
-from earthclip.training.rendering.imagery import IMAGERY
-from earthclip.training.rendering.sampler import ViewsConfig
+from earthclip.nn.location_encoder import POSITIONS
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,6 @@ class LossConfig:
     targets: Literal["one-hot", "distance"] = "one-hot"  # as in the paper, or softmax(-distance / tau)
     tau_start_km: float = 1000.0  # of "distance" targets, annealed geometrically
     tau_end_km: float = 50.0
-    cells: int = 0  # grid cells a picture that learn their own place too; 0 as in the paper
 
 
 @dataclass(frozen=True)
@@ -57,6 +56,7 @@ class FeaturesConfig:
     held_out: float = 0.02
     split_seed: int = 0
     fraction: float = 1.0
+    workers: int = 0  # processes that read ahead of the training, for slow drives; 0: read between steps
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,9 @@ class OptimizerConfig:
 
 @dataclass(frozen=True)
 class ValidationConfig:
-    """Accuracy measured during training, on views of imagery named here, or on photos kept back."""
+    """Accuracy measured during training, on samples held out."""
 
-    imagery: tuple[str, ...] = ("bmng",)
-    views: int = 500  # of each imagery; of photos or features kept back, how many at most
-    half_width_km: tuple[float, float] = (300.0, 1500.0)
+    views: int = 500  # how many at most
     spacing_km: float = 100.0  # of the candidate places
     every_steps: int = 1000
 
@@ -103,43 +101,76 @@ class TrainingConfig:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of matrix products; auto looks at the processor
     log_every_steps: int = 50
     checkpoint_every_steps: int = 500
+    licence: str | None = None  # of the finished model, an SPDX identifier
     model: GeoCLIPConfig = field(default_factory=GeoCLIPConfig)
-    views: ViewsConfig = field(default_factory=ViewsConfig)
-    photos: PhotosConfig | None = None  # instead of views
-    features: FeaturesConfig | None = None  # instead of views
+    photos: PhotosConfig | None = None
+    features: FeaturesConfig | None = None
     loss: LossConfig = field(default_factory=LossConfig)
     queue: QueueConfig = field(default_factory=QueueConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
 
 
+Config = TypeVar("Config", bound=TrainingConfig)
+
+_OF_VIEWS = {"loss": ("cells",), "validation": ("imagery", "half_width_km")}  # keys that runs on photos once had too
+
+
 def read_training_config(path: Path) -> TrainingConfig:
     """Read and check a TOML file; ConfigError names the file and the key."""
+    return read_config_of(TrainingConfig, path)
+
+
+def read_config_of(kind: type[Config], path: Path) -> Config:
+    """As ``read_training_config``, for a kind of configuration of your own."""
     try:
         mapping = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such file; expected a training configuration in TOML") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: not readable as TOML ({error})") from error
-    config = from_mapping(TrainingConfig, mapping, str(path))
     if len(given := [f"[{name}]" for name in ("views", "photos", "features") if name in mapping]) > 1:
         raise ConfigError(f"{path}: {' and '.join(given)} both say what to train on; keep one")
-    return check_training_config(config, str(path))
+    return check_training_config(from_kept(kind, mapping, str(path)), str(path))
 
 
-def check_training_config(config: TrainingConfig, where: str) -> TrainingConfig:
+def from_kept(kind: type[Config], mapping: dict[str, Any], where: str) -> Config:
+    """A configuration as a TOML file or a run's folder has it; older forms are read too. Raises ConfigError."""
+    names = {field.name for field in fields(kind)}
+    if "views" in names:
+        return from_mapping(kind, mapping, where)
+    if "views" in mapping and not mapping.keys() & {"photos", "features"}:
+        raise ConfigError(f"{where}: [views] is for the recipe orbit; use python -m recipes.orbit train, and export")
+    mapping = {key: value for key, value in mapping.items() if key != "views"}
+    for table, keys in _OF_VIEWS.items():
+        given = mapping.get(table)
+        if isinstance(given, dict):
+            if given.get("cells"):
+                raise ConfigError(f"{where}: loss.cells is for [views]; photos and features have no grid of places")
+            mapping[table] = {key: value for key, value in given.items() if key not in keys}
+    return from_mapping(kind, mapping, where)
+
+
+def check_training_config(config: Config, where: str) -> Config:
     """The values that types alone cannot check; ConfigError says which is wrong."""
-    for message, holds in (_general(config) | _of_networks(config) | _of_data(config)).items():
-        if not holds:
-            raise ConfigError(f"{where}: {message}")
+    check(_general(config) | _of_networks(config) | _of_data(config), where)
     return config
 
 
-def in_steps(config: TrainingConfig, photos: int | None) -> TrainingConfig:
-    """``config`` with epochs told in steps, for so many ``photos`` an epoch; None for views, which have no epochs."""
-    if photos is None:
+def check(conditions: Mapping[str, bool], where: str) -> None:
+    """Raise ConfigError with the first message whose condition does not hold."""
+    for message, holds in conditions.items():
+        if not holds:
+            raise ConfigError(f"{where}: {message}")
+
+
+def in_steps(config: Config, samples: int | None) -> Config:
+    """``config`` with epochs told in steps, for so many ``samples`` an epoch; None where there are no epochs."""
+    if samples is None:
+        check({"epochs are for sources that have an end; say steps": not config.epochs}, config.name)
+        check({"optimizer.step_every must be at least 1": config.optimizer.step_every >= 1}, config.name)
         return config
-    an_epoch = photos / config.batch_size
+    an_epoch = samples / config.batch_size
     optimizer = config.optimizer
     if optimizer.step_every == 0:
         optimizer = replace(optimizer, step_every=max(1, math.ceil(an_epoch)))
@@ -164,7 +195,6 @@ def _general(config: TrainingConfig) -> dict[str, bool]:
         "ema_decay must be at least 0 and below 1": 0 <= config.ema_decay < 1,
         "backend nccl is for device cuda": config.backend != "nccl" or config.device != "cpu",
         "log_every_steps, checkpoint_every_steps and validation.every_steps must be at least 1": min(intervals) >= 1,
-        "optimizer.step_every must be at least 1": optimizer.step_every >= 1 or _has_epochs(config),
         "optimizer.step_every must not be negative": optimizer.step_every >= 0,
         "optimizer.learning_rate must be above 0": optimizer.learning_rate > 0,
         "optimizer.learning_rate must be at most 10": optimizer.learning_rate <= 10,
@@ -185,42 +215,25 @@ def _of_networks(config: TrainingConfig) -> dict[str, bool]:
     sizes = (config.model.embedding_size, location.frequencies, location.width, location.depth)
     return {
         "model.embedding_size, location.frequencies, width and depth must be at least 1": min(sizes) >= 1,
+        f"model.location.position must be one of {', '.join(POSITIONS)}": location.position in POSITIONS,
         "model.location.sigmas needs at least one, all above 0": len(sigmas) > 0 and all(sigma > 0 for sigma in sigmas),
         "model.location.sigmas must be at most 1e6": all(sigma <= 1e6 for sigma in sigmas),
         "model.image.channels and blocks must be of equal length": len(image.channels) == len(image.blocks),
         "model.image.image_size must be a multiple of the reduction": (
             image.image_size >= reduction and image.image_size % reduction == 0
         ),
-        f"loss.cells must be 0 to {image.grid**2}, the cells of the grid": 0 <= config.loss.cells <= image.grid**2,
-        "loss.cells is for [views]; photos and features have no grid of known places": (
-            config.loss.cells == 0 or not _has_epochs(config)
-        ),
-        "backbone is for [photos] or [features]; [views] train the compact network": (
-            config.backbone is None or _has_epochs(config)
-        ),
     }
 
 
 def _of_data(config: TrainingConfig) -> dict[str, bool]:
-    views, validation = config.views, config.validation
-    roles = {name: item.role for name, item in IMAGERY.items()}
-    trained_on = [name for name, share in views.imagery.items() if share > 0]
+    validation = config.validation
     checks = {
-        "views.imagery needs at least one picture with a positive share": len(trained_on) > 0,
-        "views.imagery may name training imagery only; see python -m recipes.orbit imagery": all(
-            roles.get(name) == "training" for name in views.imagery
-        ),
-        "views.workers must be at least 1": views.workers >= 1,
-        "validation.imagery may name training or validation imagery only; see python -m recipes.orbit imagery": all(
-            roles.get(name) in ("training", "validation") for name in validation.imagery
-        ),
         "validation.views must be at least 1": validation.views >= 1,
-        "validation.spacing_km must be 5 to 2000": _has_epochs(config) or 5 <= validation.spacing_km <= 2000,
         "validation.spacing_km must be 0.01 to 2000": 0.01 <= validation.spacing_km <= 2000,
-        "epochs are for [photos] and [features]; of [views] there is no end, say steps": (
-            not config.epochs or _has_epochs(config)
-        ),
         "[photos] and [features] both say what to train on; keep one": not (config.photos and config.features),
+        "licence must be an SPDX identifier such as MIT or CC-BY-4.0": (
+            config.licence is None or is_spdx(config.licence)
+        ),
     }
     for name, source in (("photos", config.photos), ("features", config.features)):
         if source is not None:
@@ -231,8 +244,12 @@ def _of_data(config: TrainingConfig) -> dict[str, bool]:
             }
     if config.photos is not None:
         checks["photos.workers must be at least 1"] = config.photos.workers >= 1
+    if config.features is not None:
+        checks["features.workers must not be negative"] = config.features.workers >= 0
     return checks
 
 
-def _has_epochs(config: TrainingConfig) -> bool:
-    return config.photos is not None or config.features is not None
+def is_spdx(licence: str) -> bool:
+    """Whether ``licence`` has the form of an SPDX expression, such as MIT or Apache-2.0 OR CC-BY-4.0."""
+    name = r"\(*[A-Za-z0-9][A-Za-z0-9.+-]*\)*"
+    return re.fullmatch(rf"{name}( (AND|OR|WITH) {name})*", licence) is not None

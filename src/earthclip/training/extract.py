@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,10 +22,8 @@ from earthclip.pictures.decode import decode_reduced
 from earthclip.pictures.prepare import prepare
 from earthclip.pictures.preprocess import Preprocessing
 from earthclip.training.optimization import precision_of
-from earthclip.training.pixels import to_tensor
-from earthclip.training.rendering.sampler import end_with_parent
-from earthclip.training.samples import made_ahead
 from earthclip.training.simclr import simclr_view
+from earthclip.training.source import dead_workers_named, made_ahead, to_tensor
 
 _BATCH = 16  # photos decoded and encoded together
 _DRAFT = 4  # times the picture's size, of which a SimCLR view crops at least 0.28 of the sides
@@ -61,7 +59,7 @@ class Extractor:
             raise InputError(f"views is {views}; expected 1 or more")
         self._photos, self._views, self._seed = photos, views, seed
         self._network = HubBackbone.from_folder(backbone)
-        self._preprocessing = read_preprocessing(backbone, self._network.image_size)
+        self._preprocessing = read_preprocessing(backbone)
         about = About(
             backbone=backbone.name,
             fingerprint=fingerprint_of(self._network, self._preprocessing, views, seed),
@@ -90,29 +88,26 @@ class Extractor:
         """
         if workers < 1:
             raise InputError(f"workers is {workers}; expected 1 or more")
-
-        def tasks() -> Iterator[list[int]]:
-            for shard in shards:
-                rows = list(self.photos_of(shard))
-                yield from (rows[first : first + _BATCH] for first in range(0, len(rows), _BATCH))
-
-        start = (self._photos, self._preprocessing, self._views, self._seed)
-        decoded = made_ahead(_decode, tasks(), workers, _start_worker, start, ("decodes photos", "lower --workers"))
-        try:
+        tasks = [
+            range(first, min(first + _BATCH, rows.stop))
+            for rows in map(self.photos_of, shards)
+            for first in range(rows.start, rows.stop, _BATCH)
+        ]
+        decoding = _Decoding(self._photos, self._preprocessing, self._views, self._seed)
+        batches = made_ahead(decoding, tasks, workers)
+        with dead_workers_named("lower --workers"), contextlib.closing(batches):
             for shard in shards:
                 rows = self.photos_of(shard)
                 features = np.zeros((len(rows), self._views, self._network.width), np.float16)
                 failed: dict[int, str] = {}
                 for _ in range(-(-len(rows) // _BATCH)):
-                    batch = next(decoded)
+                    batch = next(batches)
                     failed |= batch.failed
                     if batch.rows:
                         features[np.array(batch.rows) - rows.start] = encode(self._network, batch.pixels)
                     told(len(batch.rows) + len(batch.failed))
                 self._writer.write(shard, features, failed)
                 yield shard, failed
-        finally:
-            decoded.close()
 
 
 def extract(
@@ -166,42 +161,36 @@ def fingerprint_of(network: HubBackbone, preprocessing: Preprocessing, views: in
     return digest.hexdigest()[:16]
 
 
-_given: tuple[PhotoSet, Preprocessing, int, int] | None = None  # one a worker process: too large to send each time
+@dataclass(frozen=True, eq=False)
+class _Decoding:
+    """Rows to their pixels, in a process of its own."""
 
+    photos: PhotoSet
+    preprocessing: Preprocessing
+    views: int
+    seed: int
 
-def _start_worker(photos: PhotoSet, preprocessing: Preprocessing, views: int, seed: int) -> None:
-    threading.Thread(target=end_with_parent, daemon=True).start()
-    global _given
-    _given = photos, preprocessing, views, seed
+    def __call__(self, rows: range) -> _Pixels:
+        pixels, decoded, failed = [], [], {}
+        for row in rows:
+            try:
+                pixels.append(np.stack(list(self._views_of(row))))
+                decoded.append(row)
+            except InputError as error:
+                failed[row] = str(error)
+        size = self.preprocessing.size
+        whole = np.stack(pixels) if pixels else np.empty((0, self.views, 3, size, size), np.float32)
+        return _Pixels(whole, decoded, failed)
 
-
-def _decode(rows: list[int]) -> _Pixels:
-    if _given is None:
-        raise RuntimeError("_start_worker has not run in this process")
-    photos, preprocessing, views, seed = _given
-    found, kept, failed = [], [], {}
-    for row in rows:
-        try:
-            found.append(np.stack(list(_views(photos, row, preprocessing, views, seed))))
-            kept.append(row)
-        except InputError as error:
-            failed[row] = str(error)
-    size = preprocessing.size
-    pixels = np.stack(found) if found else np.empty((0, views, 3, size, size), np.float32)
-    return _Pixels(pixels, kept, failed)
-
-
-def _views(
-    photos: PhotoSet, row: int, preprocessing: Preprocessing, views: int, seed: int
-) -> Generator[Float32[np.ndarray, "3 h w"], None, None]:
-    """The undisturbed pixels of prediction, then the disturbed ones."""
-    source, name = photos.open(row), photos.ids[row]
-    yield prepare(source, preprocessing, where=name).pixels[0]
-    if views == 1:
-        return
-    again = source if isinstance(source, str) else photos.open(row)
-    image = decode_reduced(again, _DRAFT * preprocessing.size, where=name).image
-    for view in range(1, views):
-        rng = np.random.default_rng([seed, row, view])
-        picture = np.asarray(simclr_view(image, preprocessing.size, rng))
-        yield to_tensor(picture[None], preprocessing.mean, preprocessing.std)[0].numpy()
+    def _views_of(self, row: int) -> Generator[Float32[np.ndarray, "3 h w"], None, None]:
+        """The undisturbed pixels of prediction, then the disturbed ones."""
+        where = self.photos.ids[row]
+        yield prepare(self.photos.open(row), self.preprocessing, where=where).pixels[0]
+        if self.views == 1:
+            return
+        size = self.preprocessing.size
+        image = decode_reduced(self.photos.open(row), _DRAFT * size, where=where).image
+        for view in range(1, self.views):
+            rng = np.random.default_rng([self.seed, row, view])
+            picture = np.asarray(simclr_view(image, size, rng))
+            yield to_tensor(picture[None], self.preprocessing)[0].numpy()

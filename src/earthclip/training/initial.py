@@ -5,34 +5,19 @@ The author's advice on finer accuracy (VicenteVivan/geo-clip issue 7): one more 
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from pathlib import Path
 
-import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor
 
-from earthclip.errors import InputError, ModelError
-from earthclip.models.config import WEIGHTS
-from earthclip.models.sources import resolve
+from earthclip.errors import InputError
 from earthclip.nn.geoclip import GeoCLIP
-from earthclip.nn.published import PublishedWeights, read_published
-from earthclip.training.checkpoint import CONFIG, load_trained
+from earthclip.nn.published import TrainedWeights, read_weights
+from earthclip.training.checkpoint import CONFIG, read_trained
 from earthclip.training.config import TrainingConfig
-from earthclip.training.networks import own_weights
 
 _FREQUENCIES = "location_encoder.position.frequencies"
 _CAPSULES = "location_encoder.network.capsules."
-
-
-@dataclass(frozen=True, eq=False)
-class InitialWeights:
-    """Weights under our names, and the sigmas of their location encoder where they are known."""
-
-    weights: dict[str, Tensor]
-    sigmas: tuple[float, ...] | None
 
 
 def start_from(source: str, model: GeoCLIP, config: TrainingConfig) -> str:
@@ -44,7 +29,7 @@ def start_from(source: str, model: GeoCLIP, config: TrainingConfig) -> str:
     and is named. Raises InputError when the sizes or sigmas do not fit, ModelError when ``source`` is not here.
     """
     initial = read_initial(source)
-    wanted, own = config.model.location.sigmas, own_weights(model)
+    wanted, own = config.model.location.sigmas, model.own_weights()
     known = initial.sigmas if config.init_location else None
     if known is not None and wanted[: len(known)] != known:
         raise InputError(
@@ -52,9 +37,9 @@ def start_from(source: str, model: GeoCLIP, config: TrainingConfig) -> str:
             f"list those first, then the finer ones"
         )
     if config.init_location:
-        weights, added = _with_new_scales(initial.weights, own, len(wanted), source, config)
+        weights, added = _with_new_scales(initial.tensors, own, len(wanted), source, config)
     else:
-        weights, added = _without_location(initial.weights, source), 0
+        weights, added = _without_location(initial.tensors, source), 0
     for name, tensor in weights.items():
         if name not in own or own[name].shape != tensor.shape:
             expected = list(own[name].shape) if name in own else "nothing of that name"
@@ -73,30 +58,15 @@ def start_from(source: str, model: GeoCLIP, config: TrainingConfig) -> str:
     return said + (f"; {', '.join(fresh)} not in it, so fresh" if fresh else "")
 
 
-def read_initial(source: str) -> InitialWeights:
+def read_initial(source: str) -> TrainedWeights:
     """The weights to start from. Raises InputError or ModelError, in one line, when there are none."""
     path = Path(source).expanduser()
     if (path / CONFIG).is_file():
-        config, weights, _ = load_trained(path)
-        return InitialWeights(weights, config.model.location.sigmas)
-    if path.suffix == ".whl" or _is_release(path):
-        return _of_release(read_published(path))
+        weights, sigmas = read_trained(path)
+        return TrainedWeights(weights, sigmas, source)
     if path.is_dir() and not (path / "config.json").is_file():
         raise InputError(f"{path}: not the folder of a training run ({CONFIG} is missing), nor a model folder")
-    folder = resolve(source)
-    file = folder.path / WEIGHTS
-    try:
-        weights = safetensors.torch.load_file(file)
-    except FileNotFoundError as error:
-        raise ModelError(
-            f"{file}: model '{folder.config.name}' was shipped without the weights to train on; start from a run's "
-            "folder, or from a model that was exported or pulled here"
-        ) from error
-    except (OSError, safetensors.SafetensorError) as error:
-        raise ModelError(f"{file}: damaged or cut short ({error}); make the model again") from error
-    weights.setdefault("logit_scale", torch.tensor(folder.config.logit_scale))
-    sigmas = folder.config.provenance.get("sigmas")
-    return InitialWeights(weights, tuple(float(sigma) for sigma in sigmas) if sigmas else None)
+    return read_weights(source)
 
 
 def _without_location(weights: dict[str, Tensor], source: str) -> dict[str, Tensor]:
@@ -106,14 +76,6 @@ def _without_location(weights: dict[str, Tensor], source: str) -> dict[str, Tens
             f"init '{source}' has no image encoder, and init_location is false; nothing of it would be used"
         )
     return kept
-
-
-def _of_release(published: PublishedWeights) -> InitialWeights:
-    weights = {f"location_encoder.{name}": tensor for name, tensor in published.location.items()}
-    if published.head is not None:
-        weights |= {f"image_encoder.head.{name}": tensor for name, tensor in published.head.items()}
-        weights["logit_scale"] = torch.tensor(published.logit_scale)
-    return InitialWeights(weights, published.sigmas)
 
 
 def _with_new_scales(
@@ -129,8 +91,6 @@ def _with_new_scales(
         )
     if known == scales:
         return dict(weights), 0
-    if getattr(config.model.location, "mixing", "sum") != "sum":
-        raise InputError("new sigmas can be added where the scales are summed; set model.location.mixing to 'sum'")
     added = dict(weights)
     if own[_FREQUENCIES].shape[1:] == weights[_FREQUENCIES].shape[1:]:  # or the caller finds them of another size
         added[_FREQUENCIES] = torch.cat([weights[_FREQUENCIES], own[_FREQUENCIES][known:]])
@@ -142,13 +102,6 @@ def _with_new_scales(
                 silent = int(name.split(".")[4]) == last
                 added[name] = torch.zeros_like(tensor) if silent else tensor.clone()
     return added, scales - known
-
-
-def _is_release(path: Path) -> bool:
-    try:
-        return "model_type" in json.loads((path / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError):
-        return False
 
 
 def _list(sigmas: tuple[float, ...]) -> str:

@@ -1,11 +1,14 @@
-"""The optimiser, its schedule, and the precision of matrix products."""
+"""The optimiser, its schedule, the running mean of the weights, and the precision of matrix products."""
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from earthclip.nn.geoclip import GeoCLIP
 from earthclip.training.config import OptimizerConfig
@@ -42,3 +45,35 @@ def precision_of(wanted: str, device: torch.device) -> torch.dtype:
     else:
         has_bfloat16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return torch.bfloat16 if has_bfloat16 else torch.float32
+
+
+class WeightAverage:
+    """Running mean of the learned weights; norms' statistics stay the model's own."""
+
+    def __init__(self, model: GeoCLIP, decay: float) -> None:
+        self._decay = decay
+        learned = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+        self.weights = {name: tensor.clone() for name, tensor in model.own_weights().items() if name in learned}
+
+    @torch.no_grad()
+    def update(self, model: GeoCLIP, step: int) -> None:
+        """Take in the weights after ``step`` steps."""
+        decay = min(self._decay, (1 + step) / (10 + step))
+        own = model.own_weights()
+        torch._foreach_lerp_(list(self.weights.values()), [own[name] for name in self.weights], 1 - decay)
+
+    def restore(self, weights: dict[str, Tensor]) -> None:
+        """Take back what was kept; KeyError when some are missing."""
+        for name, tensor in self.weights.items():
+            tensor.copy_(weights[name])
+
+    @contextlib.contextmanager
+    def in_use(self, model: GeoCLIP) -> Iterator[None]:
+        """``model`` with the averages, and with its own weights again afterwards."""
+        everything = model.own_weights()
+        own = {name: everything[name].clone() for name in self.weights}
+        model.load_own_weights(everything | self.weights, "the averages are another model's")
+        try:
+            yield
+        finally:
+            model.load_own_weights(everything | own, "the weights are another model's")

@@ -54,6 +54,8 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+_FAULTS_SAID = 3
+
 PROGRESS = ("step", "loss", "learning_rate", "samples_per_s")
 VALIDATION = ("step", "set", "within_25_km", "within_200_km", "within_750_km", "median_km")
 
@@ -65,11 +67,17 @@ class Progress:
         self._folder, self._config, self._say = folder, config, say
         self._losses: list[float] = []
         self._since, self._since_step = time.monotonic(), first_step
+        self._faults = 0
         for name, columns in (("progress.csv", PROGRESS), ("validation.csv", VALIDATION)):
             _keep_rows(folder / name, columns, first_step)
 
-    def step(self, step: int, loss: float, learning_rate: float) -> None:
-        """Count a finished step."""
+    def step(self, step: int, loss: float, learning_rate: float, faults: list[str]) -> None:
+        """Count a finished step; of the ``faults`` of all batches, the first few are said."""
+        for text in faults[: max(0, _FAULTS_SAID - self._faults)]:
+            self._say(f"warning: {text}")
+        self._faults += len(faults)
+        if self._faults > _FAULTS_SAID >= self._faults - len(faults):
+            self._say("warning: more photos cannot be decoded; earthclip data check counts them")
         self._losses.append(loss)
         if step % self._config.log_every_steps and step != self._config.steps:
             return
@@ -108,11 +116,11 @@ class Progress:
 
 
 def _keep_rows(path: Path, columns: tuple[str, ...], last_step: int) -> None:
-    """Start the file anew with the whole rows that stand in it up to ``last_step``."""
+    """Rewrite the file with its whole rows up to ``last_step``, with none for a run that begins."""
     kept = io.StringIO(newline="")
     writer = csv.writer(kept)
     writer.writerow(columns)
-    if path.exists():
+    if path.exists() and last_step > 0:
         with path.open(newline="", encoding="utf-8") as file:
             for row in csv.reader(file):
                 if len(row) == len(columns) and row[0].isdecimal() and int(row[0]) <= last_step:

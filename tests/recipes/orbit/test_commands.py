@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from earthclip.cli import main
-from earthclip.training.config import read_training_config
 from recipes.orbit.commands import orbit
-from tests.training.tiny_views import write_config
+from recipes.orbit.config import read_orbit_config
+from tests.recipes.orbit.tiny_views import write_config
 
 ROOT = Path(__file__).parents[3]
 
@@ -74,6 +74,8 @@ def test_runs_that_a_run_goes_on_from_are_trained_first(tmp_path, capsys, monkey
         (["render", "--out", "{tmp}/set", "--source", "bing"], "unknown imagery 'bing'; known: bmng"),
         (["render"], "Missing option '--out'. See 'python -m recipes.orbit render --help'."),
         (["train", "{tmp}/none.toml"], "none.toml: no such file"),
+        (["export", "{tmp}", "-o", "{tmp}/model", "--zoom", "2"], "--zoom must be 0.25 to 1"),
+        (["export", "{tmp}", "-o", "{tmp}/model", "--spacing-km", "1"], "--spacing-km must be 5 to 2000 km"),
         (["fetch", "bing"], "unknown imagery 'bing'; known: bmng"),
     ],
 )
@@ -104,7 +106,7 @@ def test_imagery_is_listed_with_its_licence(capsys):
 
 def test_the_committed_configurations_are_valid():
     folder = ROOT / "recipes" / "orbit" / "configs"
-    configs = {path.stem: read_training_config(path) for path in sorted(folder.glob("*.toml"))}
+    configs = {path.stem: read_orbit_config(path) for path in sorted(folder.glob("*.toml"))}
     assert configs.keys() == {"orbit", "orbit-base", "orbit-better", "orbit-mottled", "orbit-paper"}
     assert all(config.name == stem for stem, config in configs.items())
     chain = [configs["orbit"].init, configs["orbit-mottled"].init, configs["orbit-base"].init]

@@ -10,7 +10,7 @@ import pytest
 
 from earthclip.errors import InputError
 from earthclip.files import sha256_of
-from earthclip.training.rendering import imagery as room
+from recipes.orbit import imagery as room
 from recipes.orbit.fetch import fetch
 
 

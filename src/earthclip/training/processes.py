@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor, distributed
+from torch import Tensor, distributed, nn
 
 from earthclip.errors import ConfigError
 from earthclip.training.config import TrainingConfig
@@ -32,11 +32,6 @@ class Ranks:
     def leads(self) -> bool:
         """Whether it is the one that writes files and says things."""
         return self.rank == 0
-
-    def share(self, batch_size: int) -> slice:
-        """Its part of a batch."""
-        size = batch_size // self.world
-        return slice(self.rank * size, (self.rank + 1) * size)
 
     def gather(self, coordinates: Float[np.ndarray, "b 2"]) -> Float[Tensor, "n 2"]:
         """The coordinates of the whole batch, degrees in float64, in the order of the ranks."""
@@ -62,6 +57,15 @@ class Ranks:
         total = torch.tensor([value], dtype=torch.float64, device=self.device)
         distributed.all_reduce(total)
         return total.item() / self.world
+
+    def average_gradients(self, model: nn.Module) -> None:
+        """Replace each gradient by the mean of the processes'; parameters without one are passed over."""
+        if self.world == 1:
+            return
+        for parameter in model.parameters():
+            if parameter.grad is not None:
+                distributed.all_reduce(parameter.grad)
+                parameter.grad /= self.world
 
     def wait(self) -> None:
         """Until all are here."""

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from earthclip.geo.sphere import unit_vectors
-from earthclip.training.rendering.texture import Texture
+from recipes.orbit.texture import Texture
 
 
 def globe(width: int = 720) -> Texture:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from earthclip.geo.sphere import great_circle_km, unit_vectors
-from earthclip.training.rendering.imagery import land_mask, load_texture
-from earthclip.training.rendering.views import ViewDistribution, land_places, render, sample_cameras
+from recipes.orbit.imagery import land_mask, load_texture
+from recipes.orbit.views import ViewDistribution, land_places, render, sample_cameras
 
 
 def test_the_land_mask_knows_the_world():

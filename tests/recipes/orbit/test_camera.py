@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earthclip.geo.sphere import EARTH_RADIUS_KM, from_unit_vectors, great_circle_km, unit_vectors
-from earthclip.training.rendering.camera import Cameras
+from recipes.orbit.camera import Cameras
 
 
 def camera(
@@ -20,7 +20,7 @@ def camera(
     rotation: float = 0.0,
 ) -> Cameras:
     numbers = (half_width_km, field_of_view, tilt, azimuth, rotation)
-    return Cameras(np.array([target]), *(np.array([number]) for number in numbers))
+    return Cameras(np.array([target]), *(np.array([number], np.float64) for number in numbers))
 
 
 def centre_of(cameras: Cameras) -> np.ndarray:

@@ -13,8 +13,8 @@ from jaxtyping import Bool, Float
 
 from earthclip.errors import ConfigError, InputError
 from earthclip.geo.sphere import EARTH_RADIUS_KM, from_unit_vectors, unit_vectors
-from earthclip.training.rendering.camera import Cameras
-from earthclip.training.rendering.texture import Texture
+from recipes.orbit.camera import Cameras
+from recipes.orbit.texture import Texture
 
 _LAND_PROBE = 12  # a view's land share is judged on this many pixels across
 _MAX_TRIES = 1000  # rounds of drawing cameras before it is sure that there are none to be had

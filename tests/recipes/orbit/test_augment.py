@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from earthclip.training.rendering.augment import Augmentation
+from recipes.orbit.augment import Augmentation
 
 
 def view() -> np.ndarray:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 CONFIG = """
 name = "tiny"
+licence = "MIT"
 steps = {steps}
 batch_size = 8
 threads = 1

@@ -1,0 +1,36 @@
+"""Writing a model folder: the one way in which trained, pulled and ready models are released."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from earthclip.errors import OutputError
+from earthclip.files import staging_folder
+from earthclip.models.config import CONFIG, GALLERY, ModelConfig, write_config
+
+_CARD = "README.md"
+
+
+def write_model_folder(
+    folder: Path, config: ModelConfig, places: Float[np.ndarray, "m 2"] | None, write: Callable[[Path], None]
+) -> ModelConfig:
+    """Write a model folder and return its configuration as written.
+
+    ``write`` puts the graphs and weights into the folder it is given; ``places`` are the candidates, in degrees. The
+    folder appears under its name when it is complete, so that nothing half-made is ever loaded. It replaces a model
+    that was there, but for the card. Raises OutputError when ``folder`` holds other things or cannot be written.
+    """
+    if folder.exists() and not (folder / CONFIG).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise OutputError(f"{folder}: holds other files than a model's; choose another folder")
+    with staging_folder(folder) as staging:
+        write(staging)
+        if places is not None:
+            np.save(staging / GALLERY, np.ascontiguousarray(places, np.float64))
+        if (folder / _CARD).is_file():
+            shutil.copyfile(folder / _CARD, staging / _CARD)
+        return write_config(staging, config)

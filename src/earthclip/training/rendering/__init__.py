@@ -1,6 +1,0 @@
-"""The Earth seen from above: cameras, imagery, rendered views, and what cameras and air do to their colours.
-
-``camera`` is the geometry, ``texture`` looks pictures of the whole globe up without seams, ``imagery`` names those
-pictures and checks them, ``views`` puts the three together, ``augment`` disturbs the result for training, and
-``testset`` writes views as PNGs with a manifest. No torch here: the trainer asks for batches of arrays.
-"""
