@@ -188,6 +188,7 @@ class Locator:
     ) -> list[Prediction]:
         """The places each text fits, such as "snow-capped volcano"; raises as ``encode_text`` and ``locate`` do."""
         asked = (question or Question()).with_fields(fields)
+        self._open_text_encoder()
         self.check(asked)
         embeddings = self.encode_text(texts)
         return self._ranking(asked).answers(embeddings, [None] * len(texts), texts)
