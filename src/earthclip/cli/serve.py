@@ -16,7 +16,7 @@ from earthclip.models import PRECISIONS, RUNTIMES, Precision, Runtime
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: any free one.")
 @click.option("--api-key-file", type=click.Path(path_type=Path), metavar="FILE", help="Or set EARTHCLIP_API_KEY.")
 @click.option("--allow-origin", multiple=True, metavar="URL", help="Of pages elsewhere that may ask; repeatable.")
-@click.option("--batch-size", default=16, show_default=True, metavar="N", help="Pictures encoded at once.")
+@click.option("--batch-size", default=8, show_default=True, metavar="N", help="Pictures encoded at once.")
 @click.option("--max-waiting", default=64, show_default=True, metavar="N", help="Pictures let in; then 429.")
 @click.option("--max-body-mb", default=64.0, show_default=True, metavar="MB", help="Of one request.")
 @click.option("--max-megapixels", default=100.0, show_default=True, metavar="MP", help="Of one photo.")
