@@ -1,6 +1,6 @@
 """What the built-in model's probabilities are worth: coverage of its regions, by imagery and by how wide the views are.
 
-python benchmarks/calibration.py [--n 1000] [--imagery NAME ...] [--test]   a table in Markdown, for the model's card
+python -m benchmarks.calibration [--n 1000] [--imagery NAME ...] [--test]   a table in Markdown, for the model's card
 
 The cameras are the card's and 1,000 more of the whole range; none of them was calibrated on. ``--test`` also reads the
 test imagery, which is for a model that is final.
@@ -15,9 +15,9 @@ import numpy as np
 import earthclip
 from earthclip.evaluation.calibration import Evidence, Outcomes, outcomes
 from earthclip.locating.locator import Locator
-from earthclip.orbit.testset import pictures, test_cameras
 from earthclip.training.rendering.camera import Cameras
 from earthclip.training.rendering.imagery import IMAGERY, imagery, load_texture
+from recipes.orbit.testset import pictures, test_cameras
 
 _SEED = 1_000_003  # the card's
 _BANDS_KM = ((150.0, 1500.0), (300.0, 1500.0), (150.0, 300.0))

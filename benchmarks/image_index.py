@@ -1,6 +1,6 @@
 """What an index of training pictures adds to a gallery of places: CSLS and k nearest pictures, on `orbit`.
 
-    python benchmarks/image_index.py [--index 30000] [--views 500] [--json FILE]
+    python -m benchmarks.image_index [--index 30000] [--views 500] [--json FILE]
 
 The index holds embeddings of undisturbed views of the training imagery. CSLS (Conneau et al., 2018) lowers places that
 are near to many pictures; k nearest pictures vote for the places around them, with the softmax of their similarity.
@@ -18,9 +18,9 @@ import numpy as np
 from earthclip import load
 from earthclip.geo.sphere import great_circle_km, unit_vectors
 from earthclip.metrics import Report
-from earthclip.orbit.testset import pictures
 from earthclip.training.rendering.imagery import land_mask, load_texture
 from earthclip.training.rendering.views import ViewDistribution, sample_cameras
+from recipes.orbit.testset import pictures
 
 TRAINING = ("bmng", "shadedrelief", "etopo1")
 VALIDATION = ("bmng", "solar-system-scope", "natural-earth", "openuniverse")

@@ -1,11 +1,11 @@
 """What a recipe makes of few pictures: 5 to 100 % of one fixed set of views, and the curve as a PNG.
 
-    python benchmarks/limited_data.py benchmarks/recipes.toml [--recipes NAME,...] [--batches N] [--steps N]
+    python benchmarks/limited_data.py benchmarks/training_recipes.toml [--recipes NAME,...] [--batches N] [--steps N]
         [--seed N] [--threads N] [--json FILE] [--png FILE]
 
 The views are rendered and disturbed once, as photos are taken once; smaller shares are part of larger ones. Every run
 has the same number of steps, so that of a twentieth sees each view twenty times as often. The protocol is the paper's
-(its figure of limited data), on rendered views instead of MP-16. Accuracy is that of benchmarks/recipes.py.
+(its figure of limited data), on rendered views instead of MP-16. Accuracy is that of benchmarks/training_recipes.py.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from recipes import Exam, Recipe, merged, row_of
+from training_recipes import Exam, Recipe, merged, row_of
 
 from earthclip.configuration import from_mapping
 from earthclip.training.config import TrainingConfig, check_training_config

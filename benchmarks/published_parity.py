@@ -115,7 +115,8 @@ def main() -> int:
     if size != "none" and not (work / f"clip-{size}" / "preprocessor_config.json").exists():
         published.run("clip")
     options = ["--location-only"] if size == "none" else ["--clip", str(work / f"clip-{size}")]
-    run([sys.executable, "-m", "earthclip", "pull", "geoclip", "--from", about.pop("folder"), *options, "--force"])
+    pull = [sys.executable, "-m", "earthclip", "model", "pull", "geoclip", "--force"]
+    run([*pull, "--from", about.pop("folder"), *options])
     parts = [compare_locations] + [compare_images] * (size != "none") + [compare_speed] * args.speed
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     clip_used = "no CLIP" if size == "none" else f"CLIP {size} with random weights"
@@ -221,7 +222,7 @@ def compare_speed(published: Published) -> list[Row]:
     # None in sys.modules makes an import fail: what runs here, runs where torch is not installed.
     block = "import sys; sys.modules.update(torch=None, transformers=None); "
     code = block + "from earthclip.cli import main; sys.exit(main())"
-    embed = [sys.executable, "-c", code, "embed", str(table), "--model", "geoclip", "-o", str(out)]
+    embed = [sys.executable, "-c", code, "embed", "places", str(table), "--model", "geoclip", "-o", str(out)]
     ours, whole = [], []
     warm: dict[str, list[float]] = {}
     for _ in range(RUNS):  # in turns, so that what slows the machine slows both

@@ -1,7 +1,7 @@
 """What refinement does: places found again from their own embedding, and the built-in model's views.
 
-python benchmarks/refinement.py geoclip [--n 1000]   gallery places displaced by about 50 km; places anywhere on land
-python benchmarks/refinement.py orbit [--n 1000]     views of Blue Marble, half-widths 150-1500 km, before and after
+python -m benchmarks.refinement geoclip [--n 1000]   gallery places displaced by about 50 km; places anywhere on land
+python -m benchmarks.refinement orbit [--n 1000]     views of Blue Marble, half-widths 150-1500 km, before and after
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from earthclip.locating.locator import Locator
 from earthclip.locating.posterior import Posterior
 from earthclip.locating.refinement import Grids, refine
 from earthclip.metrics import Report
-from earthclip.orbit.testset import pictures, test_cameras
 from earthclip.training.rendering.imagery import land_mask, load_texture
+from recipes.orbit.testset import pictures, test_cameras
 
 _AT_ONCE = 20
 _SEED = 1_000_005  # apart from the card's cameras and those that calibration is fitted on

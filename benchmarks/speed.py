@@ -80,11 +80,12 @@ def prepared(runs: int, work: Path, environment: Path | None, clip: Path | None)
         say("the model folder, once")
         os.environ["EARTHCLIP_HOME"] = str(bench.home)
         package = call_published(python, "import geoclip; print(pathlib.Path(geoclip.__file__).parent)").strip()
-        run(earthclip("pull", "geoclip", "--from", package, "--clip", str(clip)))
+        run(earthclip("model", "pull", "geoclip", "--from", package, "--clip", str(clip)))
     if not list((bench.home / "models" / "geoclip").glob("*int8*.onnx")):
         say("its image encoder in int8, once")
         try:  # by force, since it is speed that is asked for here
-            command(earthclip("quantize", "geoclip", "--force", "--pictures", str(bench.photos[0].parent)), bench.home)
+            photos = str(bench.photos[0].parent)
+            command(earthclip("model", "quantize", "geoclip", "--accept-loss", "--pictures", photos), bench.home)
         except UnavailableError as error:
             say(f"there is no int8: {error}")
     return bench

@@ -9,16 +9,17 @@ import pytest
 from jaxtyping import install_import_hook
 
 # Shapes and types in signatures are checked in tests only; the command line is left out, its decorators are click's.
-_ROOMS = ("batch", "datasets", "evaluation", "gallery", "geo", "locator", "metrics", "models", "posterior", "ranking")
-_TRUST = ("calibration", "credible", "prediction", "prior", "privacy", "refinement", "runtime", "server", "verdict")
-install_import_hook([f"earthclip.{room}" for room in (*_ROOMS, *_TRUST)], "beartype.beartype")
+_ROOMS = ("cluster", "datasets", "evaluation", "geo", "locating", "metrics", "models", "pictures", "server")
+_OUTPUTS = ("outputs.journal", "outputs.privacy")  # the others are also given stand-ins for answers
+install_import_hook([*(f"earthclip.{room}" for room in (*_ROOMS, *_OUTPUTS)), "recipes"], "beartype.beartype")
 
 
 @pytest.fixture(autouse=True)
 def earthclip_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A fresh EARTHCLIP_HOME for every test."""
+    """A fresh EARTHCLIP_HOME for every test, and a configuration folder in which there is nothing."""
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("EARTHCLIP_HOME", str(home))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
     return home
 
 

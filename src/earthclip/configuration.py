@@ -18,7 +18,7 @@ T = TypeVar("T")
 def from_mapping(kind: type[T], mapping: object, where: str) -> T:
     """Build the dataclass ``kind`` from ``mapping``, checking every key and type.
 
-    ``where`` names the source in messages, such as ``"configs/orbit.toml"``. Nested dataclasses are tables, tuples
+    ``where`` names the source in messages, such as ``"configs/geoclip.toml"``. Nested dataclasses are tables, tuples
     are arrays, and an integer is taken where a float is declared. Raises ConfigError.
     """
     if not isinstance(mapping, Mapping):

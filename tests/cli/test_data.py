@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from earthclip.cli.data import data
+from earthclip.cli import cli
 from earthclip.datasets.manifest import read_manifest
 from earthclip.datasets.opening import open_photos
 from earthclip.errors import EarthCLIPError, InputError, OutputError
@@ -18,7 +18,7 @@ from tests.datasets.making import photo, write_photos, write_table
 
 
 def run(*arguments: object) -> Result:
-    return CliRunner().invoke(data, [str(argument) for argument in arguments], standalone_mode=False)
+    return CliRunner().invoke(cli, ["data", *map(str, arguments)], standalone_mode=False)
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def table(tmp_path: Path) -> Path:
 def test_check_ends_with_what_was_found(table: Path) -> None:
     clean = run("check", table)
     assert (clean.return_value, clean.exit_code) == (0, 0)
-    assert clean.stdout.startswith("t.csv: 120 rows, 120 photos that can be used\n")
+    assert clean.stdout.startswith("t.csv: 120 rows, 120 usable photos\n")
     (table.parent / "images" / "7.jpg").write_bytes(photo(7)[:-50])
     found = run("check", table, "--decode", "--format", "json")
     assert found.return_value == 1
@@ -69,7 +69,7 @@ def test_split_by_author_apart_from_others(table: Path, tmp_path: Path) -> None:
     out = tmp_path / "parts"
     result = run("split", table, "--by", "author", "--shares", "0.5,0.5", "--apart-from", other, "--out", out)
     assert result.exit_code == 0, result.exception
-    assert "10 of 120 left out, by photographers of" in result.stderr
+    assert "10 of 120 photos left out, by authors in" in result.stderr
     parts = [open_photos(str(out / name), images=table.parent / "images") for name in ("train.csv", "test.csv")]
     authors = [set(part.authors or []) for part in parts]
     assert not authors[0] & authors[1]
@@ -90,14 +90,14 @@ def test_a_fraction_of_train_is_nested(table: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--shares", "a,b"], "--shares a,b: expected numbers with commas"),
+        (["--shares", "a,b"], "--shares a,b: expected numbers separated by commas"),
         (["--shares", "0.5,0.6"], "add up to 1.1"),
-        (["--by", "random", "--block-km", "9"], "--block-km 9 is for --by place"),
+        (["--by", "random", "--block-km", "9"], "--block-km 9 works with --by place, found --by random"),
         (["--fraction", "2"], "a fraction of 2"),
     ],
 )
 def test_wrong_options_say_what_to_type(table: Path, tmp_path: Path, options: list[str], message: str) -> None:
-    result = CliRunner().invoke(data, ["split", str(table), "--out", str(tmp_path / "parts"), *options])
+    result = CliRunner().invoke(cli, ["data", "split", str(table), "--out", str(tmp_path / "parts"), *options])
     assert isinstance(result.exception, InputError)
     with pytest.raises(EarthCLIPError, match=message):
         raise result.exception

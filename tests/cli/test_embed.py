@@ -1,4 +1,4 @@
-"""``earthclip embed``: what it writes, what it says, and that bad input leaves nothing behind."""
+"""``earthclip embed places``: what it writes, what it says, and that bad input leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
-from earthclip.cli.embed import embed
+from earthclip.cli.embed import places
 from earthclip.errors import EarthCLIPError, InputError, MissingExtraError, ModelError, OutputError
 from earthclip.locating.locator import load
 from tests.tiny import WIDTH, write_tiny_model
@@ -25,7 +25,7 @@ TABLE = "place,Latitude,LNG\nParis,48.86,2.35\nFiji,-17.5,359.5\npole,90,180\n"
 def run(*arguments: str | Path, stdin: str | None = None) -> Result:
     # Values are compared with float32's; tests/runtime compares OpenVINO's with them.
     exact = ["--runtime", "onnxruntime"]
-    return CliRunner().invoke(embed, [*(str(argument) for argument in arguments), *exact], input=stdin)
+    return CliRunner().invoke(places, [*(str(argument) for argument in arguments), *exact], input=stdin)
 
 
 @pytest.fixture
@@ -63,6 +63,14 @@ def test_from_csv_to_parquet_to_csv(table: Path, tiny_model: Path, tmp_path: Pat
     np.testing.assert_allclose([list(map(float, line.split(",")[3:])) for line in lines], expected, atol=1e-6)
 
 
+def test_standard_input_to_standard_output(tiny_model: Path, expected: np.ndarray) -> None:
+    result = run("-", "--model", tiny_model, "-o", "-", stdin=TABLE)
+    assert result.exit_code == 0 and result.stderr == f"model: tiny\nstandard output: 3 rows, {WIDTH} features\n"
+    header, *lines = result.stdout.splitlines()
+    assert header.startswith("place,Latitude,LNG,feature_000,")
+    np.testing.assert_allclose([list(map(float, line.split(",")[3:])) for line in lines], expected, atol=1e-6)
+
+
 def test_standard_input(tiny_model: Path, tmp_path: Path, expected: np.ndarray) -> None:
     assert run("-", "--model", tiny_model, "-o", tmp_path / "f.npy", stdin=TABLE).exit_code == 0
     np.testing.assert_allclose(np.load(tmp_path / "f.npy"), expected, atol=1e-6)
@@ -79,10 +87,14 @@ def test_more_rows_than_a_batch(tiny_model: Path, tmp_path: Path, monkeypatch: p
 
 def test_default_model_is_geoclip_once_it_is_there(table: Path, earthclip_home: Path, tmp_path: Path) -> None:
     result = run(table, "-o", tmp_path / "orbit.npy")
-    assert result.exit_code == 0 and result.stderr.startswith("model: orbit\n")
+    assert result.exit_code == 0 and result.stderr.startswith(
+        "model: orbit (the built-in default; choose another with --model)\n"
+    )
     write_tiny_model(earthclip_home / "models" / "geoclip", name="geoclip")
     result = run(table, "-o", tmp_path / "geoclip.npy")
-    assert result.exit_code == 0 and result.stderr.startswith("model: geoclip\n")
+    assert result.exit_code == 0 and result.stderr.startswith(
+        "model: geoclip (the default once it is pulled; choose another with --model)\n"
+    )
     assert np.load(tmp_path / "orbit.npy").shape != np.load(tmp_path / "geoclip.npy").shape == (3, WIDTH)
 
 
@@ -100,7 +112,7 @@ def test_progress_on_a_terminal(
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     arguments = [str(tmp_path / name), "--model", str(tiny_model), "-o", str(tmp_path / "f.npy")]
-    embed.main(arguments, standalone_mode=False)
+    places.main(arguments, standalone_mode=False)
     shown = terminal.getvalue()
     assert f"\r\033[K{says}" in shown and " a second\r\033[K" in shown
 
@@ -162,7 +174,7 @@ def test_neither_help_nor_csv_load_what_they_do_not_need(table: Path, tiny_model
     arguments = [str(table), "--model", str(tiny_model), "-o", str(tmp_path / "f.csv")]
     heavy = ["torch", "transformers", "pyarrow", "pandas", "sklearn"]
     script = (
-        f"import sys; from earthclip.cli.embed import embed; embed.main({arguments}, standalone_mode=False); "
+        f"import sys; from earthclip.cli.embed import places; places.main({arguments}, standalone_mode=False); "
         f"print([name for name in {heavy} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

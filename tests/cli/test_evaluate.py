@@ -10,30 +10,30 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from earthclip.cli import main
-from earthclip.cli.evaluate import evaluate
+from earthclip.cli import cli, main
 from earthclip.errors import InputError
 from earthclip.geo.sphere import great_circle_km
 from earthclip.locating.locator import load
 from tests.tiny import write_picture, write_tiny_model
 
 IM2GPS3K = Path(__file__).parents[1] / "data" / "im2gps3k"
-TABLES = [
-    "--predictions",
-    str(IM2GPS3K / "isns_predictions.csv"),
-    "--truth",
-    str(IM2GPS3K / "im2gps3k_coordinates.csv"),
-]
+TABLES = ["table", str(IM2GPS3K / "isns_predictions.csv"), str(IM2GPS3K / "im2gps3k_coordinates.csv")]
+OLD_TABLES = ["--predictions", TABLES[1], f"--truth={TABLES[2]}"]
+
+KEYS = ["n", "accuracy", "median_km", "mean_km", "geoscore", "system", "dataset", "views", "intervals", "bootstrap"]
+KEYS += ["by_continent", "by_country", "warnings"]
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(evaluate, arguments)
+    return CliRunner().invoke(cli, ["evaluate", *arguments])
 
 
-def test_isns_as_json() -> None:
-    result = run(*TABLES, "--format", "json")
+@pytest.mark.parametrize("arguments", [TABLES, OLD_TABLES, ["--seed", "0", *OLD_TABLES]])
+def test_isns_as_json(arguments: list[str]) -> None:
+    result = run(*arguments, "--format", "json")
     assert result.exit_code == 0
     report = json.loads(result.stdout)
+    assert list(report) == KEYS
     assert report["n"] == 2997
     shares = {km: round(100 * share, 1) for km, share in report["accuracy"].items()}
     assert shares == {"1": 10.5, "25": 28.0, "200": 36.6, "750": 49.7, "2500": 66.0}
@@ -62,7 +62,7 @@ def views(tmp_path: Path) -> Path:
 
 
 def test_a_model_on_a_manifest(tiny_model: Path, views: Path) -> None:
-    result = run(str(tiny_model), str(views), "--format", "json", "--leaderboard")
+    result = run("model", str(tiny_model), str(views), "--format", "json", "--leaderboard")
     assert result.exit_code == 0, result.exception  # click's runner does not see the code that is returned
     report = json.loads(result.stdout)
     assert (report["n"], report["system"], report["dataset"]) == (3, "tiny", "manifest.csv")
@@ -76,15 +76,15 @@ def test_a_model_on_a_manifest(tiny_model: Path, views: Path) -> None:
 
 
 def test_pictures_that_could_not_be_read_end_with_1(tiny_model: Path, views: Path) -> None:
-    assert main(["evaluate", str(tiny_model), str(views)]) == 1
+    assert main(["evaluate", "model", str(tiny_model), str(views)]) == 1
     (views.parent / "images" / "p2.png").unlink()
     write_picture(views.parent / "images" / "p2.png")
-    assert main(["evaluate", str(tiny_model), str(views)]) == 0
+    assert main(["evaluate", "model", str(tiny_model), str(views)]) == 0
 
 
 def test_two_models(tiny_model: Path, views: Path, tmp_path: Path) -> None:
     other = write_tiny_model(tmp_path / "other", name="other", seed=9)
-    result = run(str(tiny_model), str(views), "--against", str(other), "--format", "json")
+    result = run("model", str(tiny_model), str(views), "--against", str(other), "--format", "json")
     comparison = json.loads(result.stdout)["comparison"]
     assert comparison["names"] == ["tiny", "other"]
     assert comparison["first"]["n"] == comparison["second"]["n"] == 3
@@ -96,7 +96,7 @@ def test_two_models(tiny_model: Path, views: Path, tmp_path: Path) -> None:
 def test_a_model_against_a_table(tiny_model: Path, views: Path, tmp_path: Path) -> None:
     table = tmp_path / "perfect.csv"
     table.write_text(views.read_text())
-    result = run(str(tiny_model), str(views), "--against", str(table), "--format", "json")
+    result = run("model", str(tiny_model), str(views), "--against", str(table), "--format", "json")
     comparison = json.loads(result.stdout)["comparison"]
     assert comparison["second"]["mean_km"] == pytest.approx(0, abs=1e-9)
     assert comparison["mean_km"] > 0
@@ -104,7 +104,7 @@ def test_a_model_against_a_table(tiny_model: Path, views: Path, tmp_path: Path) 
 
 def test_another_kind_of_data_set(tiny_model: Path, views: Path) -> None:
     views.rename(views.with_name("im2gps3k.csv"))
-    result = run(str(tiny_model), f"im2gps3k:{views.parent}", "--format", "json")
+    result = run("model", str(tiny_model), f"im2gps3k:{views.parent}", "--format", "json")
     assert result.exit_code == 0, result.exception
     assert json.loads(result.stdout)["n"] == 3
     assert json.loads(result.stdout)["dataset"].startswith("im2gps3k:")
@@ -129,7 +129,7 @@ def few(tmp_path: Path) -> list[str]:
     ids = {line.split(",")[0] for line in truth}
     (tmp_path / "truth.csv").write_text("\n".join(truth))
     (tmp_path / "isns.csv").write_text("\n".join(line for line in answers if line.split(",")[0] in ids))
-    return ["--predictions", str(tmp_path / "isns.csv"), "--truth", str(tmp_path / "truth.csv")]
+    return ["table", str(tmp_path / "isns.csv"), str(tmp_path / "truth.csv")]
 
 
 def test_html_and_pictures_are_written_once(few: list[str], tmp_path: Path) -> None:
@@ -157,25 +157,50 @@ def test_markdown_links_its_pictures(few: list[str], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("name", "begins"), [("r.json", '{"'), ("r.MD", "# "), ("r.html", "<!"), ("r.txt", "pictures")]
+)
+def test_the_suffix_decides_the_format(few: list[str], tmp_path: Path, name: str, begins: str) -> None:
+    result = run(*few, "-o", str(tmp_path / name))
+    assert (result.exit_code, result.stdout) == (0, ""), result.exception
+    assert (tmp_path / name).read_text("utf-8").startswith(begins)
+
+
+def test_an_unknown_suffix_with_a_format_and_a_dash_for_stdout(few: list[str], tmp_path: Path) -> None:
+    assert run(*few, "-o", str(tmp_path / "r.out"), "--format", "json").exit_code == 0
+    assert json.loads((tmp_path / "r.out").read_text())["n"] == 20
+    assert run(*few, "-o", "-", "--format", "json").stdout == (tmp_path / "r.out").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
     [
-        ([], "found neither; type earthclip evaluate MODEL DATASET, or earthclip evaluate --predictions"),
-        (["--predictions", "p.csv"], "evaluate lacks --truth; type earthclip evaluate --predictions P.csv --truth"),
-        (["--truth", "t.csv"], "evaluate lacks --predictions; type"),
-        (["orbit"], "evaluate lacks DATASET; type earthclip evaluate MODEL DATASET"),
-        (["--images", "."], "evaluate lacks MODEL, DATASET; type"),
-        (["--views", "flip", "--predictions", "p.csv"], "found --views with --predictions"),
-        (["orbit", "none.csv"], "none.csv: no such file"),
-        (["orbit", "nowhere"], "nowhere: no such data set; expected a folder of photos with GPS"),
-        (["--leaderboard", "orbit", "m.csv"], "no leaderboard 'orbit' is known here"),
-        ([*TABLES, "--against", "none.csv"], "none.csv: no such file"),
-        (["orbit", str(IM2GPS3K / "im2gps3k_coordinates.csv")], "2997 of 2997 pictures of im2gps3k_coordinates.csv"),
-        (["orbit", "m.csv", "--views", "flip"], "m.csv: no such file"),
-        (["orbit", "--predictions", "p.csv", "--truth", "t.csv"], "found MODEL with --predictions; type"),
-        (["--predictions", "none.csv", "--truth", "t.csv"], "no such file"),
+        ("r.html", ["--format", "json"], "r.html means --format html by its suffix, found --format json."),
+        ("r.jsn", [], "r.jsn: the suffix '.jsn' names no format; did you mean '.json'?"),
     ],
 )
-def test_wrong_combinations_say_what_to_type(arguments: list[str], message: str) -> None:
+def test_a_suffix_that_cannot_be_meant_is_refused(
+    few: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, options: list[str], message: str
+) -> None:
+    assert main(["evaluate", *few, "-o", str(tmp_path / name), *options]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert (captured.err.count("\n"), captured.out) == (1, "")
+    assert not (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["model", "orbit", "none.csv"], "none.csv: no such file"),
+        (["model", "orbit", "nowhere"], "nowhere: no such data set; expected a folder of photos with GPS"),
+        (["model", "--leaderboard", "orbit", "m.csv"], "unknown leaderboard 'orbit'; expected im2gps3k, yfcc26k"),
+        ([*TABLES, "--against", "none.csv"], "none.csv: no such file"),
+        (["model", "orbit", TABLES[2]], "2997 of 2997 pictures of im2gps3k_coordinates.csv"),
+        (["model", "orbit", "m.csv", "--views", "flip"], "m.csv: no such file"),
+        (["table", "none.csv", "t.csv"], "no such file"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_said_in_one_line(arguments: list[str], message: str) -> None:
     result = run(*arguments)
     assert isinstance(result.exception, InputError)
     assert message in str(result.exception)
@@ -183,8 +208,43 @@ def test_wrong_combinations_say_what_to_type(arguments: list[str], message: str)
     assert result.stdout == ""
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--predictions", "p.csv"], "evaluate lacks --truth; type earthclip evaluate table PREDICTIONS TRUTH."),
+        (["--truth", "t.csv"], "evaluate lacks --predictions; type earthclip evaluate table"),
+        (["orbit"], "'earthclip evaluate MODEL DATASET' is now 'earthclip evaluate model MODEL DATASET'"),
+        (["orbit", "m.csv"], "is now 'earthclip evaluate model MODEL DATASET'"),
+        (["--images", ".", "orbit", "m.csv"], "is now 'earthclip evaluate model MODEL DATASET'"),
+        (["modle", "orbit", "m.csv"], "no such command 'modle'; did you mean 'model'?"),
+        (["model", "orbit"], "Missing argument 'DATASET'"),
+        (
+            ["model", "m", "d", "--predictions", "p"],
+            "--predictions is now 'earthclip evaluate table PREDICTIONS TRUTH'",
+        ),
+        (["orbit", "--predictions", "p.csv", "--truth", "t.csv"], "unexpected extra argument (orbit)"),
+        (["--views", "flip", "--predictions", "p.csv", "--truth", "t.csv"], "no such option '--views'"),
+    ],
+)
+def test_wrong_combinations_say_what_to_type(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
+
+
+def test_quiet_leaves_out_which_model_it_was(tiny_model: Path, views: Path) -> None:
+    assert "model: tiny" in run("model", str(tiny_model), str(views)).stderr
+    quiet = run("model", str(tiny_model), str(views), "-q").stderr
+    assert "model: tiny" not in quiet
+    assert "p2.png" in quiet  # what could not be read is said all the same
+
+
 def test_help_loads_nothing_heavy() -> None:
-    assert run("--help").exit_code == 0
+    assert run("model", "--help").exit_code == 0
     script = "import sys, earthclip.cli.evaluate; print(sorted({'numpy', 'onnxruntime', 'torch'} & set(sys.modules)))"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "[]"

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from earthclip.cli import main
-from earthclip.cli.pictures import find_pictures
+from earthclip.pictures.finding import find_pictures
 from tests.tiny import write_picture, write_tiny_model
 
 
@@ -36,9 +36,10 @@ def test_one_picture(tiny_model: Path, picture: Path, capsys: pytest.CaptureFixt
     captured = capsys.readouterr()
     assert captured.err == "model: tiny\n"
     lines = captured.out.splitlines()
-    assert lines[0].split() == ["rank", "latitude", "longitude", "probability", "place", "picture"]
-    assert lines[1].endswith(str(picture)) and [line.split()[0] for line in lines[1:6]] == list("12345")
-    assert len(lines) == 7 and "% of the probability" in lines[6]
+    assert lines[0].split() == ["rank", "latitude", "longitude", "probability", "place"]
+    assert lines[1] == str(picture)
+    assert [line.split()[0] for line in lines[2:] if line[:4].strip()] == list("12345")
+    assert "% of the probability" in " ".join(captured.out.split())
 
 
 def test_a_folder_is_searched_in_order(tiny_model: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -59,7 +60,8 @@ def test_some_of_many_failed(tiny_model: Path, pictures: Path, capsys: pytest.Ca
     failed = {Path(answer["path"]).name for answer in answers if "error" in answer}
     assert failed == {"nope.jpg", "bad.jpg", "empty"} and len(answers) == 7
     lines = captured.err.splitlines()
-    assert len(lines) == 4 and all(line.startswith(f"error: {pictures}") for line in lines[1:])
+    assert lines[1] == "skipped 1 file that is not a picture"
+    assert len(lines) == 5 and all(line.startswith(f"error: {pictures}") for line in lines[2:])
 
 
 @pytest.mark.parametrize(
@@ -94,7 +96,8 @@ def test_all_failed_still_tells_programs(tiny_model: Path, tmp_path: Path, capsy
 def test_caution_is_said_once(tmp_path: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = write_tiny_model(tmp_path / "model", name="orbit", caution="for pictures from above")
     assert locate(pictures, "--model", model) == 0
-    assert capsys.readouterr().err.splitlines() == ["model: orbit", "caution: for pictures from above"]
+    said = capsys.readouterr().err.splitlines()
+    assert said == ["model: orbit", "caution: for pictures from above", "skipped 1 file that is not a picture"]
 
 
 @pytest.mark.parametrize("k", [0, 51])
@@ -197,12 +200,35 @@ def test_unwritable_cache_is_one_warning(
 
 def test_models(tiny_model: Path, earthclip_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(tiny_model, earthclip_home / "models" / "geoclip")
-    assert main(["models"]) == 0
+    assert main(["model", "list"]) == 0
     captured = capsys.readouterr()
     rows = {line.split()[0]: line for line in captured.out.splitlines() if line.strip()}
     assert "orbit" in rows and "pictures of the Earth from above" in rows["orbit"]
     assert "geoclip *" in rows["geoclip"] and "MB" in rows["geoclip"] and "MIT" in rows["geoclip"]
     (earthclip_home / "models" / "geoclip" / "gallery.npy").unlink()
-    assert main(["models"]) == 0
+    assert main(["model", "list"]) == 0
     captured = capsys.readouterr()
     assert "damaged" in captured.out and captured.err.startswith("warning: ") and "gallery.npy" in captured.err
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json", "jsonl", "geojson"])
+def test_an_empty_list_is_said_and_gives_an_empty_output(
+    tmp_path: Path, tiny_model: Path, suffix: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed, out = tmp_path / "list.txt", tmp_path / f"out.{suffix}"
+    listed.write_text("\n")
+    assert locate("--list", listed, "--model", tiny_model, "-o", out) == 0
+    assert f"no pictures: {listed} lists none" in capsys.readouterr().err
+    text = out.read_text()
+    assert (
+        text.startswith("path,")
+        if suffix == "csv"
+        else text == ""
+        if suffix == "jsonl"
+        else json.loads(text)
+        in (
+            [],
+            {"type": "FeatureCollection", "features": []},
+        )
+    )
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("out.")] == [out.name]

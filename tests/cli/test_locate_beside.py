@@ -12,10 +12,9 @@ import pytest
 from PIL import Image
 
 from earthclip.cli import main
-from earthclip.cli.locate import PRIORS
+from earthclip.cli.options import PRIORS
 from earthclip.errors import OutputError
 from earthclip.locating.posterior import Prior
-from tests.pictures.photos import jpeg
 from tests.tiny import write_picture
 
 
@@ -44,9 +43,7 @@ def test_regions_join(tiny_model: Path, picture: Path, capsys: pytest.CaptureFix
         (["--region", "nope.geojson"], "no such file"),
         (["--min-confidence", "2"], "min_confidence is 2.0"),
         (["--map", "out.pdf"], "ends in .html or .png"),
-        (["--map", "out.html", "--resume", "-o", "x"], "--map shows the answers of one run"),
-        (["--privacy", "-o", "x"], "--privacy prints its reports"),
-        (["--privacy", "--format", "csv"], "--privacy prints its reports"),
+        (["--map", "out.html", "--resume", "-o", "x"], "--map shows the answers of one whole run"),
         (["--format", "geoparquet"], "name a file with -o FILE"),
     ],
 )
@@ -66,9 +63,9 @@ def test_what_cannot_be_done_is_one_line(
     assert captured.out == "" and sorted(path.name for path in tmp_path.iterdir()) == [picture.name]
 
 
-def test_words_have_no_metadata(capsys: pytest.CaptureFixture[str]) -> None:
-    assert locate("--text", "snow", "--privacy") == 2
-    assert "are about pictures" in capsys.readouterr().err
+def test_a_text_has_no_sidecar(capsys: pytest.CaptureFixture[str]) -> None:
+    assert locate("--text", "snow", "--write-sidecar") == 2
+    assert "is about pictures" in capsys.readouterr().err
 
 
 def test_maps_of_one_and_of_many(
@@ -102,20 +99,6 @@ def test_sidecars_stand_beside_photos_and_replace_none(
     assert locate(picture, "--model", tiny_model, "--write-sidecar") == 1
     captured = capsys.readouterr()
     assert "rank" in captured.out and f"error: {sidecar}" in captured.err and sidecar.read_bytes() == written
-
-
-def test_privacy_reports_and_copies(tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    photo = tmp_path / "photo.jpg"
-    photo.write_bytes(jpeg())
-    before = photo.read_bytes()
-    assert locate(photo, "--model", tiny_model, "--privacy", "--strip-to", tmp_path / "clean") == 0
-    captured = capsys.readouterr()
-    assert "-15.84" in captured.out and "its pixels, to the model tiny, give away" in captured.out
-    assert "rank" not in captured.out and "without metadata: " in captured.err
-    assert photo.read_bytes() == before
-    assert locate(tmp_path / "clean" / "photo.jpg", "--model", tiny_model, "--privacy", "--format", "jsonl") == 0
-    report = json.loads(capsys.readouterr().out)
-    assert report["metadata"]["positions"] == [] and report["pixels"]["predictions"]
 
 
 def test_a_journal_keeps_what_regions_and_maps_need(

@@ -62,7 +62,7 @@ def test_a_killed_run_is_resumed_to_the_very_same_file(
         shutil.copy(killed, f"{resumed}.partial")
         assert locate(*arguments, "--format", format_, "-o", resumed, "--resume", "--workers", "0") == 1
         err = capsys.readouterr().err
-        assert f"285 located, 15 failed ({kept} of them by the run that was ended), " in err
+        assert f"285 located, 15 failed ({kept} of them by the interrupted run), " in err
         assert err.count("error: ") == 15 - kept // 20 - (kept % 20 > 7)
         assert locate(*arguments, "--format", format_, "-o", whole, "--workers", "0") == 1
         assert resumed.read_bytes() == whole.read_bytes()
@@ -83,7 +83,7 @@ def test_an_interrupted_run_says_what_it_kept_and_leaves_no_process(
     _, err = process.communicate(timeout=20)
     assert process.returncode == 130
     told = [line for line in err.splitlines() if not line.startswith(("error: ", "model: "))]
-    assert told == [f"interrupted: {count(journal):,} answers are kept in {journal}, --resume goes on"]
+    assert told == [f"interrupted: {count(journal):,} answers are kept in {journal}; continue with --resume"]
     wait_until(lambda: not any(map(alive, workers)), 5)
 
 
@@ -125,7 +125,7 @@ def test_what_stands_in_the_way_is_told(
         assert "--resume needs -o FILE" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("different", [["--top-k", "3"], ["--no-draft"], ["--precision", "float32"]])
+@pytest.mark.parametrize("different", [["--top-k", "3"], ["--full-size"], ["--precision", "float32"]])
 def test_other_options_are_not_mixed(
     tiny_model: Path, pictures: Path, tmp_path: Path, different: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -139,7 +139,7 @@ def test_other_options_are_not_mixed(
     given = [pictures, "--model", tiny_model, "--workers", "0", "-o"]
     subprocess.run([*command, *map(str, [*given, tmp_path / "other"])], capture_output=True, check=True)
     assert locate(*given, tmp_path / "other", "--resume", *different) == 2
-    name = {"--top-k": "top_k 5", "--no-draft": "draft True", "--precision": "precision auto"}[different[0]]
+    name = {"--top-k": "top_k 5", "--full-size": "draft True", "--precision": "precision auto"}[different[0]]
     assert f"other.partial: of a run with {name}, found " in capsys.readouterr().err
     assert locate(*given, tmp_path / "other", "--resume") == 1
     assert (tmp_path / "other").read_bytes() == out.read_bytes()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from earthclip.cli.locate import locate
+from earthclip.cli.cluster import locate
 
 
 def test_the_manifest_for_kubernetes() -> None:
@@ -35,7 +35,7 @@ def test_the_manifest_for_kubernetes() -> None:
     shell, option, script = shlex.split(job["spec"]["entrypoint"])
     assert (shell, option) == ("bash", "-c")
     command = shlex.split(script.removeprefix("run() {").partition(";")[0])
-    assert command[:2] == ["earthclip", "locate"]
-    given = locate.make_context("locate", command[2:]).params
-    assert (given["engine"], given["resume"], given["workers"]) == ("ray", True, workers["maxReplicas"])
+    assert command[:3] == ["earthclip", "cluster", "locate"]
+    given = locate.make_context("locate", command[3:]).params
+    assert (given["resume"], given["workers"]) == (True, workers["maxReplicas"])
     assert str(given["worker_cpus"]) == workers["template"]["spec"]["containers"][0]["resources"]["limits"]["cpu"]

@@ -82,7 +82,7 @@ def test_yfcc4k_with_the_columns_of_yfcc100m(tmp_path: Path) -> None:
 
 def test_gws15k_with_and_without_its_photos(tmp_path: Path) -> None:
     write_table(tmp_path / "gws15k.csv", rows_of(["gsv_0.jpg", "gsv_2.jpg"]), "path,lat,lon")
-    with pytest.raises(InputError, match="no photo that can be used; 2 left out: 2 without a file"):
+    with pytest.raises(InputError, match="no usable photo; 2 left out: 2 without a file"):
         open_photos(f"gws15k:{tmp_path}")
     assert scan(f"gws15k:{tmp_path}").rows == 2
     write_photos(tmp_path / "gws15k", ["gsv_0.jpg"])
@@ -133,7 +133,7 @@ def test_the_real_coordinates_of_im2gps3k(tmp_path: Path) -> None:
 def test_the_swapped_copy_of_im2gps3k_is_refused(tmp_path: Path) -> None:
     text = IM2GPS3K.read_text().replace("LAT,LON", "LON,LAT", 1)
     (tmp_path / "im2gps3k_places365.csv").write_text(text)
-    with pytest.raises(InputError, match=r"latitude and longitude are swapped .* exchange the two names in the header"):
+    with pytest.raises(InputError, match=r"latitude and longitude are swapped .* swap the two names in the header"):
         open_photos(f"im2gps3k:{tmp_path}")
 
 

@@ -24,8 +24,8 @@ def test_a_clean_data_set(tmp_path: Path) -> None:
         assert not report.left_out
         assert not report.files
         lines = report.format("text").splitlines()
-        assert lines[0] == "t.csv: 3 rows, 3 photos that can be used"
-        assert lines[1].startswith("nothing wrong was found")
+        assert lines[0] == "t.csv: 3 rows, 3 usable photos"
+        assert lines[1].startswith("no problems found (files were ")
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_the_report_as_json_and_text(damaged: Path) -> None:
     assert content["exit_code"] == 1
     assert content["files"][CUT_SHORT] == 4
     lines = report.format("text").splitlines()
-    assert lines[0] == "t.csv: 14 rows, 5 photos that can be used"
+    assert lines[0] == "t.csv: 14 rows, 5 usable photos"
     assert f"left out: 1 {NO_FILE}, e.g. gone.jpg" in lines
     assert any(line.startswith("files: 4 cut short or damaged, e.g. ") for line in lines)
 
@@ -108,7 +108,7 @@ def test_the_swapped_copy_of_im2gps3k(tmp_path: Path) -> None:
     assert report.exit_code == 2
     assert report.swapped is not None
     assert report.rows == report.expected == 2997
-    assert "exchange the two names in the header of the table" in report.format("text")
+    assert "swap the two names in the header of the table" in report.format("text")
 
 
 def test_photos_in_shards(tmp_path: Path) -> None:

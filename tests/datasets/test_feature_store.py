@@ -43,7 +43,7 @@ def test_rows_are_those_written_without_the_unreadable(tmp_path_factory: pytest.
 
 def test_an_unfinished_store_goes_on_where_it_was(tmp_path: Path) -> None:
     fill(tmp_path / "store", [1])
-    with pytest.raises(InputError, match="2 of 3 shards are not made yet"):
+    with pytest.raises(InputError, match="2 of 3 shards are missing"):
         open_features(tmp_path / "store")
     writer = FeatureWriter(tmp_path / "store", ABOUT, IDS, PLACES, resume=True)
     assert writer.missing == [0, 2]
@@ -53,7 +53,7 @@ def test_an_unfinished_store_goes_on_where_it_was(tmp_path: Path) -> None:
 
 def test_other_features_are_not_mixed_in(tmp_path: Path) -> None:
     fill(tmp_path, [0])
-    with pytest.raises(InputError, match="holds features already"):
+    with pytest.raises(InputError, match="already holds features"):
         FeatureWriter(tmp_path, ABOUT, IDS, PLACES)
     with pytest.raises(InputError, match="another fingerprint"):
         FeatureWriter(tmp_path, dataclasses.replace(ABOUT, fingerprint="g"), IDS, PLACES, resume=True)

@@ -67,7 +67,9 @@ def test_a_folder_that_cannot_be_listed_is_counted(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(os, "scandir", refuse)
     photos = open_photos(str(tmp_path))
     assert photos.ids == ["good.jpg"]
-    assert photos.skipped.examples[UNREADABLE] == [shown(f"{tmp_path / 'closed'}: Permission denied")]
+    assert photos.skipped.examples[UNREADABLE] == [
+        shown(f"{tmp_path / 'closed'}: the folder cannot be read (Permission denied)")
+    ]
 
 
 def test_metadata_beyond_the_first_blocks_is_found(tmp_path: Path) -> None:
@@ -80,9 +82,9 @@ def test_metadata_beyond_the_first_blocks_is_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ([], "a folder without photos; expected files that end in .avif"),
+        ([], "a folder without photos; expected files that end in jpg, jpeg, "),
         (["0.tar"], r"without photos; for its shards type '.*\*\.tar'"),
-        (["a.jpg"], "no photo that can be used; 1 left out: 1 that are no photo"),
+        (["a.jpg"], "no usable photo; 1 left out: 1 not a photo"),
     ],
 )
 def test_a_folder_of_no_use(tmp_path: Path, names: list[str], message: str) -> None:
@@ -96,7 +98,7 @@ def test_a_folder_of_no_use(tmp_path: Path, names: list[str], message: str) -> N
 def test_what_is_no_source(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere: no such data set; expected a folder .* mp16:FOLDER, im2gps:FOLDER"):
         open_photos("nowhere")
-    with pytest.raises(InputError, match=r"s3://b/t.csv: of addresses only shards are read"):
+    with pytest.raises(InputError, match=r"s3://b/t.csv: only shards can be read from an address"):
         open_photos("s3://b/t.csv")
-    with pytest.raises(InputError, match="is for tables"):
+    with pytest.raises(InputError, match="works with tables only"):
         open_photos(str(tmp_path), images=tmp_path)

@@ -106,8 +106,8 @@ def test_whatever_the_rows_each_is_kept_or_counted(tmp_path: Path, rows: list[li
         ("IMG_ID;LAT;LON\na;1;2\n", "no column IMG_ID, LAT, LON"),
         ("IMG_ID,LAT,LON,longitude\na,1,2,3\n", "LON, longitude could all be meant"),
         ('IMG_ID,LAT,LON\na,1,2\n"b,3,4\nc,5,6\n', "line 4: not readable as CSV"),
-        ("IMG_ID,LAT,LON\n", "no photo that can be used; nothing left out"),
-        ("IMG_ID,LAT,LON\nx,1,2\n", "no photo that can be used; 1 left out: 1 without a file"),
+        ("IMG_ID,LAT,LON\n", "no usable photo; nothing left out"),
+        ("IMG_ID,LAT,LON\nx,1,2\n", "no usable photo; 1 left out: 1 without a file"),
     ],
 )
 def test_tables_of_no_use(tmp_path: Path, text: str, message: str) -> None:
@@ -123,7 +123,7 @@ def test_paths_that_are_no_table(tmp_path: Path) -> None:
         open_photos(str(tmp_path / "none.csv"))
     table = write_table(tmp_path / "t.csv", rows_of(["a"]))
     with pytest.raises(
-        InputError, match=r"expected the folder of the photos of t.csv, found none; name it by --images"
+        InputError, match=r"expected the folder of the photos of t.csv, found none; give it with --images"
     ):
         open_photos(str(table), images=tmp_path / "nowhere")
     (tmp_path / "latin.csv").write_bytes(b"IMG_ID,LAT,LON\ncaf\xe9,1,2\n")

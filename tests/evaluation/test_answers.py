@@ -78,9 +78,9 @@ def test_two_answers_for_one_picture(tmp_path: Path) -> None:
         ("t.csv", "path,rank,latitude,longitude\na.jpg,1,91,3\n", "t.csv, line 2: latitude 91, longitude 3: "),
         ("t.csv", "path,rank,latitude\na.jpg,1,91\n", "expected a header with the comma-separated columns IMG_ID"),
         ("t.csv", 'path,rank,latitude,longitude\n"a.jpg,1,1,3\n', "not readable as CSV"),
-        ("t.jsonl", "[1, 2]\n", "t.jsonl, line 1: no answer of locate; expected path"),
-        ("t.jsonl", '{"path": null, "predictions": []}\n', "t.jsonl, line 1: no answer of locate"),
-        ("t.jsonl", '{"path": "a", "predictions": [{"latitude": 1}]}\n', "line 1: no answer of locate"),
+        ("t.jsonl", "[1, 2]\n", "t.jsonl, line 1: not written by earthclip locate; expected path"),
+        ("t.jsonl", '{"path": null, "predictions": []}\n', "t.jsonl, line 1: not written by earthclip locate"),
+        ("t.jsonl", '{"path": "a", "predictions": [{"latitude": 1}]}\n', "line 1: not written by earthclip locate"),
         (
             "t.jsonl",
             '{"path": "a", "predictions": [{"latitude": true, "longitude": 2}]}\n',

@@ -1,4 +1,4 @@
-"""``earthclip calibrate`` on a tiny model: what it writes is read back, and figures are of pictures not fitted on."""
+"""``earthclip model calibrate`` on a tiny model: what it writes is read back, its figures of pictures not fitted on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from earthclip.cli.calibrate import calibrate
+from earthclip.cli import cli
 from earthclip.errors import InputError
 from earthclip.locating.locator import load
 from earthclip.models.config import read_config
@@ -34,7 +34,7 @@ def pictures(tmp_path: Path) -> Path:
 
 
 def run(*arguments: object) -> Result:
-    return CliRunner().invoke(calibrate, [str(argument) for argument in arguments])
+    return CliRunner().invoke(cli, ["model", "calibrate", *map(str, arguments)])
 
 
 def test_a_calibration_is_fitted_written_and_used(pictures: Path, tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_a_calibration_is_fitted_written_and_used(pictures: Path, tmp_path: Path
     config = read_config(folder)
     assert config.calibration is not None
     assert 0.1 <= config.temperature < 1.0  # it knew better than it said
-    assert done.stdout.startswith(f"temperature {config.temperature:g}; mass of the regions 50%: ")
+    assert done.stdout.startswith(f"temperature {config.temperature:g}; probability that a region must hold: ")
     assert sorted(config.calibration.conformal) == ["0.5", "0.9"]
     measured = config.calibration.measured
     assert measured["pictures"] == f"{N} of manifest.csv"
@@ -64,7 +64,7 @@ def test_too_few_pictures_are_refused(pictures: Path, tmp_path: Path) -> None:
     few.write_text("\n".join(pictures.read_text().splitlines()[:11]))
     result = run(tmp_path / "tiny", few)
     assert isinstance(result.exception, InputError)
-    assert "10 pictures are too few to calibrate on; give 30 or more, better 500" in str(result.exception)
+    assert "10 pictures are too few to calibrate on; give at least 30, better 500" in str(result.exception)
 
 
 def test_missing_pictures_are_counted(pictures: Path, tmp_path: Path) -> None:

@@ -20,7 +20,9 @@ def test_which_one_is_meant() -> None:
     assert leaderboard("auto", "yfcc26k:data/yfcc").name == "yfcc26k"
     assert leaderboard("auto", "photos.csv").name == "im2gps3k"
     assert leaderboard("gws15k", "photos.csv").name == "gws15k"
-    with pytest.raises(InputError, match=r"no leaderboard 'orbit' is known here; expected im2gps3k, yfcc26k, gws15k"):
+    with pytest.raises(
+        InputError, match=r"unknown leaderboard 'orbit'; expected im2gps3k, yfcc26k, gws15k, or put a bare"
+    ):
         leaderboard("orbit")
 
 

@@ -19,7 +19,7 @@ FULL = ModelConfig(
     licence="MIT",
     temperature=1.3,
     caution="for pictures from above",
-    provenance={"config": "configs/orbit.toml", "steps": 20000},
+    provenance={"config": "recipes/orbit/configs/orbit.toml", "steps": 20000},
     accuracy={"test": {"n": 1000, "750": 0.56}},
 )
 

@@ -95,5 +95,17 @@ def test_the_cache_is_asked_before_the_network(tmp_path: Path, monkeypatch: pyte
     for online in (None, tmp_path / "part"):
         library = _Library(tmp_path / "part", online)
         monkeypatch.setattr(hub, "_library", lambda library=library: library)
-        with pytest.raises(ModelError, match="a/b cannot be downloaded"):
+        with pytest.raises(ModelError, match="cannot download a/b"):
             hub.snapshot("a/b", ["*"], ["config.json"])
+
+
+def test_why_the_hub_cannot_be_reached_is_said_without_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Offline:
+        def snapshot_download(self, *_: object, **__: object) -> str:
+            raise OSError(-2, "Name or service not known")
+
+    monkeypatch.setattr(hub, "_library", Offline)
+    with pytest.raises(
+        ModelError, match=r"^cannot download a/b from the Hugging Face Hub \(Name or service not known\)$"
+    ):
+        hub.snapshot("a/b", ["*"], ["config.json"])

@@ -9,7 +9,7 @@ import pytest
 
 from earthclip.errors import ModelError
 from earthclip.files import home
-from earthclip.models.sources import default_source, list_models, resolve
+from earthclip.models.sources import ChosenModel, choose_model, list_models, resolve
 
 
 def fault(source: str) -> str:
@@ -39,19 +39,19 @@ def test_unknown_names_list_the_known() -> None:
 
 def test_what_is_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("earthclip.models.sources._snapshot", lambda *_, **__: "no network")
-    assert "someone/model cannot be downloaded from the Hugging Face Hub (no network)" in fault("hf-hub:someone/model")
-    assert "earthclip pull geoclip" in fault("geoclip")
-    assert "'geoclip' is not on this machine" in fault("geoclip") and "'orbit'" in fault("geoclip")
+    assert "cannot download someone/model from the Hugging Face Hub (no network)" in fault("hf-hub:someone/model")
+    assert "run earthclip model pull geoclip" in fault("geoclip")
+    assert "'geoclip' is not on this machine" in fault("geoclip") and "or use orbit" in fault("geoclip")
     assert "no such model folder" in fault("someone/model")
     assert "found nothing" in fault("local-dir:nope")
 
 
 def test_geoclip_answers_once_it_is_there(tiny_model: Path, earthclip_home: Path) -> None:
     assert home() == earthclip_home
-    assert default_source() == "orbit"
+    assert choose_model() == ChosenModel("orbit", "the built-in default")
     assert [model.size_bytes for model in list_models() if model.name == "geoclip"] == [None]
     shutil.copytree(tiny_model, earthclip_home / "models" / "geoclip")
-    assert default_source() == "geoclip"
+    assert choose_model() == ChosenModel("geoclip", "the default once it is pulled")
     assert resolve("geoclip").path == earthclip_home / "models" / "geoclip"
     (found,) = (model for model in list_models() if model.name == "geoclip")
     assert found.size_bytes is not None and found.size_bytes > 1000 and found.fault is None

@@ -64,7 +64,7 @@ def write(source: Path, target: Path, width: int, **options: Any) -> np.ndarray:
             first = sum(map(len, written))
             index = np.arange(first, first + len(chunk.coordinates))
             written.append(((index[:, None] - np.arange(width) / 7) * np.float32(1 / 3)).astype(np.float32))
-            writer.write(chunk, written[-1])
+            writer.write(chunk.cells, written[-1])
     return np.concatenate(written)
 
 

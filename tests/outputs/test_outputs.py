@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from shapely.geometry import shape
 
-from earthclip.cli.locate import FORMATS as COMMAND_FORMATS
+from earthclip.cli.formats import FORMATS as COMMAND_FORMATS
 from earthclip.locating.prediction import Prediction
 from earthclip.outputs import FORMATS, writer
 from earthclip.outputs.structured import place_object
@@ -38,7 +38,7 @@ def written(format: str, *answers: Prediction | Failure) -> str:
 
 
 def test_the_command_line_offers_every_format() -> None:
-    assert COMMAND_FORMATS == FORMATS
+    assert tuple(COMMAND_FORMATS) == FORMATS
 
 
 def test_json_lines_names_are_fixed() -> None:
@@ -99,14 +99,33 @@ def test_geojson_has_a_feature_for_each_place_longitude_first() -> None:
 
 def test_table_is_aligned_and_names_each_picture_once() -> None:
     assert written("table", ETNA, BROKEN, UNNAMED).splitlines() == [
-        "rank   latitude   longitude   probability              place                                 picture",
-        "   1    37.7510     14.9934        41.2 %  ████        near Catania, Italy                 "
-        '  dir/"etna", ä.jpg',
-        "   2   -38.1000   -180.0000       < 0.1 %              in the Pacific Ocean, 210 km from Opotiki, New Zealand",
-        "   1    37.7510     14.9934       100.0 %  ██████████  near Catania, Italy                   (image)",
+        "rank  latitude  longitude  probability          place",
+        'dir/"etna", ä.jpg',
+        "   1   37.7510    14.9934   41.2 %  ████        near Catania, Italy",
+        "   2  -38.1000  -180.0000  < 0.1 %              in the Pacific Ocean, 210 km",
+        "                                                from Opotiki, New Zealand",
+        "(image)",
+        "   1   37.7510    14.9934  100.0 %  ██████████  near Catania, Italy",
     ]
-    assert written("table", ETNA, ETNA).splitlines()[3] == ""
+    assert written("table", ETNA, ETNA).splitlines()[5] == ""
     assert written("table") == ""
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_table_fits_the_terminal_and_breaks_no_word(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    out = writer("table", terminal := Terminal())
+    out.write(ETNA)
+    lines = terminal.getvalue().splitlines()
+    assert max(map(len, lines)) <= max(columns, 68)  # the numbers, and 20 columns for the place
+    assert "".join(terminal.getvalue().split()) == "".join(written("table", ETNA).split())
+    words = {word for line in lines for word in line.split()}
+    assert {"Opotiki,", "Pacific", "Zealand"} <= words and (columns < 120 or len(lines) == 4)
 
 
 def test_table_without_unicode() -> None:

@@ -27,7 +27,7 @@ from tests.tiny import PREPROCESSING, write_picture
 
 linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks processes up in /proc")
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200)
-GENEROUS = Limits(seconds=60, memory_mb=1000)
+GENEROUS = Limits(seconds=60.0, memory_mb=1000)
 
 
 @pytest.fixture
@@ -312,7 +312,7 @@ def test_a_worker_that_was_stopped_is_ended(pictures: list[Path]) -> None:
 def test_a_picture_that_takes_too_much_memory_is_a_failure(pictures: list[Path], tmp_path: Path) -> None:
     large = tmp_path / "large.png"
     Image.new("RGB", (8000, 6000), (1, 2, 3)).save(large, compress_level=1)  # 144 MB of pixels
-    with Reader(PREPROCESSING, workers=1, limits=Limits(seconds=60, memory_mb=150)) as reader:
+    with Reader(PREPROCESSING, workers=1, limits=Limits(seconds=60.0, memory_mb=150)) as reader:
         assert isinstance(reader.read(pictures[0]), Prepared)
         (pid,) = workers()
         for source in (large, Named(str(large), large.read_bytes())):
@@ -328,7 +328,7 @@ def test_a_picture_that_takes_too_much_memory_is_a_failure(pictures: list[Path],
 
 def test_too_many_pixels_are_told_from_other_faults(tmp_path: Path) -> None:
     large = write_picture(tmp_path / "a.png", size=(40, 30))
-    items = read_all([large, tmp_path / "nope.png"], workers=1, limits=Limits(60, 1000, max_pixels=1199))
+    items = read_all([large, tmp_path / "nope.png"], workers=1, limits=Limits(60.0, 1000, max_pixels=1199))
     assert items[0] == Failure(
         str(large), f"{large}: 1,200 pixels, the limit is 1,199; make it smaller first", too_large=True
     )
@@ -379,7 +379,7 @@ def test_impossible_readers(wrong: dict[str, Any], says: str) -> None:
 def test_impossible_numbers() -> None:
     with Reader(PREPROCESSING, workers=1) as reader, pytest.raises(InputError, match="ahead is 0; expected at least 1"):
         reader.read_ahead([], ahead=0)
-    for seconds, memory_mb, max_pixels in ((0, 1000, 9), (1, 99, 9), (1, 1000, 0)):
+    for seconds, memory_mb, max_pixels in ((0.0, 1000, 9), (1.0, 99, 9), (1.0, 1000, 0)):
         with pytest.raises(InputError, match="let no picture through; expected at least 100 MB"):
             Limits(seconds, memory_mb, max_pixels)
 

@@ -20,8 +20,8 @@ from tests.server.running import COMMAND, FORM, Running, form, running
 
 KEY = "correct-horse-battery-staple"
 SLOW = (
-    "import sys, time; from earthclip.cli import _COMMANDS, main; from earthclip.server.service import Service; "
-    "_COMMANDS.setdefault('serve', ('earthclip.cli.serve:serve', '')); work = Service._work; "
+    "import sys, time; from earthclip.cli import main; from earthclip.server.service import Service; "
+    "work = Service._work; "
     "Service._work = lambda self, *rest: (time.sleep(0.5), work(self, *rest))[1]; sys.exit(main())"
 )
 SLOWLY = [sys.executable, "-c", SLOW, "serve"]
@@ -167,12 +167,13 @@ def test_a_port_in_use(tiny_model: Path) -> None:
         port = str(taken.getsockname()[1])
         command = [*COMMAND, "--model", str(tiny_model), "--port", port]
         done = subprocess.run(command, capture_output=True, text=True, timeout=30)
-    assert done.returncode == 2 and done.stderr.startswith(f"error: 127.0.0.1:{port}: cannot listen there")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"model: tiny\nerror: 127.0.0.1:{port}: cannot listen there")
 
 
 def test_every_network_without_a_key_is_warned_of(tiny_model: Path, tmp_path: Path, photo: bytes) -> None:
     with running(tiny_model, tmp_path, "--host", "0.0.0.0") as server:
-        assert server.said.startswith("warning: whoever can reach 0.0.0.0")
+        assert server.said.startswith("warning: anyone who can reach 0.0.0.0")
         reply = server.ask("POST", "/v1/locate", form(photo), FORM | {"Host": "photos.example"})
         assert reply.status == 200
 

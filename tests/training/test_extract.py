@@ -12,10 +12,11 @@ from PIL import Image
 from earthclip.cli import main
 from earthclip.datasets.feature_store import open_features
 from earthclip.datasets.opening import open_photos
-from earthclip.errors import InputError
+from earthclip.errors import InputError, ModelError
 from earthclip.nn.backbone import HubBackbone, read_preprocessing
 from earthclip.pictures.prepare import prepare
 from earthclip.training.extract import extract
+from earthclip.training.networks import backbone_folder
 from tests.nn.tiny_clip import WIDTH, write_clip
 
 
@@ -57,7 +58,7 @@ def test_features_are_the_backbones_and_a_kill_changes_none(folder: Path, tmp_pa
 
     with pytest.raises(KeyboardInterrupt):
         extract(photos, folder / "clip", tmp_path / "parts", views=3, shard_rows=4, progress=stop)
-    with pytest.raises(InputError, match="not made yet"):
+    with pytest.raises(InputError, match="2 of 3 shards are missing"):
         open_features(tmp_path / "parts")
     extract(photos, folder / "clip", tmp_path / "parts", views=3, shard_rows=4, resume=True)
     again, rows = open_features(tmp_path / "parts"), np.arange(9)
@@ -74,5 +75,22 @@ def test_the_command_says_what_could_not_be_read(
     said = capsys.readouterr().err
     assert "features of 9 photos, 1 could not be read" in said and "warning: 3.png" in said
     assert main([*how, "--backbone", str(folder / "clip")]) == 2
-    assert "holds features already" in capsys.readouterr().err
+    assert "already holds features; add --resume to continue" in capsys.readouterr().err
     assert main([*how, "--backbone", str(tmp_path / "none")]) == 2
+
+
+def test_a_backbone_that_is_nowhere_says_where_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("earthclip.models.sources._snapshot", lambda *_, **__: "Name or service not known")
+    with pytest.raises(ModelError) as caught:
+        backbone_folder("openai/clip-vit-large-patch14")
+    assert str(caught.value) == (
+        "cannot download openai/clip-vit-large-patch14 from the Hugging Face Hub (Name or service not known). Go "
+        "online, or set backbone (--backbone) to a folder that contains it."
+    )
+    with pytest.raises(ModelError, match=r"^./clip: no such folder. Give a folder with CLIP in Hugging Face's format"):
+        backbone_folder("./clip")
+
+
+def test_old_options_of_the_command_say_the_new_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["features", "photos/", "-o", "f", "--backbone", "clip", "--engine", "ray"]) == 2
+    assert capsys.readouterr().err == "error: --engine is now 'earthclip cluster features SOURCE -o DIR'\n"

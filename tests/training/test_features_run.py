@@ -18,6 +18,7 @@ from PIL import Image
 from earthclip.cli import main
 from earthclip.errors import InputError, OutputError
 from earthclip.training.checkpoint import CHECKPOINT, DAMAGED, PREVIOUS, load_trained
+from earthclip.training.progress import draw_curves
 from earthclip.training.run_folder import locked
 
 pytestmark = pytest.mark.usefixtures("features")
@@ -53,7 +54,9 @@ def test_a_run_on_features_learns_and_draws_its_curves(tmp_path, feature_config,
     assert int(rows[-1]["step"]) == 61  # 6 epochs of 81 photos in batches of 8
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"]) - 0.5
     with (run / "validation.csv").open() as file:
-        assert float(list(csv.DictReader(file))[-1]["median_km"]) < 300
+        last = list(csv.DictReader(file))[-1]
+    assert float(last["median_km"]) < 300
+    assert last["set"] == "held out"
     with Image.open(run / "curves.png") as curves:
         assert curves.size == (1320, 504)
     assert np.load(run / "coordinates.npy").shape == (81, 2)
@@ -90,7 +93,7 @@ def test_a_run_that_is_asked_to_stop_keeps_a_checkpoint_first(tmp_path, feature_
     process.send_signal(number)
     said, _ = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "--resume goes on" in said
+    assert "--resume continues" in said
     assert step_of(run / CHECKPOINT) >= 6
 
 
@@ -112,7 +115,7 @@ def test_a_damaged_checkpoint_costs_one_interval_and_no_weight(tmp_path, feature
     assert main(["train", str(config), "--out", str(hurt), "--resume"]) == 0
     said = capsys.readouterr().out
     assert "warning:" in said
-    assert "going back to the one before it, of step 11" in said
+    assert "using the previous checkpoint, of step 11" in said
     assert differing(alone, hurt) == []
     assert (hurt / DAMAGED).exists() == (damage != "missing")
 
@@ -191,6 +194,31 @@ def test_a_run_goes_on_with_the_same_photos_only(tmp_path, feature_config, capsy
     (run / "data.json").write_text(kept.replace('"photos": 81', '"photos": 80'))
     assert main(["train", str(config), "--out", str(run), "--resume"]) == 2
     assert "its photos have changed since (photos was 80, is 81)" in capsys.readouterr().err
+
+
+def test_validation_of_the_version_before_is_gone_on_with(tmp_path, feature_config):
+    config, run = feature_config(), tmp_path / "run"
+    assert main(["train", str(config), "--out", str(run)]) == 0
+    csv_file = run / "validation.csv"
+    now = csv_file.read_text()
+    assert now.startswith("step,set,within_25_km")
+    csv_file.write_text(now.replace("step,set,", "step,imagery,"))
+    (run / "curves.png").unlink()
+    assert draw_curves(run) == run / "curves.png"  # reads the old column
+    assert main(["train", str(config), "--out", str(run), "--resume"]) == 0
+    assert csv_file.read_text() == now
+
+
+def test_quiet_training_prints_nothing_but_warnings(tmp_path, feature_config, capsys):
+    config, run = feature_config(), tmp_path / "run"
+    assert main(["train", str(config), "--out", str(run), "--quiet"]) == 0
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "")
+    (run / CHECKPOINT).unlink()
+    assert main(["train", str(config), "--out", str(run), "--resume", "-q"]) == 0
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "warning: " in said.err and "using the previous checkpoint" in said.err
 
 
 def test_too_few_photos_for_a_batch(tmp_path, feature_config, capsys):

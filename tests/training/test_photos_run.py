@@ -108,7 +108,7 @@ def test_a_head_on_a_frozen_clip_from_photos_to_a_model_that_answers(tmp_path, f
     assert main(["train", str(config), "--out", str(run)]) == 0
     kept = safetensors.torch.load_file(run / "checkpoint.safetensors")
     assert not [name for name in kept if "backbone" in name]
-    assert main(["export", str(run), "-o", str(out), "--spacing-km", "20"]) == 0
+    assert main(["model", "export", str(run), "-o", str(out), "--spacing-km", "20"]) == 0
     capsys.readouterr()
     locator = load(out)
     assert "where the 24 training photos of" in locator.config.prior
@@ -116,7 +116,7 @@ def test_a_head_on_a_frozen_clip_from_photos_to_a_model_that_answers(tmp_path, f
     answer = next(iter(locator.locate([folder / "photos" / "p0.png"])))
     assert 45 <= float(answer.coordinates[0][0]) <= 47  # type: ignore[union-attr]
     assert locator.config.words is not None
-    assert main(["export", str(run), "-o", str(tmp_path / "places"), "--location-only"]) == 0
+    assert main(["model", "export", str(run), "-o", str(tmp_path / "places"), "--location-only"]) == 0
     assert load(tmp_path / "places").config.preprocessing is None
     # The exported folder is where the next run starts from.
     config = write_config(tmp_path / "d.toml", folder, f'backbone = "{clip}"\ninit = "{out}"', image="")

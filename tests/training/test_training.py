@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import subprocess
 import sys
@@ -29,52 +28,8 @@ from earthclip.training.optimization import learning_rate, make_optimizer
 from earthclip.training.order import Order
 from earthclip.training.queue import CoordinateQueue
 from earthclip.training.validation import thinned
-
-CONFIG = """
-name = "tiny"
-steps = {steps}
-batch_size = 8
-threads = 1
-precision = "float32"
-log_every_steps = 2
-checkpoint_every_steps = 1
-
-[model]
-embedding_size = 16
-[model.image]
-image_size = 16
-stem = 8
-channels = [8, 12]
-blocks = [1, 1]
-reduced = 6
-[model.location]
-sigmas = [1.0, 8.0]
-frequencies = 8
-width = 16
-depth = 1
-
-[views]
-texture_width = 360
-[loss]
-targets = "{targets}"
-cells = {cells}
-[queue]
-size = 20
-[optimizer]
-learning_rate = 1e-3
-warmup_steps = 2
-[validation]
-imagery = ["etopo1"]
-views = 12
-spacing_km = 1000.0
-every_steps = 5
-"""
-
-
-def write_config(folder: Path, steps: int = 6, targets: str = "one-hot", cells: int = 2) -> Path:
-    path = folder / "tiny.toml"
-    path.write_text(CONFIG.format(steps=steps, targets=targets, cells=cells))
-    return path
+from recipes.orbit.testset import write_test_set
+from tests.training.tiny_views import write_config
 
 
 def _group_lives(group: int) -> bool:
@@ -130,57 +85,13 @@ def test_train_export_locate(tmp_path, capsys):
     assert "samples/s" in said
     assert "within 25/200/750 km" in said
     assert column_of(run / "progress.csv", "step") == ["2", "4", "6"]
-    assert main(["export", str(run), "-o", str(folder), "--spacing-km", "900"]) == 0
-    assert main(["orbit", "render", "--out", str(tmp_path / "set"), "-n", "2", "--size", "32"]) == 0
+    assert main(["model", "export", str(run), "-o", str(folder), "--spacing-km", "900"]) == 0
+    write_test_set(tmp_path / "set", n=2, source="bmng", size=32, seed=0, half_width_km=(150.0, 1500.0))
     capsys.readouterr()
     assert main(["locate", str(tmp_path / "set"), "--model", str(folder), "--format", "jsonl"]) == 0
     assert capsys.readouterr().out.count('"model": "tiny"') == 2
-    assert main(["export", str(run), "-o", str(folder)]) == 2
+    assert main(["model", "export", str(run), "-o", str(folder)]) == 2
     assert "exists already" in capsys.readouterr().err
-
-
-@pytest.mark.slow
-def test_one_command_builds_model_and_card(tmp_path, capsys):
-    config, folder = write_config(tmp_path, steps=2), tmp_path / "model"
-    command = ["orbit", "build", str(config), "--run", str(tmp_path / "run"), "-o", str(folder)]
-    assert main([*command, "-n", "4"]) == 2  # before any work: imagery of other publishers is not here
-    assert "earthclip orbit fetch solar-system-scope" in capsys.readouterr().err
-    assert main([*command, "-n", "4", "--imagery", "bmng"]) == 0
-    assert "| bmng | training | 300-1500 | 4 |" in capsys.readouterr().out
-    card = (folder / "README.md").read_text()
-    assert "| bmng | training | 300-1500 | 4 |" in card
-    assert "16 views, none seen twice" in card
-    figures = json.loads((folder / "config.json").read_text())["accuracy"]
-    assert figures["bmng (training), half-width 300-1500 km"]["n"] == 4
-    assert main(["locate", str(tmp_path / "none.jpg"), "--model", str(folder)]) == 2
-
-
-@pytest.mark.slow
-def test_runs_that_a_run_goes_on_from_are_trained_first(tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    last = write_config(tmp_path, steps=2).read_text()
-    for name, before in (("first", None), ("second", "first"), ("third", "second")):
-        text = last.replace('name = "tiny"', f'name = "{name}"')
-        chain = f'init = "runs/{before}"\ninit_location = {str(name != "third").lower()}\n' if before else ""
-        (tmp_path / f"{name}.toml").write_text(chain + text)
-    command = ["orbit", "build", "third.toml", "-o", "model", "-n", "4", "--imagery", "bmng"]
-    assert main(command) == 0
-    said = capsys.readouterr().out
-    assert said.index("first: ") < said.index("second: ") < said.index("third: ")
-    assert "starting from the weights of runs/first\n" in said
-    assert "starting from the weights of runs/second, without its location encoder\n" in said
-    card = (tmp_path / "model" / "README.md").read_text()
-    # A model's name is no run, even with a configuration of that name beside; a run made elsewhere needs none.
-    text = last.replace('name = "tiny"', 'name = "fourth"')
-    (tmp_path / "orbt.toml").write_text(last)
-    (tmp_path / "fourth.toml").write_text('init = "orbt"\n' + text)
-    (tmp_path / "first.toml").unlink()
-    assert main(["orbit", "build", "fourth.toml", "-o", "other", "-n", "4", "--imagery", "bmng"]) == 2
-    assert "did you mean 'orbit'" in capsys.readouterr().err and not (tmp_path / "orbt").exists()
-    (tmp_path / "fourth.toml").write_text('init = "runs/first"\n' + text)
-    assert main(["orbit", "build", "fourth.toml", "-o", "other", "-n", "4", "--imagery", "bmng"]) == 0
-    assert "first: " not in capsys.readouterr().out
-    assert "The image encoder went on from the weights of the run before, `configs/second.toml`." in card
 
 
 @pytest.mark.parametrize(
@@ -232,7 +143,7 @@ def test_a_run_is_not_overwritten_nor_resumed_with_another_configuration(tmp_pat
     run.mkdir()
     (run / "checkpoint.safetensors").write_bytes(b"")
     assert main(["train", str(config), "--out", str(run)]) == 2
-    assert "--resume goes on with it" in capsys.readouterr().err
+    assert "add --resume to continue it" in capsys.readouterr().err
     assert main(["train", str(config), "--out", str(run), "--resume"]) == 2
     assert "not the folder of a training run" in capsys.readouterr().err
 
@@ -272,12 +183,10 @@ def test_logits_and_losses_stay_float32_under_autocast(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["export", "{tmp}", "-o", "{tmp}/model"], "not the folder of a training run"),
-        (["export", "{tmp}", "-o", "{tmp}/model", "--zoom", "2"], "--zoom must be 0.25 to 1"),
+        (["model", "export", "{tmp}", "-o", "{tmp}/model"], "not the folder of a training run"),
+        (["model", "export", "{tmp}", "-o", "{tmp}/model", "--zoom", "2"], "--zoom must be 0.25 to 1"),
         (["train", "{tmp}/none.toml"], "none.toml: no such file"),
         (["train", "{tmp}/tiny.toml", "--out", "{tmp}/tiny.toml"], "cannot be made"),
-        (["orbit", "card", "orbit", "--imagery", "stellarium"], "say so with --test"),
-        (["orbit", "render", "--out", "{tmp}/set", "--seed", "-1"], "seed must not be negative"),
     ],
 )
 def test_wrong_commands_are_one_line(tmp_path, capsys, arguments, message):
@@ -290,7 +199,10 @@ def test_wrong_commands_are_one_line(tmp_path, capsys, arguments, message):
 
 def test_without_torch_and_imagery_the_extra_is_named(tmp_path):
     blocked = "import sys; sys.modules['torch'] = None; from earthclip.cli import main; sys.exit(main(sys.argv[1:]))"
-    for command in (["train", str(write_config(tmp_path))], ["export", str(tmp_path), "-o", str(tmp_path / "m")]):
+    for command in (
+        ["train", str(write_config(tmp_path))],
+        ["model", "export", str(tmp_path), "-o", str(tmp_path / "m")],
+    ):
         done = subprocess.run([sys.executable, "-c", blocked, *command], capture_output=True, text=True, check=False)
         assert done.returncode == 2
         assert "earthclip[train]" in done.stderr
@@ -326,7 +238,7 @@ def test_a_wrong_configuration_of_photos_or_features_is_one_line(feature_config,
 def test_the_committed_configurations_are_valid_and_the_papers_is_exact():
     folder = Path(__file__).parents[2] / "configs"
     configs = {path.stem: read_training_config(path) for path in sorted(folder.glob("*.toml"))}
-    assert {"orbit", "orbit-base", "geoclip", "finetune"} <= configs.keys()
+    assert {"geoclip", "finetune"} <= configs.keys()
     paper = in_steps(configs["geoclip"], 4_700_000)
     assert (paper.batch_size, paper.steps, paper.queue.size) == (512, 91797, 4096)
     assert (paper.queue.batch_noise_m, paper.queue.queue_noise_m) == (150.0, 1000.0)

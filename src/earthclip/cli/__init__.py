@@ -9,34 +9,19 @@ import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
 
 from earthclip import __version__
+from earthclip.cli.options import HELP_NAMES, Context, RenamedError, nearest
+from earthclip.cli.tree import TREE, Entry, renamed
 from earthclip.errors import EarthCLIPError, MissingExtraError
 
 BROKEN_PIPE = 141
 INTERRUPTED = 130
 
-# Name -> where the command is, and its line in --help, which is printed without importing any of them.
-_COMMANDS = {
-    "locate": ("earthclip.cli.locate:locate", "Tell where pictures were taken."),
-    "serve": ("earthclip.cli.serve:serve", "Answer over HTTP, with a map page."),
-    "pull": ("earthclip.cli.pull:pull", "Get the published GeoCLIP, ready to run."),
-    "quantize": ("earthclip.cli.quantize:quantize", "Make a model's image encoder faster, in int8."),
-    "embed": ("earthclip.cli.embed:embed", "Turn coordinates into features."),
-    "models": ("earthclip.cli.models:models", "List the models and what each is for."),
-    "evaluate": ("earthclip.cli.evaluate:evaluate", "Measure a model, or predictions, against known places."),
-    "calibrate": ("earthclip.cli.calibrate:calibrate", "Make a model's probabilities mean what they say."),
-    "data": ("earthclip.cli.data:data", "Check and split sets of located photos."),
-    "probe": ("earthclip.cli.probe:probe", "What location features are worth to others' models."),
-    "features": ("earthclip.cli.features:features", "A frozen backbone's features of photos, for training."),
-    "train": ("earthclip.cli.train:train", "Train a model from a config file."),
-    "export": ("earthclip.cli.export:export", "Make a model folder of a training run."),
-    "orbit": ("earthclip.cli.orbit:orbit", "Views of the Earth from above: render, fetch imagery."),
-}
 _TRAIN_PACKAGES = ("torch", "onnx", "onnxscript", "safetensors", "mpl_toolkits", "transformers")
 
 
@@ -45,7 +30,14 @@ class _ReaderGoneError(Exception):
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported when one is run."""
+    """A group of the tree, whose commands are imported when one of them is named."""
+
+    context_class = Context
+
+    def __init__(self, entries: Mapping[str, Entry], rewrite: str = "", **settings: Any) -> None:
+        super().__init__(context_settings=HELP_NAMES, **settings)
+        self.entries = entries
+        self._rewrite = rewrite
 
     def make_context(self, *arguments: Any, **options: Any) -> click.Context:
         """Parse, which is where --help is printed."""
@@ -57,42 +49,71 @@ class LazyGroup(click.Group):
         with _broken_pipe_named():
             return super().invoke(ctx)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse, after what the version before wrote otherwise has been written as it is now."""
+        known = (*self.entries, *HELP_NAMES["help_option_names"])
+        if self._rewrite and args and args[0] not in known and not ctx.resilient_parsing:
+            args = _imported(self._rewrite)(args)
+        return super().parse_args(ctx, args)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """In the order a newcomer meets them."""
-        return list(_COMMANDS)
+        return list(self.entries)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the one command that was named."""
-        if cmd_name not in _COMMANDS:
+        entry = self.entries.get(cmd_name)
+        if entry is None:
             return None
-        module, attribute = _COMMANDS[cmd_name][0].split(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
+        if entry.below:
+            text = f"{entry.line}\n\n{entry.more}" if entry.more else entry.line
+            return LazyGroup(entry.below, entry.rewrite, name=cmd_name, help=text)
+        found: click.Command = _imported(entry.target)
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command. An old name is answered with the new one, an unknown one with the nearest."""
+        name = args[0]
+        if name not in self.entries and not ctx.resilient_parsing and not name.startswith("-"):
+            if ctx.parent is None and (sentence := renamed(args)):
+                raise RenamedError(sentence)
+            raise click.UsageError(f"no such command '{name}'; {nearest(name, self.entries)}", ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list of commands in --help."""
+        """The list of commands in --help, for which none is imported."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+            formatter.write_dl([(name, entry.line) for name, entry in self.entries.items()])
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def _imported(target: str) -> Any:
+    module, attribute = target.split(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+@click.group(cls=LazyGroup, entries=TREE)
 @click.version_option(__version__, prog_name="earthclip", message="%(prog)s %(version)s")
 def cli() -> None:
-    """Where on Earth is this? Locate pictures, train and measure models that do.
+    """Where on Earth was this picture taken?
 
-    Start with: earthclip locate PICTURE
+    Locate pictures, and train and measure the models that do. Start with: earthclip locate PICTURE
     """
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line on ``argv`` (default: the process's own) and return its exit code."""
+def main(argv: Sequence[str] | None = None, command: click.Command = cli, name: str = "earthclip") -> int:
+    """Run the command line on ``argv`` (default: the process's own) and return its exit code.
+
+    ``command`` and ``name`` let another program end in the same way: the recipes do.
+    """
     if sys.stderr is None:  # closed by the shell (2>&-); print would take stdout instead
         sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):  # a stream that was replaced, by a test for one
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
-        code = cli.main(args=None if argv is None else list(argv), prog_name="earthclip", standalone_mode=False)
+        code = command.main(args=None if argv is None else list(argv), prog_name=name, standalone_mode=False)
         sys.stdout.flush()
     except (_ReaderGoneError, BrokenPipeError):
         return _reader_went_away()
@@ -104,8 +125,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         error.show()
         return 2
     except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx else "earthclip"
-        return _fail(f"{error.format_message()} See '{command} --help'.")
+        path = error.ctx.command_path if error.ctx else name
+        return _fail(f"{error.format_message()} See '{path} --help'.")
     except click.ClickException as error:
         return _fail(error.format_message())
     except EarthCLIPError as error:

@@ -1,4 +1,4 @@
-"""`earthclip data`: is a data set fit to train or measure on, and its parts to do so with."""
+"""``earthclip data check`` and ``data split``: whether a data set is fit to train or measure on, and its parts."""
 
 from __future__ import annotations
 
@@ -7,42 +7,31 @@ from typing import Literal
 
 import click
 
-from earthclip.cli.status import StatusLine, say
+from earthclip.cli import options
+from earthclip.cli.status import StatusLine, note
 
 SHARDS = "shards"  # in the cache folder: what was read of shards
 _PARTS = {2: ("train", "test"), 3: ("train", "validation", "test")}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-def data() -> None:
-    """Check and split sets of located photos.
-
-    \b
-    A DATASET is one of
-    photos/                    a folder whose photos carry GPS positions
-    table.csv, table.parquet   ids, latitudes, longitudes; photos in --images
-    'shards/*.tar'             WebDataset; s3://bucket/{0000..0099}.tar too
-    hf:NAME, hf:NAME@SPLIT     Hugging Face datasets
-    mp16:DIR, im2gps:DIR, im2gps3k:DIR, yfcc4k:DIR, yfcc26k:DIR, gws15k:DIR,
-    osv5m:DIR, osv5m:DIR@train: a benchmark as it is published
-    """
-
-
-@data.command()
-@click.argument("dataset")
-@click.option("--images", type=click.Path(path_type=Path), metavar="DIR", help="The folder of a table's photos.")
-@click.option("--decode", is_flag=True, help="Read every photo to its last pixel, which takes long.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def check(dataset: str, images: Path | None, decode: bool, form: Literal["text", "json"]) -> int:
-    """Report what is wrong with DATASET.
-
-    Counts against those published, swapped columns, coordinates that are none, ids and files that are there twice or
-    not at all, photos without GPS, cut short, or of another kind than their names say. Ends with 0 when nothing was
-    found, 1 when something was, 2 when the data set cannot be used as it is.
-
-    \b
+@options.command(
+    examples="""
     earthclip data check im2gps3k:benchmarks/im2gps3k
     earthclip data check table.csv --images photos/ --decode
+    """
+)
+@click.argument("dataset", metavar="DATASET")
+@options.images()
+@options.option("--decode", is_flag=True, help="Read every photo completely. This takes long.")
+@options.output_format(type=click.Choice(["text", "json"]), default="text", show_default=True, help="Output format.")
+def check(dataset: str, images: Path | None, decode: bool, format_: Literal["text", "json"]) -> int:
+    """Report what is wrong with DATASET.
+
+    Finds rows that differ in number from what was published, swapped columns, invalid coordinates, repeated ids,
+    missing and repeated files, and photos that lack GPS, are cut short or have the wrong suffix. `earthclip data
+    --help` lists the kinds of DATASET.
+
+    The exit code is 0 if nothing was found, 1 if something was, and 2 if the data set cannot be used.
     """
     from earthclip.datasets.check import check as look
     from earthclip.files import home
@@ -54,27 +43,45 @@ def check(dataset: str, images: Path | None, decode: bool, form: Literal["text",
 
     report = look(dataset, images=images, decode=decode, cache=home() / SHARDS, progress=show)
     status.clear()
-    click.echo(report.format(form))
+    click.echo(report.format(format_))
     return report.exit_code
 
 
-@data.command()
-@click.argument("dataset")
-@click.option("--images", type=click.Path(path_type=Path), metavar="DIR", help="The folder of a table's photos.")
-@click.option(
+@options.command(
+    examples="""
+    earthclip data split mp16:mp16/ --by place --seed 0 --out parts/
+    earthclip data split table.csv --images photos/ --fraction 0.1 --out parts/
+    earthclip data split yfcc4k:yfcc4k/ --by author --apart-from mp16:mp16/ -o p/
+    """
+)
+@click.argument("dataset", metavar="DATASET")
+@options.out_folder(help="Folder to write the tables to.")
+@options.images()
+@options.option(
     "--by",
     type=click.Choice(["place", "author", "random"]),
     default="place",
     show_default=True,
-    help="What is not to be in two parts: a block of the Earth, an author, or nothing but the photo.",
+    help="What to keep together: all photos of a `place` or of an `author`, or nothing (`random`).",
 )
-@click.option("--shares", default="0.8,0.1,0.1", show_default=True, metavar="NUMBERS", help="Of train,validation,test.")
-@click.option("--block-km", type=float, metavar="KM", help="Least width of the blocks.  [default: 408]")
-@click.option("--apart-from", metavar="DATASET", help="Leave out photographers who are in this one too.")
-@click.option("--fraction", type=float, default=1.0, metavar="SHARE", help="Keep so much of train; 0.1 is part of 0.2.")
-@click.option("--seed", default=0, show_default=True, help="Another number, another split.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", required=True, help="Where the tables go.")
-@click.option("--force", is_flag=True, help="Replace tables that are there.")
+@options.option(
+    "--shares",
+    default="0.8,0.1,0.1",
+    show_default=True,
+    metavar="NUMBERS",
+    help="Sizes of the parts: train,validation,test, or train,test.",
+)
+@options.option(
+    "--fraction",
+    type=float,
+    default=1.0,
+    metavar="SHARE",
+    help="Keep only this share of the training part. Smaller shares are subsets of larger ones.",
+)
+@options.option("--block-km", type=float, metavar="KM", help="Smallest width of a place. The default is 408.")
+@options.option("--apart-from", metavar="DATASET", help="Leave out photos by authors who occur in this data set.")
+@options.seed(help="Random seed for the split.")
+@options.force(help="Replace existing tables.")
 def split(
     dataset: str,
     images: Path | None,
@@ -87,12 +94,10 @@ def split(
     out: Path,
     force: bool,
 ) -> None:
-    """Write tables (IMG_ID, LAT, LON and AUTHOR where known) of the parts of DATASET, the same ones every time.
+    """Split DATASET into parts for training, validation and test.
 
-    \b
-    earthclip data split mp16:mp16/ --by place --seed 0 --out parts/
-    earthclip data split yfcc4k:yfcc4k/ --by author --shares 0.5,0.5 \\
-      --apart-from mp16:mp16/ --out parts/
+    Writes a table with the columns IMG_ID, LAT and LON for each part, and AUTHOR where the authors are known. The same
+    options always give the same parts. `earthclip data --help` lists the kinds of DATASET.
     """
     from earthclip.datasets.opening import open_photos
     from earthclip.datasets.splits import author_split, blocked_split, random_split, without_authors_of, write_parts
@@ -101,19 +106,20 @@ def split(
     from earthclip.files import home
 
     if block_km is not None and by != "place":
-        raise InputError(f"--block-km {block_km:g} is for --by place, not for --by {by}; leave it out")
+        raise InputError(f"--block-km {block_km:g} works with --by place, found --by {by}; leave it out")
     try:
         numbers = [float(number) for number in shares.split(",")]
     except ValueError as error:
-        raise InputError(f"--shares {shares}: expected numbers with commas between them, as 0.8,0.1,0.1") from error
+        raise InputError(f"--shares {shares}: expected numbers separated by commas, such as 0.8,0.1,0.1") from error
     names = _PARTS.get(len(numbers), tuple(f"part-{i}" for i in range(1, len(numbers) + 1)))
     cache = home() / SHARDS
     photos = open_photos(dataset, images=images, cache=cache)
     if photos.skipped:
-        say(f"{photos.name}: {photos.skipped}")
+        note(f"{photos.name}: {photos.skipped}")
     if apart_from is not None:
         kept = without_authors_of(photos, open_photos(apart_from, cache=cache))
-        say(f"{photos.name}: {len(photos) - len(kept):,} of {len(photos):,} left out, by photographers of {apart_from}")
+        left_out = len(photos) - len(kept)
+        note(f"{photos.name}: {left_out:,} of {len(photos):,} photos left out, by authors in {apart_from}")
         photos = photos.take(kept)
     if by == "place":
         parts = blocked_split(photos, numbers, seed, width_km=block_km)

@@ -1,7 +1,8 @@
-"""``earthclip embed TABLE -o FILE``: features of coordinates, for other people's models."""
+"""``earthclip embed images|places``: embeddings of images and of coordinates, for other people's models."""
 
 from __future__ import annotations
 
+import contextlib
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -9,89 +10,74 @@ from typing import TYPE_CHECKING
 
 import click
 
-from earthclip.cli.locate import ENGINES
-from earthclip.cli.status import StatusLine, libraries_muted, say
-from earthclip.models import RUNTIMES, Runtime
+from earthclip.cli import options
+from earthclip.cli.options import RenamedError, command
+from earthclip.cli.status import Pace, StatusLine, libraries_muted, note, say
+from earthclip.models import Precision, Runtime
 
 if TYPE_CHECKING:
+    from earthclip.cli.answering import Ask
     from earthclip.datasets.coordinates import CoordinateTable
     from earthclip.locating.locator import Locator
     from earthclip.outputs.embeddings import FeatureWriter
 
 _BATCH = 8192  # rows from one progress report to the next
+_OUTPUT = "Write to FILE, which ends in .npy, .csv or .parquet. `-` writes CSV to standard output."
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("table", type=click.Path(path_type=Path, allow_dash=True))
-@click.option("--model", "source", metavar="SOURCE", help="orbit, geoclip, or the path of a model folder.")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", required=True, help=".npy, .csv or .parquet."
+def renamed(arguments: list[str]) -> list[str]:
+    """Arguments of ``earthclip embed`` that name neither images nor places, as before there were both."""
+    if arguments[0].startswith("-") or "." in arguments[0]:
+        raise RenamedError("'earthclip embed TABLE' is now 'earthclip embed places TABLE'")
+    return arguments
+
+
+@command(
+    examples="""
+    earthclip embed places places.csv -o embeddings.npy
+    earthclip embed places places.parquet --model geoclip -o embeddings.parquet
+    """,
+    old={"--engine": "earthclip cluster embed places", "--block-size": "earthclip cluster embed places --block-size"},
 )
-@click.option(
-    "--runtime", type=click.Choice(RUNTIMES), default="auto", show_default=True, help="auto: OpenVINO if installed."
-)
-@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
-@click.option(
-    "--engine", type=click.Choice(ENGINES), default="local", show_default=True, help="ray: many machines, -o FOLDER."
-)
-@click.option("--resume", is_flag=True, help="With ray: go on with the run that was ended.")
-@click.option("--workers", type=click.IntRange(1), metavar="N", help="With ray: models at work; what fits.")
-@click.option("--block-size", type=click.IntRange(1), metavar="N", help="With ray: rows in a file of features.")
-def embed(
-    table: Path,
-    source: str | None,
-    output: Path,
-    runtime: Runtime,
-    force: bool,
-    engine: str,
-    resume: bool,
-    workers: int | None,
-    block_size: int | None,
-) -> int | None:
-    """Turn coordinates into features: one unit vector for each row of TABLE.
+@click.argument("table", metavar="INPUT", type=click.Path(path_type=Path, allow_dash=True))
+@options.model()
+@options.output(required=True, help=_OUTPUT)
+@options.force()
+@options.runtime()
+@options.precision()
+def places(
+    table: Path, source: str | None, output: Path | None, force: bool, runtime: Runtime, precision: Precision
+) -> None:
+    """Turn coordinates into embeddings: one unit vector for each row of INPUT.
 
-    TABLE is a CSV or Parquet file, or - for CSV on standard input, with a column called lat or latitude and one
-    called lon, lng, long or longitude, in degrees. FILE is a float32 array (.npy), or the TABLE with the features as
-    further columns (.csv, .parquet). Without --model, geoclip answers where it is on this machine, else orbit.
+    INPUT is a CSV or Parquet file, or `-` for CSV on standard input. It has a column called lat or latitude and one
+    called lon, lng, long or longitude, in degrees.
 
-    With --engine ray, TABLE is a Parquet file, an address of one such as s3://bucket/places.parquet, or a pattern or
-    folder of them, and -o a folder or address.
-
-    \b
-    earthclip embed places.csv -o features.npy
-    earthclip embed places.parquet --model geoclip -o features.parquet
+    FILE.npy is a float32 array [rows, size]. FILE.csv and FILE.parquet are INPUT with the columns feature_000,
+    feature_001 and so on added.
     """
-    from earthclip.cli.locate_cluster import ClusterRun, embed_on_cluster, refuse_addresses
-
-    if engine == "ray":
-        with libraries_muted():
-            return embed_on_cluster(
-                table, source, runtime, ClusterRun(output, resume, force, workers, None, block_size)
-            )
-    if resume or workers or block_size:
-        raise click.UsageError("--resume, --workers and --block-size are for --engine ray.")
-    refuse_addresses((table, output))
+    from earthclip.cli.answering import ask_of, introduce, open_model
+    from earthclip.cli.formats import refuse_addresses
     from earthclip.outputs.embeddings import check_features_path
 
+    refuse_addresses(table, output)
     check_features_path(output, force)  # before the imports below, which take longer than to see this
 
     from earthclip.datasets.coordinates import open_coordinates
-    from earthclip.locating.locator import load
-    from earthclip.models.sources import default_source
     from earthclip.outputs.embeddings import keeps_columns, open_features
 
     with open_coordinates(table, keeps_columns(output)) as coordinates:
-        locator = load(source or default_source(), runtime=runtime)
-        say(f"model: {locator.name}")
+        ask = ask_of(source, runtime=runtime, precision=precision)
+        locator = open_model(ask)
+        introduce(locator.folder, ask)
         width = locator.config.embedding_size
         with open_features(output, coordinates, width, overwrite=force) as writer:
             rows = _embed(coordinates, locator, writer)
-    say(f"{output}: {rows:,} rows, {width} features")
-    return None
+    note(f"{output or 'standard output'}: {rows:,} rows, {width} features")
 
 
 def _embed(table: CoordinateTable, locator: Locator, writer: FeatureWriter) -> int:
-    """Write the features of every row; returns how many rows there were."""
+    """Write the embeddings of every row; returns how many rows there were."""
     import numpy as np
 
     status, began, done = StatusLine(), time.monotonic(), 0
@@ -108,9 +94,109 @@ def _embed(table: CoordinateTable, locator: Locator, writer: FeatureWriter) -> i
                     status.show(f"{done:,}{total} rows, {done / (time.monotonic() - began):,.0f} a second")
                 if writing:
                     writing.result()
-                writing = writers.submit(writer.write, chunk, features)
+                writing = writers.submit(writer.write, chunk.cells, features)
             if writing:
                 writing.result()
     finally:
         status.clear()
     return done
+
+
+@command(
+    examples="""
+    earthclip embed images photos/ -o embeddings.npy
+    earthclip embed images photos/ more.jpg --model geoclip -o embeddings.parquet
+    """
+)
+@options.pictures()
+@options.model()
+@options.output(required=True, help=_OUTPUT)
+@options.force()
+@options.listed()
+@options.views(advanced=True)
+@options.runtime()
+@options.precision()
+@options.workers(advanced=True)
+@options.full_size()
+def images(
+    pictures: tuple[Path, ...],
+    source: str | None,
+    output: Path | None,
+    force: bool,
+    listed: Path | None,
+    views: str,
+    runtime: Runtime,
+    precision: Precision,
+    workers: int | None,
+    full_size: bool,
+) -> int:
+    """Turn images into embeddings: one unit vector for each picture, in the order of the pictures.
+
+    PICTURE is a file, a folder, a quoted pattern such as "photos/**/*.jpg", or `-` for a list of paths on standard
+    input.
+
+    FILE.csv and FILE.parquet have the columns path, error, feature_000, feature_001 and so on. FILE.npy is a float32
+    array [pictures, size]. The paths and errors of its rows are in FILE.npy.csv.
+
+    A picture that cannot be read keeps its row, so that rows and pictures stay aligned. The row is NaN in FILE.npy and
+    empty in the tables, and the column error says why. With --views, a row is the mean of the views' unit vectors.
+    """
+    if not pictures and not listed:
+        raise click.UsageError("give a PICTURE.")
+    from earthclip.cli.answering import ask_of
+    from earthclip.cli.formats import refuse_addresses
+    from earthclip.files import refuse_existing
+    from earthclip.outputs.embeddings import check_features_path, keeps_columns, names_beside
+    from earthclip.pictures.finding import check_list
+
+    refuse_addresses(*pictures, output)
+    check_features_path(output, force)
+    if output and not keeps_columns(output) and not force:
+        refuse_existing(names_beside(output))
+    if listed:
+        check_list(listed)
+    ask = ask_of(source, runtime=runtime, precision=precision, views=views, full_size=full_size)
+    with libraries_muted():
+        return _embed_images(ask, pictures, listed, workers, output, force)
+
+
+def _embed_images(
+    ask: Ask, arguments: tuple[Path, ...], listed: Path | None, workers: int | None, output: Path | None, force: bool
+) -> int:
+    """Write the embedding of each picture; returns the exit code."""
+    import numpy as np
+
+    from earthclip.cli.answering import BATCH_SIZES, found_pictures, introduce_to_pictures, open_model, read_pictures
+    from earthclip.outputs.embeddings import PictureTable, open_features
+    from earthclip.outputs.table import printable
+    from earthclip.pictures.finding import count_pictures
+    from earthclip.pictures.prepare import Failure, Prepared, batches
+
+    locator = open_model(ask)
+    width, status = locator.config.embedding_size, StatusLine()
+    pace = Pace(count_pictures(arguments, listed) if status.active else None)
+    embedded = failed = 0
+    views = ask.question.views
+    reading = read_pictures(locator, found_pictures(arguments, listed), views, workers, draft=ask.draft)
+    with contextlib.closing(reading) as prepared:
+        introduce_to_pictures(locator, ask)
+        with open_features(output, PictureTable(), width, overwrite=force) as writer:
+            for batch in batches(prepared, BATCH_SIZES[views]):
+                faults = [picture.error if isinstance(picture, Failure) else None for picture in batch]
+                rows = np.full((len(batch), width), np.nan, np.float32)
+                if read := [picture for picture in batch if isinstance(picture, Prepared)]:
+                    rows[[fault is None for fault in faults]] = locator.encode_image(read, len(read), views)
+                writer.write(
+                    [[printable(one.path), printable(fault) or None] for one, fault in zip(batch, faults, strict=True)],
+                    rows,
+                )
+                for fault in filter(None, faults):
+                    status.clear()
+                    say(f"error: {fault}")
+                embedded, failed = embedded + len(read), failed + len(batch) - len(read)
+                status.show(pace.text(embedded + failed))
+            status.clear()
+            if failed and not embedded:
+                raise click.exceptions.Exit(2)  # within the block, so that no file appears
+    note(f"{output or 'standard output'}: {embedded:,} embedded, {failed:,} failed")
+    return 1 if failed else 0

@@ -1,94 +1,164 @@
-"""`earthclip evaluate`: how far off a model, or a table of answers, is on pictures whose places are known."""
+"""``earthclip evaluate model`` and ``evaluate table``: how far off a model, or a table of predictions, is."""
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from earthclip.cli import options
+from earthclip.cli.formats import format_of
+from earthclip.pictures import Views
+
 if TYPE_CHECKING:
-    from earthclip.cli.evaluate_run import Format
+    from earthclip.cli.evaluate_run import Wanted
+    from earthclip.models import Precision, Runtime
 
-_BY_MODEL = "earthclip evaluate MODEL DATASET"
-_BY_TABLE = "earthclip evaluate --predictions P.csv --truth T.csv"
+F = TypeVar("F", bound=Callable[..., Any])
+FORMATS = {"table": (), "markdown": (".md", ".markdown"), "json": (".json",), "html": (".html", ".htm")}
+_BY_TABLE = "earthclip evaluate table PREDICTIONS TRUTH"
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("model", required=False)
-@click.argument("dataset", required=False)
-@click.option("--images", type=click.Path(path_type=Path), metavar="DIR", help="Folder of a table's pictures.")
-@click.option("--views", type=click.Choice(["none", "flip", "ten-crop"]), default="none", show_default=True)
-@click.option("--predictions", type=click.Path(path_type=Path), metavar="FILE", help="Answers of any system.")
-@click.option("--truth", type=click.Path(path_type=Path), metavar="CSV", help="The true places of the same pictures.")
-@click.option(
-    "--against", metavar="MODEL|FILE", help="Compare with this model's or table's answers, picture by picture."
+def renamed(arguments: list[str]) -> list[str]:
+    """The arguments of ``evaluate --predictions P --truth T`` as those of ``evaluate table P T``.
+
+    Raises UsageError when one of the two is missing, RenamedError for ``evaluate MODEL DATASET``.
+    """
+    tables: dict[str, str | None] = {"--predictions": None, "--truth": None}
+    rest, left = [], iter(arguments)
+    for argument in left:
+        name, equals, value = argument.partition("=")
+        if name in tables:
+            tables[name] = value if equals else next(left, None)
+        else:
+            rest.append(argument)
+    files = [file for file in tables.values() if file is not None]
+    if len(files) == 2:
+        return ["table", *files, *rest]
+    if missing := [name for name, file in tables.items() if file is None and files]:
+        raise click.UsageError(f"evaluate lacks {missing[0]}; type {_BY_TABLE}.")
+    if difflib.get_close_matches(arguments[0], ("model", "table"), n=1):
+        return arguments  # a misspelt name, for which the group has an answer
+    raise options.RenamedError("'earthclip evaluate MODEL DATASET' is now 'earthclip evaluate model MODEL DATASET'")
+
+
+def _leaderboard_known(_: click.Context, __: click.Parameter, name: str | None) -> str | None:
+    if name is not None:
+        from earthclip.evaluation.comparison import leaderboard
+
+        leaderboard(name)
+    return name
+
+
+def report_options(function: F) -> F:
+    """The options of a report, which both commands take."""
+    for decorate in reversed(
+        (
+            options.option(
+                "--leaderboard",
+                is_flag=False,
+                flag_value="auto",
+                is_eager=True,  # before MODEL and DATASET, one of which a bare --leaderboard takes for its name
+                callback=_leaderboard_known,
+                metavar="[NAME]",
+                help="Compare with published figures: im2gps3k, yfcc26k or gws15k. Put a bare --leaderboard at the "
+                "end of the command.",
+            ),
+            options.output_format(
+                type=click.Choice(list(FORMATS)),
+                help="Output format: `table` for the main figures, the others for the whole report. The default "
+                "follows the suffix of FILE, otherwise `table`.",
+            ),
+            options.output(help="Write to FILE.txt, FILE.md, FILE.json or FILE.html. `-` is standard output."),
+            options.option("--plots", type=options.path_type(), metavar="DIR", help="Save the plots as PNG to DIR."),
+            options.seed(type=click.IntRange(min=0), help="Random seed for the bootstrap intervals."),
+            options.force(),
+        )
+    ):
+        function = decorate(function)
+    return function
+
+
+@options.command(
+    examples="""
+    earthclip evaluate model geoclip photos.csv -o report.html
+    earthclip evaluate model geoclip table.csv --images photos/ --against orbit
+    earthclip evaluate model geoclip im2gps3k:DIR --views ten-crop --leaderboard
+    """,
+    old={"--predictions": _BY_TABLE, "--truth": _BY_TABLE},
 )
-@click.option(
-    "--leaderboard",
-    is_flag=False,
-    flag_value="auto",
-    metavar="[NAME]",
-    help="Set it beside published figures: im2gps3k, yfcc26k or gws15k.",
-)
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "markdown", "json", "html"]),
-    default="table",
-    show_default=True,
-    help="The figures alone, or the whole report.",
-)
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not to stdout.")
-@click.option("--plots", type=click.Path(path_type=Path), metavar="DIR", help="Write the pictures as PNG there.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the bootstrap.")
-@click.option("--force", is_flag=True, help="Replace files that are there.")
-def evaluate(
-    model: str | None,
-    dataset: str | None,
+@click.argument("model", metavar="MODEL")
+@click.argument("dataset", metavar="DATASET")
+@options.images()
+@options.views()
+@options.option("--against", metavar="MODEL|FILE", help="Compare with this model or table, picture by picture.")
+@report_options
+@options.runtime()
+@options.precision()
+def evaluate_model(
+    model: str,
+    dataset: str,
     images: Path | None,
-    views: str,
-    predictions: Path | None,
-    truth: Path | None,
+    views: Views,
+    runtime: Runtime,
+    precision: Precision,
+    **report: Any,
+) -> int:
+    """Measure how far off MODEL is on the pictures of DATASET.
+
+    Reports accuracy within 1, 25, 200, 750 and 2500 km, median and mean error, and GeoScore. The whole report
+    (markdown, json, html) adds 95 % confidence intervals, figures by continent and country, and how well the
+    probabilities hold.
+
+    DATASET is a CSV table with the columns IMG_ID, LAT and LON, or anything that `earthclip data --help` lists, such
+    as a folder of photos with GPS positions. html and --plots need the optional dependency `map`.
+
+    The exit code is 1 if some pictures could not be read.
+    """
+    from earthclip.cli.evaluate_run import by_model
+
+    return by_model(model, dataset, images, views, runtime, precision, _wanted(dataset, **report))
+
+
+@options.command(
+    examples="""
+    earthclip evaluate table predictions.csv truth.csv
+    earthclip evaluate table a.csv truth.csv --against b.csv -o report.json
+    earthclip evaluate table im2gps3k.csv truth.csv --leaderboard im2gps3k
+    """
+)
+@click.argument("predictions", type=options.path_type(), metavar="PREDICTIONS")
+@click.argument("truth", type=options.path_type(), metavar="TRUTH")
+@options.option("--against", metavar="FILE", help="Compare with this table, picture by picture.")
+@report_options
+def evaluate_table(predictions: Path, truth: Path, **report: Any) -> int:
+    """Measure how far off the table PREDICTIONS of any system is from the table TRUTH.
+
+    TRUTH is a CSV table with the columns IMG_ID, LAT and LON. PREDICTIONS has the same columns, or is CSV or JSON
+    Lines written by `earthclip locate`. The figures are those of `earthclip evaluate model`.
+    """
+    from earthclip.cli.evaluate_run import by_tables
+
+    return by_tables(predictions, truth, _wanted("", **report))
+
+
+def _wanted(
+    dataset: str,
+    *,
     against: str | None,
     leaderboard: str | None,
-    form: Format,
+    format_: str | None,
     output: Path | None,
     plots: Path | None,
     seed: int,
     force: bool,
-) -> int:
-    """Report accuracy within 1, 25, 200, 750 and 2500 km, median and mean error, and GeoScore.
-
-    Either of a MODEL on a DATASET: a CSV with the columns IMG_ID, LAT, LON, whose pictures are found by their IMG_ID in
-    the folder --images, or whatever `earthclip data` reads, such as im2gps3k:DIR or a folder of photos with GPS. Or of
-    a table of --predictions against one of the --truth: with the same columns, or as `earthclip locate` writes CSV
-    and JSON Lines.
-
-    The whole report (markdown, json, html) has 95 % intervals, figures by continent and country and, of models, how
-    well probabilities hold; html has pictures (extra: map). Ends with 1 when some pictures could not be read.
-
-    \b
-    earthclip evaluate geoclip im2gps3k:DIR --views ten-crop --leaderboard
-    earthclip evaluate geoclip photos.csv --format html -o report.html
-    earthclip evaluate --predictions a.csv --truth t.csv --against b.csv
-    """
-    from earthclip.cli.evaluate_run import Wanted, by_model, by_tables
-    from earthclip.errors import InputError
+) -> Wanted:
+    from earthclip.cli.evaluate_run import Wanted
     from earthclip.evaluation.comparison import leaderboard as published
 
-    of_model = {"MODEL": model, "DATASET": dataset, "--images": images, "--views": None if views == "none" else views}
-    of_tables = {"--predictions": predictions, "--truth": truth}
-    given = [[name for name, value in way.items() if value is not None] for way in (of_model, of_tables)]
-    if all(given) or not any(given):
-        found = f"found {given[0][0]} with {given[1][0]}" if all(given) else "found neither"
-        raise InputError(f"evaluate takes a model or a table of predictions, {found}; type {_BY_MODEL}, or {_BY_TABLE}")
-    board = None if leaderboard is None else published(leaderboard, dataset or "")
-    wanted = Wanted(against, board, form, output, plots, seed, force)
-    if predictions is not None and truth is not None:
-        return by_tables(predictions, truth, wanted)
-    if model is not None and dataset is not None:
-        return by_model(model, dataset, images, views, wanted)
-    needed, usage = (("MODEL", "DATASET"), _BY_MODEL) if given[0] else (tuple(of_tables), _BY_TABLE)
-    missing = ", ".join(name for name in needed if (of_model | of_tables)[name] is None)
-    raise InputError(f"evaluate lacks {missing}; type {usage}")
+    form = format_of(output, format_, FORMATS, "table")
+    board = None if leaderboard is None else published(leaderboard, dataset)
+    return Wanted(against, board, form, None if output == Path("-") else output, plots, seed, force)

@@ -1,16 +1,16 @@
-"""The work of ``earthclip evaluate``: answers from a model or a table, measured, and the report written."""
+"""The work of ``earthclip evaluate``: predictions of a model or a table, measured, and the report written."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 import click
 import numpy as np
 
-from earthclip.cli.status import Pace, StatusLine, say
+from earthclip.cli.status import Pace, StatusLine, note, say
 from earthclip.datasets.manifest import Manifest, read_manifest
 from earthclip.datasets.photos import PhotoSet
 from earthclip.errors import InputError
@@ -22,23 +22,24 @@ from earthclip.evaluation.rendering import to_markdown, to_text
 from earthclip.evaluation.report import format_report, manifest_photos
 from earthclip.files import atomic_write, refuse_existing
 from earthclip.outputs.structured import dumps
+from earthclip.pictures import Views
 
 if TYPE_CHECKING:
     from earthclip.evaluation.located import Located
     from earthclip.locating.locator import Locator
+    from earthclip.models import Precision, Runtime
 
-Format: TypeAlias = Literal["table", "markdown", "json", "html"]
 _PICTURES = ("error_curve", "error_map", "calibration")
 _FAILURES_SHOWN = 3
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be reported, and where to."""
+    """What is to be reported, in which format ("table", "markdown", "json", "html"), and where to."""
 
     against: str | None
     leaderboard: Leaderboard | None
-    form: Format
+    form: str
     output: Path | None
     plots: Path | None
     seed: int
@@ -58,7 +59,7 @@ class Wanted:
 
 
 def by_tables(predictions: Path, truth_path: Path, wanted: Wanted) -> int:
-    """Measure a table of answers; returns the exit code."""
+    """Measure a table of predictions; returns the exit code."""
     wanted.check()
     truth = read_manifest(truth_path)
     places = answers_for(truth, predictions)
@@ -75,7 +76,15 @@ def by_tables(predictions: Path, truth_path: Path, wanted: Wanted) -> int:
     return 0
 
 
-def by_model(model: str, dataset: str, images: Path | None, views: str, wanted: Wanted) -> int:
+def by_model(
+    model: str,
+    dataset: str,
+    images: Path | None,
+    views: Views,
+    runtime: Runtime,
+    precision: Precision,
+    wanted: Wanted,
+) -> int:
     """Measure a model; returns the exit code, 1 when some pictures could not be read."""
     wanted.check()
     photos = _photos(dataset, images)
@@ -83,7 +92,7 @@ def by_model(model: str, dataset: str, images: Path | None, views: str, wanted: 
     truth = Manifest(list(photos.ids), np.asarray(photos.coordinates, np.float64), photos.name)
     elsewhere = None if other_table is None else answers_for(truth, Path(other_table))
     second_model = wanted.against if other_table is None else None
-    locators = [_load(name, views) for name in (model, second_model) if name is not None]
+    locators = [_load(name, views, runtime, precision) for name in (model, second_model) if name is not None]
     found, *others = [_locate(locator, photos, views) for locator in locators]
     rows, other, left_out = found.rows, None, []
     if photos.skipped:
@@ -125,22 +134,21 @@ def _photos(dataset: str, images: Path | None) -> PhotoSet:
     return open_photos(dataset, images=images, cache=home() / SHARDS)
 
 
-def _load(model: str, views: str) -> Locator:
-    from earthclip.locating.locator import load
+def _load(model: str, views: Views, runtime: Runtime, precision: Precision) -> Locator:
+    from earthclip.cli.answering import ask_of, open_model
 
-    status = StatusLine()
-    locator = load(model, lambda done, n: status.show(f"encoding {n:,} places, once: {100 * done // n} %"))
+    locator = open_model(ask_of(model, runtime=runtime, precision=precision))
     if views not in locator.config.views:
         known = ", ".join(locator.config.views)
-        raise InputError(f"model '{locator.config.name}' takes views {known}, found '{views}'")
+        raise InputError(f"model '{locator.config.name}' works with --views {known}, found '{views}'")
     return locator
 
 
-def _locate(locator: Locator, photos: PhotoSet, views: str) -> Located:
+def _locate(locator: Locator, photos: PhotoSet, views: Views) -> Located:
     from earthclip.configuration import usable_processors
     from earthclip.evaluation.located import locate_photos
 
-    say(f"model: {locator.config.name}")
+    note(f"model: {locator.config.name}")
     if locator.config.caution:
         say(f"caution: {locator.config.caution}")
     status, pace = StatusLine(), Pace(len(photos))

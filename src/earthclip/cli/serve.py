@@ -1,4 +1,4 @@
-"""``earthclip serve``: the HTTP API and the map page, on this machine unless told otherwise."""
+"""``earthclip serve``: the HTTP API and the page with a map."""
 
 from __future__ import annotations
 
@@ -6,24 +6,86 @@ from pathlib import Path
 
 import click
 
-from earthclip.cli.status import StatusLine, say
-from earthclip.models import PRECISIONS, RUNTIMES, Precision, Runtime
+from earthclip.cli import options
+from earthclip.cli.status import note, say
+from earthclip.models import Precision, Runtime
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--model", "source", metavar="SOURCE", help="orbit, geoclip, or the path of a model folder.")
-@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="0.0.0.0: every network.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: any free one.")
-@click.option("--api-key-file", type=click.Path(path_type=Path), metavar="FILE", help="Or set EARTHCLIP_API_KEY.")
-@click.option("--allow-origin", multiple=True, metavar="URL", help="Of pages elsewhere that may ask; repeatable.")
-@click.option("--batch-size", default=8, show_default=True, metavar="N", help="Pictures encoded at once.")
-@click.option("--max-waiting", default=64, show_default=True, metavar="N", help="Pictures let in; then 429.")
-@click.option("--max-body-mb", default=64.0, show_default=True, metavar="MB", help="Of one request.")
-@click.option("--max-megapixels", default=100.0, show_default=True, metavar="MP", help="Of one photo.")
-@click.option("--timeout", default=60.0, show_default=True, metavar="S", help="From a request to its answer.")
-@click.option("--root-path", default="", metavar="PATH", help="Path at which a proxy shows the server, such as /geo.")
-@click.option("--runtime", type=click.Choice(RUNTIMES), default="auto", show_default=True, help="What runs the model.")
-@click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True, help="Of its numbers.")
+@options.command(
+    examples="""
+    earthclip serve --model orbit --port 8000
+    earthclip serve --host 0.0.0.0 --api-key-file key.txt
+    """
+)
+@options.model()
+@options.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="ADDRESS",
+    help="Address to listen on. 0.0.0.0 opens the server to every network.",
+)
+@options.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    metavar="PORT",
+    help="Port to listen on. 0 picks a free one.",
+)
+@options.option(
+    "--api-key-file",
+    type=options.path_type(),
+    metavar="FILE",
+    help="File with the key that every request must send. EARTHCLIP_API_KEY can hold the key instead.",
+)
+@options.option(
+    "--allow-origin", multiple=True, metavar="URL", help="Allow browser requests (CORS) from this origin. Repeatable."
+)
+@options.option(
+    "--batch-size",
+    default=8,
+    show_default=True,
+    metavar="N",
+    advanced=True,
+    help="Number of pictures encoded at once.",
+)
+@options.option(
+    "--max-waiting",
+    default=64,
+    show_default=True,
+    metavar="N",
+    advanced=True,
+    help="Maximum pictures in the queue; further requests get HTTP 429.",
+)
+@options.option(
+    "--max-body-mb",
+    default=64.0,
+    show_default=True,
+    metavar="MB",
+    advanced=True,
+    help="Maximum size of a request body.",
+)
+@options.option(
+    "--max-megapixels", default=100.0, show_default=True, metavar="MP", advanced=True, help="Maximum size of a photo."
+)
+@options.option(
+    "--timeout",
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    advanced=True,
+    help="Maximum time from a request to its answer.",
+)
+@options.option(
+    "--root-path",
+    default="",
+    metavar="PATH",
+    advanced=True,
+    help="Path at which a proxy shows the server, such as /geo.",
+)
+@options.runtime()
+@options.precision()
 def serve(
     source: str | None,
     host: str,
@@ -39,19 +101,16 @@ def serve(
     runtime: Runtime,
     precision: Precision,
 ) -> None:
-    """Answer over HTTP: an API for programs, and a page with a map for people.
+    """Serve an HTTP API for programs and a page with a map for people.
 
-    Only this machine can reach it, unless --host says otherwise; then give it an API key. Photos are read from
-    memory, neither kept nor logged. One line of JSON for each request goes to stdout. Without --model, geoclip
-    answers where it is on this machine, else orbit. SIGTERM or Ctrl-C ends it when what is under way is answered.
+    By default only this machine can reach the server. Set an API key before opening it with --host. Photos are read
+    in memory; none is stored or logged. Each request is logged on standard output as one line of JSON. Ctrl-C or
+    SIGTERM stops the server after the requests in progress.
 
-    \b
-    earthclip serve --model orbit --port 8000
-    curl -F photos=@photo.jpg http://127.0.0.1:8000/v1/locate
+    Locate a photo: curl -F photos=@photo.jpg http://127.0.0.1:8000/v1/locate
     """
     import earthclip.server  # noqa: F401  - says which extra it needs before the model is read
-    from earthclip.locating.locator import load
-    from earthclip.models.sources import default_source
+    from earthclip.cli.answering import ask_of, introduce, open_model
     from earthclip.server.run import serve as run
     from earthclip.server.settings import Settings, hosts_of, is_loopback, read_api_key
 
@@ -69,13 +128,10 @@ def serve(
         root_path=root_path,
     )
     if not is_loopback(host) and settings.api_key is None:
-        say(f"warning: whoever can reach {host} can use this server; set EARTHCLIP_API_KEY or give --api-key-file")
-    status = StatusLine()
-
-    def encoded(done: int, n: int) -> None:
-        status.show(f"encoding {n:,} places, once: {100 * done // n} %")
-
-    locator = load(source or default_source(), encoded, runtime=runtime, precision=precision)
+        say(f"warning: anyone who can reach {host} can use this server; set EARTHCLIP_API_KEY or --api-key-file")
+    ask = ask_of(source, runtime=runtime, precision=precision)
+    locator = open_model(ask)
+    introduce(locator.folder, ask)
     if locator.config.caution:
         say(f"caution: {locator.config.caution}")
-    run(locator, settings, host, port, say)
+    run(locator, settings, host, port, note)

@@ -14,16 +14,40 @@ _BAR_WIDTH = 20
 _RATE_SECONDS = 30.0
 
 
+_verbosity = {"quiet": False, "verbose": False}
+
+
+def set_verbosity(**flags: bool) -> None:
+    """What --quiet and --verbose were given as; each command sets both."""
+    _verbosity.update(flags)
+
+
 def say(message: str) -> None:
-    """One line on stderr, whatever line breaks the message has."""
+    """A warning or an error: one line on stderr, whatever line breaks the message has."""
     print(" ".join(message.split()), file=sys.stderr, flush=True)
 
 
+def quiet() -> bool:
+    """Whether --quiet was given."""
+    return _verbosity["quiet"]
+
+
+def note(message: str) -> None:
+    """A line that --quiet leaves out unless it is a warning, such as how many pictures were located."""
+    if not quiet() or message.startswith("warning:"):
+        say(message)
+
+
+def verbose() -> bool:
+    """Whether --verbose asks for more lines."""
+    return _verbosity["verbose"]
+
+
 class StatusLine:
-    """A line that is overwritten, at most ten times a second; silent when stderr is not a terminal."""
+    """A line that is overwritten, at most ten times a second; silent with --quiet or when stderr is no terminal."""
 
     def __init__(self) -> None:
-        self.active = sys.stderr.isatty()
+        self.active = sys.stderr.isatty() and not _verbosity["quiet"]
         self._shown = 0.0
         self._visible = False
 

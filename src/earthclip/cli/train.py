@@ -1,4 +1,4 @@
-"""`earthclip train`: a training run from a TOML file, resumable after any kill."""
+"""``earthclip train CONFIG``: a training run from a TOML file, which can be resumed after any interruption."""
 
 from __future__ import annotations
 
@@ -6,19 +6,28 @@ from pathlib import Path
 
 import click
 
+from earthclip.cli import options
+from earthclip.cli.status import note, quiet
 
-@click.command()
-@click.argument("config", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the run.  [default: runs/NAME]")
-@click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint.")
+
+@options.command(
+    examples="""
+    earthclip train configs/geoclip.toml
+    earthclip train configs/geoclip.toml --out runs/second --resume
+    """
+)
+@click.argument("config", type=options.path_type(), metavar="CONFIG")
+@options.out_folder(required=False, help="Folder of the run. The default is runs/NAME.")
+@options.resume(help="Continue an interrupted run from its last checkpoint.")
 def train(config: Path, out: Path | None, resume: bool) -> None:
-    """Train a model as CONFIG.toml says; progress, validation and checkpoints go to the run's folder.
+    """Train a model with the settings in CONFIG, a TOML file.
 
-    A killed run goes on with --resume and ends in the same weights; Ctrl-C keeps a checkpoint first. On many devices:
-    torchrun --nproc-per-node=N -m earthclip train CONFIG.toml. earthclip export makes a model folder of the run.
+    Writes progress, validation results and checkpoints to the folder of the run. Ctrl-C saves a checkpoint first. A
+    run that was interrupted and resumed ends with the same weights. Use several devices with torchrun
+    --nproc-per-node=N -m earthclip train CONFIG. Make a model of the run with `earthclip model export`.
     """
     from earthclip.training.config import read_training_config
     from earthclip.training.loop import train as run
 
     wanted = read_training_config(config)
-    run(wanted, out or Path("runs") / wanted.name, resume=resume, say=click.echo)
+    run(wanted, out or Path("runs") / wanted.name, resume=resume, say=note if quiet() else click.echo)

@@ -135,7 +135,7 @@ def import_ray() -> Any:
         importlib.import_module("pyarrow.parquet")
         ray = importlib.import_module("ray")
     except ImportError as error:
-        raise MissingExtraError("--engine ray", "ray", error.name or "ray") from error
+        raise MissingExtraError("earthclip cluster", "ray", error.name or "ray") from error
     return ray
 
 

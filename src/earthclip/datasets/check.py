@@ -20,6 +20,7 @@ from earthclip.datasets.photos import Skipped, StoredPhotos
 from earthclip.datasets.rows import Scan
 from earthclip.errors import InputError
 from earthclip.pictures.decode import decode_reduced
+from earthclip.pictures.kinds import SUFFIXES_OF
 from earthclip.pictures.metadata.containers import container_of, jpeg_parts, png_parts
 from earthclip.pictures.metadata.findings import DamagedError
 
@@ -27,8 +28,9 @@ EMPTY, CUT_SHORT, NO_PHOTO = "empty files", "cut short or damaged", "no photo in
 OTHER_KIND, SAME_BYTES, NO_MORE, UNREADABLE = "of another kind than the suffix", "same bytes", "gone", "not decoded"
 _USELESS = (EMPTY, CUT_SHORT, NO_PHOTO, NO_MORE, UNREADABLE)
 
-_SUFFIXES = {"JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"), "PNG": (".png",), "WebP": (".webp",)}
-_SUFFIXES |= {"HEIC": (".heic", ".heif", ".avif"), "TIFF": (".tif", ".tiff")}
+# What files of a container may be called; HEIC's and AVIF's are one container.
+_SUFFIXES = {name: suffixes for name, suffixes in SUFFIXES_OF.items() if name in ("JPEG", "PNG", "WebP", "TIFF")}
+_SUFFIXES["HEIC"] = (*SUFFIXES_OF["HEIC"], *SUFFIXES_OF["AVIF"])
 _TAIL = 4096  # bytes in which the end of a whole file is looked for
 _HEAD = 64
 
@@ -62,19 +64,19 @@ class DataReport:
         """For people, or as JSON in one line."""
         if form == "json":
             return json.dumps({**asdict(self), "exit_code": self.exit_code}, ensure_ascii=False)
-        lines = [f"{self.source}: {self.rows:,} rows, {self.usable:,} photos that can be used"]
+        lines = [f"{self.source}: {self.rows:,} rows, {self.usable:,} usable photos"]
         if self.expected is not None:
             short = self.expected - self.rows
             differ = "" if not short else f", {abs(short):,} {'fewer' if short > 0 else 'more'} than published"
             lines.append(f"published: {self.expected:,} photos{differ}")
         if self.swapped:
-            lines.append(f"{self.swapped}: exchange the two names in the header of the table; not usable as it is")
+            lines.append(f"{self.swapped}: swap the two names in the header of the table; not usable as it is")
         for title, counts in (("left out", self.left_out), ("files", self.files)):
             for reason, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
                 lines.append(f"{title}: {count:,} {reason}, e.g. {', '.join(self.examples[reason])}")
         if not self.exit_code:
-            how = "read to the last pixel" if self.decoded else "looked at; --decode reads them to the last pixel"
-            lines.append(f"nothing wrong was found (files were {how})")
+            how = "read completely" if self.decoded else "checked without decoding; --decode reads them completely"
+            lines.append(f"no problems found (files were {how})")
         return "\n".join(lines)
 
 

@@ -117,15 +117,19 @@ class FeatureWriter:
 
     def _check_same(self, ids: list[str], coordinates: np.ndarray, resume: bool) -> None:
         if not resume:
-            raise InputError(f"{self._folder}: holds features already; --resume goes on, or choose another folder")
+            raise InputError(
+                f"{self._folder}: already holds features; add --resume to continue, or choose another folder"
+            )
         before, known, places = _read(self._folder)
         if before != self.about:
             names = [name for name, value in asdict(before).items() if getattr(self.about, name) != value]
             raise InputError(
-                f"{self._folder}: features of another {', '.join(names)}; resume as that was begun, or start anew"
+                f"{self._folder}: holds features of another {', '.join(names)}; give the same, or choose another folder"
             )
         if known != ids or not np.array_equal(places, coordinates):
-            raise InputError(f"{self._folder}: features of other photos; bring those back, or start anew")
+            raise InputError(
+                f"{self._folder}: holds features of other photos; give the same photos, or choose another folder"
+            )
 
     def _write(self, name: str, data: bytes) -> None:
         with atomic_write(self._folder / name, overwrite=True) as file:
@@ -138,7 +142,7 @@ def open_features(folder: Path) -> FeatureStore:
     missing = [shard for shard in range(about.shards) if not _is_whole(folder, shard)]
     if missing:
         raise InputError(
-            f"{folder}: {len(missing)} of {about.shards} shards are not made yet; earthclip features --resume goes on"
+            f"{folder}: {len(missing)} of {about.shards} shards are missing; earthclip features --resume makes them"
         )
     return FeatureStore(folder, about, ids, coordinates)
 
@@ -169,7 +173,7 @@ def _open_shard(folder: Path, shard: int, about: About) -> Float16[np.ndarray, "
         found = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise InputError(
-            f"{path}: damaged or cut short; delete it, and earthclip features --resume makes it"
+            f"{path}: damaged or cut short; delete it, then earthclip features --resume makes it"
         ) from error
     if found.shape != (rows, about.views, about.width) or found.dtype != np.float16:
         raise InputError(
@@ -185,7 +189,7 @@ def _failures(folder: Path, about: About) -> dict[int, str]:
         try:
             failed |= {int(row): str(why) for row, why in json.loads(path.read_text())["failed"].items()}
         except (OSError, ValueError, KeyError) as error:
-            raise InputError(f"{path}: damaged; delete it, and earthclip features --resume makes it again") from error
+            raise InputError(f"{path}: damaged; delete it, then earthclip features --resume makes it again") from error
     return failed
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 from earthclip.datasets.photos import FileStore
 from earthclip.datasets.rows import Rows, Scan
 from earthclip.errors import InputError
+from earthclip.pictures.finding import walk
+from earthclip.pictures.kinds import PICTURE_SUFFIXES, PassedOver, listed
 from earthclip.pictures.metadata import Position, metadata_of
+from earthclip.pictures.prepare import Failure
 
-SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif", ".avif"))
-NO_GPS, NOT_A_PHOTO, UNREADABLE = "without GPS", "that are no photo", "that cannot be read"
+NO_GPS, NOT_A_PHOTO, UNREADABLE = "without GPS", "not a photo", "unreadable"
 
 _HEAD = 1 << 18  # bytes; cameras write EXIF in the first 64 KB of a JPEG
 _LARGEST = 1 << 28  # bytes that are read in search of metadata that is not in the head
@@ -25,8 +26,11 @@ def scan_folder(folder: Path, progress: Callable[[int], None] | None = None) -> 
     how many were looked at. Hidden names are passed over. Raises InputError when there is no photo at all.
     """
     rows, names = Rows(str(folder)), []
-    faults: list[OSError] = []
-    for name in walk(folder, faults):
+    for path in walk(folder, PICTURE_SUFFIXES, PassedOver()):
+        if isinstance(path, Failure):
+            rows.leave_out(UNREADABLE, path.error)
+            continue
+        name = path.relative_to(folder).as_posix()
         names.append(name)
         try:
             position, is_photo = position_of(folder / name)
@@ -41,29 +45,16 @@ def scan_folder(folder: Path, progress: Callable[[int], None] | None = None) -> 
             rows.add(name, position.latitude, position.longitude)
         if progress is not None:
             progress(len(names))
-    for fault in faults:
-        rows.leave_out(UNREADABLE, f"{fault.filename}: {fault.strerror}")
     if not names:
         shards = any(folder.glob("*.tar"))
-        advice = f"for its shards type '{folder}/*.tar'" if shards else f"expected files that end in {_listed()}"
+        advice = (
+            f"for its shards type '{folder}/*.tar'"
+            if shards
+            else f"expected files that end in {listed(PICTURE_SUFFIXES)}"
+        )
         raise InputError(f"{folder}: a folder without photos; {advice}")
     kept = rows.kept(authors=False)
     return rows.scan(kept, FileStore(folder, names), kept.origin)
-
-
-def walk(folder: Path, faults: list[OSError] | None = None) -> list[str]:
-    """Paths in ``folder`` of what is named as a photo, at any depth, in sorted order; ``faults`` takes what failed."""
-    found = []
-    for parent, folders, names in os.walk(folder, onerror=None if faults is None else faults.append):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        inner = Path(parent).relative_to(folder).as_posix()
-        prefix = "" if inner == "." else f"{inner}/"
-        found += [
-            f"{prefix}{name}"
-            for name in sorted(names)
-            if os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith(".")  # noqa: PTH122
-        ]
-    return found
 
 
 def position_of(path: Path) -> tuple[Position | None, bool]:
@@ -83,7 +74,3 @@ def position_of(path: Path) -> tuple[Position | None, bool]:
 
 def _of_camera(position: Position) -> bool:
     return "thumbnail" not in position.source and "photographed" not in position.source
-
-
-def _listed() -> str:
-    return ", ".join(sorted(SUFFIXES))

@@ -30,7 +30,7 @@ class TableStore:
             return io.BytesIO(cell["bytes"])
         path = cell.get("path") if isinstance(cell, dict) else cell
         if not path or "://" in str(path):
-            raise InputError(f"{self.label(row)}: neither the photo nor a path to it; load the data set anew")
+            raise InputError(f"{self.label(row)}: neither the photo nor a path to it; load the data set again")
         return str(path)
 
     def label(self, row: int) -> str:

@@ -48,7 +48,9 @@ def scan(
         _refuse_images(source, images)
         return scan_shards(source, progress, cache)
     if "://" in source:
-        raise InputError(f"{source}: of addresses only shards are read, as s3://bucket/*.tar; copy anything else here")
+        raise InputError(
+            f"{source}: only shards can be read from an address, such as s3://bucket/*.tar; copy other data here"
+        )
     path = Path(source)
     if path.suffix.lower() in (".csv", ".parquet"):
         beside = path.parent / "images"
@@ -61,4 +63,6 @@ def scan(
 
 def _refuse_images(source: str, images: Path | None) -> None:
     if images is not None:
-        raise InputError(f"{source}: --images {images} is for tables; this source has its photos in itself")
+        raise InputError(
+            f"{source}: --images {images} works with tables only; leave it out, since this source contains its photos"
+        )

@@ -17,7 +17,6 @@ from jaxtyping import Float, Integer
 
 from earthclip.errors import InputError
 
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")  # in the order in which one is looked for
 _EXAMPLES = 3  # kept of each reason
 
 
@@ -124,7 +123,7 @@ class StoredPhotos:
         missing = [name for name in ids if name not in position]
         if missing:
             found = f"{len(missing):,} of {len(ids):,} ids of {source} are not in {self.name}, e.g. {shown(missing[0])}"
-            raise InputError(f"{found}; split the data set anew")
+            raise InputError(f"{found}; split the data set again")
         return self.take(np.array([position[name] for name in ids], np.int64))
 
 

@@ -54,7 +54,7 @@ def _share_on_land(coordinates: Float64[np.ndarray, "n 2"]) -> float:
 
 
 NO_ID, NO_PLACE, NULL_ISLAND = "without an id", "without a place", "at (0, 0)"
-NOT_NUMBERS, OFF_EARTH = "whose degrees are no numbers", "out of range"
+NOT_NUMBERS, OFF_EARTH = "without numeric coordinates", "out of range"
 SEEN_BEFORE, SEEN_ELSEWHERE = "whose id came before", "whose id came before at another place"
 NO_FILE = "without a file"
 
@@ -75,11 +75,11 @@ class Scan:
         """The photos. Raises InputError when there are none, or when the columns are swapped."""
         if self.swapped:
             raise InputError(
-                f"{self.photos.name}: {self.swapped}; exchange the two names in the header of the table, "
+                f"{self.photos.name}: {self.swapped}; swap the two names in the header of the table, "
                 "or get it again from where docs/data.md says"
             )
         if not len(self.photos):
-            raise InputError(f"{self.photos.name}: no photo that can be used; {self.photos.skipped}")
+            raise InputError(f"{self.photos.name}: no usable photo; {self.photos.skipped}")
         return self.photos
 
 

@@ -121,7 +121,7 @@ def scan_shards(pattern: str, progress: Callable[[int], None] | None = None, cac
         if progress is not None:
             progress(number + 1)
     if not read:
-        raise InputError(f"{pattern}: no shard that can be read; {rows.skipped}")
+        raise InputError(f"{pattern}: no readable shard; {rows.skipped}")
     columns = [np.array(column, np.int64) for column in (index.shard, index.start, index.size)]
     kept = rows.kept(authors=True)
     if not any(kept.authors or []):

@@ -104,7 +104,7 @@ def without_authors_of(photos: PhotoSet, others: PhotoSet) -> Int64[np.ndarray, 
 def _checked(shares: Sequence[float]) -> np.ndarray:
     weights = np.asarray(shares, np.float64)
     if weights.ndim != 1 or len(weights) < 2 or not (np.isfinite(weights) & (weights > 0.0)).all():
-        raise InputError(f"shares {_listed(shares)}: expected two or more numbers above 0, as 0.8,0.1,0.1")
+        raise InputError(f"shares {_listed(shares)}: expected two or more numbers above 0, such as 0.8,0.1,0.1")
     if abs(float(weights.sum()) - 1.0) > 1e-6:
         raise InputError(f"shares {_listed(shares)} add up to {float(weights.sum()):g}; expected 1")
     return np.asarray(weights / weights.sum())

@@ -12,10 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from earthclip.datasets.coordinates import coordinate_columns
-from earthclip.datasets.folder import walk
-from earthclip.datasets.photos import PICTURE_SUFFIXES, FileStore
+from earthclip.datasets.photos import FileStore
 from earthclip.datasets.rows import Kept, Rows, Scan
 from earthclip.errors import InputError, MissingExtraError
+from earthclip.pictures.finding import walk
+from earthclip.pictures.kinds import PICTURE_SUFFIXES, PassedOver
+from earthclip.pictures.prepare import Failure
 
 _FLATTENED = re.compile(r"^([0-9a-f]{2})_([0-9a-f]{2})_(.+)$")  # MP-16's ab/cd/name.jpg as one name
 
@@ -58,7 +60,10 @@ class FilesById:
 
     def _index(self) -> dict[str, str]:
         found: dict[str, str] = {}
-        for path in walk(self.folder):
+        for file in walk(self.folder, PICTURE_SUFFIXES, PassedOver()):
+            if isinstance(file, Failure):
+                continue
+            path = file.relative_to(self.folder).as_posix()
             parent, _, last = path.rpartition("/")
             for key in {last, _stem(last)}:
                 before = found.setdefault(key, path)
@@ -123,7 +128,9 @@ def scan_table(path: Path, images: Path, expected: int | None = None, name: str 
     counted. MissingExtraError for Parquet without the extra ``parquet``.
     """
     if not images.is_dir():
-        raise InputError(f"{images}: expected the folder of the photos of {path.name}, found none; name it by --images")
+        raise InputError(
+            f"{images}: expected the folder of the photos of {path.name}, found none; give it with --images"
+        )
     rows, kept = read_rows(path, name)
     files = FilesById(images)
     found = [files.find(identity) for identity in kept.ids]

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from earthclip.datasets.coordinates import LATITUDE_NAMES, LONGITUDE_NAMES
-from earthclip.datasets.photos import PICTURE_SUFFIXES
 from earthclip.datasets.tables import AUTHOR_NAMES
 from earthclip.errors import OutputError
 from earthclip.files import atomic_write
+from earthclip.pictures.kinds import PICTURE_SUFFIXES
 
 _FORMAT = 1  # of stored indices; another one is not read
 _LARGEST_JSON = 1 << 20  # bytes

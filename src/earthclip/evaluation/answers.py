@@ -129,7 +129,9 @@ def _of_lines(path: Path) -> Iterator[_Row]:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from error
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path}: not JSON Lines ({error}); expected what locate --format jsonl writes") from error
+        raise InputError(
+            f"{path}: not JSON Lines ({error}); expected a file that earthclip locate --format jsonl wrote"
+        ) from error
 
 
 def _of_object(values: Any, where: str, path: Path) -> _Row:
@@ -142,7 +144,9 @@ def _of_object(values: Any, where: str, path: Path) -> _Row:
         latitude, longitude = (_number(places[0][side], side, f"{path}, {where}") for side in _LOCATED[2:])
         return where, name, latitude, longitude
     except (KeyError, TypeError, AttributeError, IndexError) as error:
-        raise InputError(f"{path}, {where}: no answer of locate; expected path, and predictions or error") from error
+        raise InputError(
+            f"{path}, {where}: not written by earthclip locate; expected path, and predictions or error"
+        ) from error
 
 
 def _number(value: object, side: str, where: str) -> float:

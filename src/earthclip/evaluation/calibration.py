@@ -219,7 +219,7 @@ def evidence_of(
     manifest = read_manifest(manifest_path)
     if len(manifest) < FEWEST:
         raise InputError(
-            f"{manifest_path}: {len(manifest)} pictures are too few to calibrate on; give {FEWEST} or more, better 500"
+            f"{manifest_path}: {len(manifest)} pictures are too few to calibrate on; give at least {FEWEST}, better 500"
         )
     paths = find_pictures(manifest, images_dir)
     rows, done = [], 0
@@ -260,15 +260,19 @@ def write_calibration(folder: ModelFolder, fitted: Fit) -> ModelConfig:
 
 
 def format_fit(fitted: Fit) -> str:
-    """The fit for people: its numbers, and what was promised and found before and after."""
+    """The fit for people: its numbers, and how well the probabilities held before and after."""
     sides = (fitted.before, fitted.after)
     rows = [("", ["before", "after"])]
     for promise in map(str, PROMISES):
         shares = [f"{100 * side['coverage'][promise]:.1f} %" for side in sides]
-        rows.append((f"truths in the {float(promise):.0%} region", shares))
-        rows.append(("its median area, km2", [f"{side['median_area_km2'][promise]:,}" for side in sides]))
+        rows.append((f"true place in {_percent(promise)} region", shares))
+        rows.append(("median area of the region, km²", [f"{side['median_area_km2'][promise]:,}" for side in sides]))
     rows.append(("calibration error", [f"{side['calibration_error']:.3f}" for side in sides]))
-    rows.append(("loss, nats", [f"{side['loss']:.3f}" for side in sides]))
-    masses = ", ".join(f"{float(p):.0%}: {mass:.3f}" for p, mass in fitted.calibration.conformal.items())
-    lines = [f"temperature {fitted.temperature:g}; mass of the regions {masses}"]
-    return "\n".join(lines + [f"{name:<26}{before:>14}{after:>14}" for name, (before, after) in rows])
+    rows.append(("negative log likelihood", [f"{side['loss']:.3f}" for side in sides]))
+    masses = ", ".join(f"{mass:.3f} for {_percent(p)}" for p, mass in fitted.calibration.conformal.items())
+    lines = [f"temperature {fitted.temperature:g}; probability that a region must hold: {masses}"]
+    return "\n".join(lines + [f"{name:<32}{before:>14}{after:>14}" for name, (before, after) in rows])
+
+
+def _percent(share: str) -> str:
+    return f"{100 * float(share):.0f} %"

@@ -200,5 +200,7 @@ def leaderboard(name: str, dataset: str = "") -> Leaderboard:
         return LEADERBOARDS.get(benchmark, LEADERBOARDS["im2gps3k"])
     if name not in LEADERBOARDS:
         known = ", ".join(LEADERBOARDS)
-        raise InputError(f"no leaderboard {name!r} is known here; expected {known}, or --leaderboard as the last word")
+        raise InputError(
+            f"unknown leaderboard {name!r}; expected {known}, or put a bare --leaderboard at the end of the command"
+        )
     return LEADERBOARDS[name]

@@ -94,5 +94,5 @@ def locate_photos(
 
 def _preprocessing(locator: Locates) -> Preprocessing:
     if locator.config.preprocessing is None:
-        raise InputError(f"model '{locator.config.name}' has no image encoder; evaluate one that locates pictures")
+        raise InputError(f"model '{locator.config.name}' has no image encoder; choose one that can locate pictures")
     return locator.config.preprocessing

@@ -16,8 +16,7 @@ from earthclip.errors import InputError
 from earthclip.evaluation.answers import answers_for
 from earthclip.geo.sphere import great_circle_km
 from earthclip.metrics import Report
-
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
+from earthclip.pictures.kinds import PICTURE_SUFFIXES
 
 
 def evaluate_predictions(predictions_path: str | Path, truth_path: str | Path) -> Report:

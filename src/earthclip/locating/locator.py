@@ -34,25 +34,27 @@ from earthclip.models.config import (
 from earthclip.models.encoders import Encoder, LocationEncoder, Progress, Tokenizer
 from earthclip.models.fastest import choose
 from earthclip.models.folder import ModelFolder
-from earthclip.models.sources import resolve
+from earthclip.models.sources import choose_model, resolve
 from earthclip.pictures.prepare import Failure, Picture, Prepared, batches, check_list, path_of, read
 from earthclip.pictures.preprocess import Preprocessing
 
 
 def load(
-    source: str | Path = "orbit",
+    source: str | Path | None = None,
     progress: Progress | None = None,
     runtime: Runtime = "auto",
     precision: Precision = "auto",
 ) -> Locator:
     """The model that ``source`` names: ``orbit``, ``geoclip``, or the path of a model folder.
 
+    Without a source it is the model that earthclip.toml names, else ``geoclip`` if it is pulled, otherwise ``orbit``.
     ``progress`` hears of (places encoded, places in all) when the gallery must be encoded, once for each model.
     ``runtime`` and ``precision`` are what it computes on and how exactly; "auto" is the fastest here whose embeddings
     keep a cosine of 0.999 (pictures) and 0.9999 (places) with float32's, see models/fastest.py.
-    Raises ModelError when the model is unknown, not on this machine, or its folder is incomplete.
+    Raises ModelError when the model is unknown, not on this machine, or its folder is incomplete, and ConfigError for
+    an earthclip.toml that cannot be used.
     """
-    return Locator(resolve(source), progress, runtime, precision)
+    return Locator(resolve(choose_model(source).source), progress, runtime, precision)
 
 
 class Locator:

@@ -56,20 +56,20 @@ def choose(folder: ModelFolder, runtime: Runtime = "auto", precision: Precision 
     if precision == "int8" or (precision == "auto" and folder.has(IMAGE_ENCODER_INT8) and lowest >= LOWEST_COSINE):
         if not folder.has(IMAGE_ENCODER_INT8):
             name = folder.config.name
-            raise ModelError(f"model '{name}' has no int8; make it: earthclip quantize {name} --pictures DIR")
+            raise ModelError(f"model '{name}' has no int8; run earthclip model quantize {name} --pictures DIR")
         path = folder.file(IMAGE_ENCODER_INT8)
         if runtime == "auto":
             runtime = "openvino" if openvino.pays(path) else "onnxruntime"
         return Choice(path, runtime, "int8")
     if precision == "bfloat16" and runtime == "onnxruntime":
-        raise ModelError("ONNX Runtime has no bfloat16 on processors; leave out --runtime, or --precision float32")
+        raise ModelError("ONNX Runtime does not support bfloat16; leave out --runtime, or use --precision float32")
     asked = runtime == "openvino" or precision == "bfloat16"
     if asked and not openvino.here():
         raise MissingExtraError("running on OpenVINO", "openvino", "openvino")
     if runtime == "onnxruntime" or not (asked or openvino.pays(path)):
         return Choice(path, "onnxruntime", "float32")
     if precision == "bfloat16" and not openvino.multiplies_bfloat16():
-        raise ModelError("this processor has no products of bfloat16; leave --precision out")
+        raise ModelError("this processor does not support bfloat16; leave --precision out")
     fast = Choice(path, "openvino", "bfloat16")
     if precision == "auto":
         faithful = openvino.multiplies_bfloat16() and _cosine(folder, fast) >= LOWEST_COSINE

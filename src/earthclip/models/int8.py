@@ -71,7 +71,7 @@ def calibrate(path: Path, pictures: Iterable[Float32[np.ndarray, "1 3 h w"]]) ->
             if sum(map(len, entry.rows)) < _ROWS:
                 entry.rows.append(rows[random.permutation(len(rows))[:_ROWS_A_PICTURE]])
     if not seen:
-        raise ModelError(f"{path}: no pictures to calibrate on; give some")
+        raise ModelError(f"{path}: no pictures to calibrate on; give a folder with some")
     return [_best(entry) for entry in inputs.values()]
 
 
@@ -139,7 +139,7 @@ def _inputs(model: Any, where: str) -> dict[str, _Input]:
         entry.products.append(node.output[0])
         entry.weights.append(weights)
     if not inputs:
-        raise ModelError(f"{where}: has no products with constant matrices, so nothing to quantise; use float32")
+        raise ModelError(f"{where}: nothing to quantize, since no layer has a constant matrix; use float32")
     return inputs
 
 
@@ -214,5 +214,5 @@ def import_onnx() -> Any:
     try:
         import onnx
     except ModuleNotFoundError as error:
-        raise MissingExtraError("quantising", "train", "onnx") from error
+        raise MissingExtraError("quantizing", "train", "onnx") from error
     return onnx

@@ -54,7 +54,7 @@ def quantize_image_encoder(
     pixels: Sequence[Float32[np.ndarray, "3 h w"]],
     best_places: Callable[[np.ndarray], Sequence[int]] | None,
     *,
-    force: bool,
+    accept_loss: bool,
     say: Callable[[str], None],
 ) -> ModelConfig:
     """Write ``image_encoder.int8.onnx`` into a model's folder, and what it is worth into its ``config.json``.
@@ -62,15 +62,15 @@ def quantize_image_encoder(
     ``pixels`` are preprocessed pictures, every other of which is calibrated on, and the rest measured on;
     ``best_places`` gives the index of each embedding's best place. Products whose error is largest stay in float when
     int8 throughout would leave a mean cosine below 0.999. Raises ModelError when that does not help either, unless
-    ``force``, and InputError without pictures.
+    ``accept_loss``, and InputError without pictures.
     """
     import_onnx()  # before anything else is done in vain
     if not pixels:
-        raise InputError("int8 is calibrated and measured on pictures; give some")
+        raise InputError("int8 is calibrated and measured on pictures, and none could be read; give a folder with some")
     path, size = folder.file(IMAGE_ENCODER), folder.config.embedding_size
     few = len(pixels) <= _FEW
     seen, unseen = (pixels, pixels) if few else (pixels[::2], pixels[1::2])
-    say(f"calibrating on {len(seen)} pictures")
+    say(f"Calibrating int8 on {len(seen)} pictures")
     scales = sorted(calibrate(path, (one[None] for one in seen)), key=lambda found: found.error)
     exact = _embed(path, size, unseen)
     with tempfile.TemporaryDirectory(dir=folder.path, prefix=".int8.") as staging:
@@ -82,13 +82,13 @@ def quantize_image_encoder(
                 continue
             written = len(quantised)
             measured = _try(path, small, quantised, exact, size, unseen, best_places)
-            say(f"int8: {', '.join(f'{name} {value}' for name, value in measured.items())}")
+            say(f"int8 in {written} of {len(scales)} layers: mean cosine with float32 {measured['mean_cosine']}")
             if measured["mean_cosine"] >= LOWEST_COSINE:
                 break
-        if measured["mean_cosine"] < LOWEST_COSINE and not force:
+        if measured["mean_cosine"] < LOWEST_COSINE and not accept_loss:
             raise ModelError(
-                f"int8 would move the embeddings: mean cosine {measured['mean_cosine']} on {len(unseen)} pictures, "
-                f"expected {LOWEST_COSINE} or more; keep the model as it is, or --force"
+                f"int8 changes the embeddings too much: mean cosine {measured['mean_cosine']} on {len(unseen)} "
+                f"pictures, expected {LOWEST_COSINE} or more. Keep the model as it is, or add --accept-loss."
             )
         small.replace(folder.path / IMAGE_ENCODER_INT8)
     return write_config(folder.path, dataclasses.replace(folder.config, int8=measured))

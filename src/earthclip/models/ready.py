@@ -26,12 +26,12 @@ _CLIP = Preprocessing(224, (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.2
 def pull_ready(folder: Path, *, location_only: bool, say: Callable[[str], None]) -> ModelConfig:
     """Download the export and write the model folder; it has no words. Raises ModelError, saying the ways out."""
     wanted = [_LOCATION, _PLACES] + ([] if location_only else [_VISION])
-    say(f"looking for {REPOSITORY}, {'40 MB' if location_only else '1.3 GB'}")
+    say(f"Looking for {REPOSITORY} ({'40 MB' if location_only else '1.3 GB'})")
     try:
         source = snapshot(REPOSITORY, wanted, wanted)
     except ModelError as error:
-        ways = "get online, or pip install 'earthclip[train]' and give --from DIR and --clip DIR"
-        raise ModelError(f"{error}; {ways}") from error
+        ways = "pip install 'earthclip[train]' and give --from DIR and --clip DIR."
+        raise ModelError(f"{error}. Go online, or {ways}") from error
     with staging_folder(folder) as staging:
         shutil.copyfile(source / _LOCATION, staging / LOCATION_ENCODER)
         if not location_only:
@@ -47,8 +47,8 @@ def pull_ready(folder: Path, *, location_only: bool, say: Callable[[str], None])
             prior="the photos of MP-16, of which the gallery is a sample",
             licence="MIT",
             lacks={
-                "words": "pip install 'earthclip[train]', then earthclip pull geoclip --force",
-                "image encoder": "earthclip pull geoclip --force",
+                "words": "pip install 'earthclip[train]', then run earthclip model pull geoclip --force",
+                "image encoder": "run earthclip model pull geoclip --force",
             },
             provenance={"weights": f"{REPOSITORY} on the Hugging Face Hub, an export by others"},
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -11,6 +12,7 @@ from typing import Any
 
 from earthclip.errors import MissingExtraError, ModelError
 from earthclip.files import home
+from earthclip.models.defaults import find_defaults, read_defaults
 from earthclip.models.folder import ModelFolder, open_folder
 
 
@@ -26,10 +28,10 @@ def snapshot(repository: str, patterns: Sequence[str], needed: Sequence[str], *,
         return cached
     found = _snapshot(library, repository, patterns, revision, local_files_only=False)
     if not isinstance(found, Path):
-        raise ModelError(f"{repository} cannot be downloaded from the Hugging Face Hub ({found})")
+        raise ModelError(f"cannot download {repository} from the Hugging Face Hub ({found})")
     if missing := _missing(found, needed):
         # Offline, the library hands out whatever part of a snapshot its cache holds.
-        raise ModelError(f"{repository} cannot be downloaded from the Hugging Face Hub (got no {missing})")
+        raise ModelError(f"cannot download {repository} from the Hugging Face Hub (got no {missing})")
     return found
 
 
@@ -47,7 +49,8 @@ def _snapshot(
         cause: BaseException = error
         while cause.__cause__ is not None:
             cause = cause.__cause__
-        return " ".join(str(cause).split())[:160] or type(cause).__name__
+        reason = re.sub(r"\[Errno -?\d+\] ", "", str(cause))
+        return " ".join(reason.split())[:160] or type(cause).__name__
 
 
 def _missing(folder: Path, needed: Sequence[str]) -> str | None:
@@ -114,9 +117,26 @@ def resolve(source: str | Path) -> ModelFolder:
     raise ModelError(f"unknown model '{text}'; {hint}known: {_names()}; or type the path of a model folder")
 
 
-def default_source() -> str:
-    """What the command line uses unless told: ``geoclip`` where it is on this machine, else ``orbit``."""
-    return "geoclip" if (_cached("geoclip") / "config.json").is_file() else "orbit"
+@dataclass(frozen=True)
+class ChosenModel:
+    """The source of a model and why it is used; ``reason`` is None where it was given."""
+
+    source: str | Path
+    reason: str | None = None
+
+
+def choose_model(source: str | Path | None = None) -> ChosenModel:
+    """``source``; without one, ``model`` of earthclip.toml; without that, ``geoclip`` if it is pulled, else ``orbit``.
+
+    Raises ConfigError for an earthclip.toml that cannot be used.
+    """
+    if source is not None:
+        return ChosenModel(source)
+    if (configured := read_defaults().model) is not None:
+        return ChosenModel(configured, f"set in {find_defaults()}")
+    if (_cached("geoclip") / "config.json").is_file():
+        return ChosenModel("geoclip", "the default once it is pulled")
+    return ChosenModel("orbit", "the built-in default")
 
 
 def place_of(name: str) -> Path:
@@ -136,7 +156,7 @@ def _resolve_known(name: str) -> ModelFolder:
     if _KNOWN[name].built_in:
         raise ModelError(f"the built-in model '{name}' is missing from this installation; install earthclip again")
     raise ModelError(
-        f"model '{name}' is not on this machine yet; earthclip pull {name}, or use 'orbit' for pictures from above"
+        f"model '{name}' is not on this machine yet; run earthclip model pull {name}, or use orbit for views from space"
     )
 
 

@@ -86,7 +86,9 @@ class HubBackbone(Backbone):
         """The network in a Hugging Face folder. Raises ModelError when it is no such folder, or is damaged."""
         transformers = _transformers()
         if not (folder / "config.json").is_file():
-            raise ModelError(f"{folder}: no config.json in it; expected a Hugging Face folder of CLIP or its kin")
+            raise ModelError(
+                f"{folder}: no config.json in it; expected CLIP or a similar model in Hugging Face's format"
+            )
         try:
             with _quiet(transformers):
                 network = transformers.AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)

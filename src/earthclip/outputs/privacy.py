@@ -1,6 +1,6 @@
 """How locatable is my photo? What its metadata gives away, what its pixels give away, and a copy without metadata.
 
-earthclip locate --privacy photo.jpg --strip-to clean/
+earthclip privacy check photo.jpg, earthclip privacy strip photo.jpg --out clean/
 """
 
 from __future__ import annotations

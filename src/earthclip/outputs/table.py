@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import os
+import shutil
+import textwrap
 from typing import TextIO
 
 from earthclip.locating.prediction import Prediction
@@ -63,8 +66,8 @@ def _trust(answer: Prediction) -> list[object]:
     return [level_word(answer), "" if radius is None else radius, "" if area is None else area]
 
 
-_NUMBERS = "rank   latitude   longitude   probability            "
-_BAR_WIDTH, _PLACE_WIDTH = 10, 36
+_HEADER = "rank  latitude  longitude  probability          place"
+_PLACE_COLUMN, _BAR_WIDTH, _SHORTEST_PLACE = 48, 10, 20
 _DOUBTFUL = 0.05  # of the probability in the region that was asked for
 
 
@@ -74,6 +77,8 @@ class TableWriter:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._started = False
+        # A place of many words keeps some room where a terminal is narrower than the numbers beside it.
+        self._width = max(line_width(stream), _PLACE_COLUMN + _SHORTEST_PLACE)
         encoding = getattr(stream, "encoding", None) or "utf-8"
         self._block = "█" if encoding.lower().replace("-", "") == "utf8" else "#"
 
@@ -81,18 +86,17 @@ class TableWriter:
         """Write the lines of one picture; a Failure has no line here, the command line says it on stderr."""
         if isinstance(answer, Failure):
             return
-        lines = self._places(answer)
-        name = printable(answer.subject)
-        lines = [f"{lines[0]}  {name}".rstrip(), *map(str.rstrip, lines[1:])] if lines else [f"   -  {name}"]
-        if sentence := _sentence(answer):
-            lines.append(f"      {sentence}")
+        lines = [printable(answer.subject), *(self._places(answer) or ["   -"])]
+        notes = [sentence] if (sentence := _sentence(answer)) else []
         if answer.region_share is not None:
             share = f"{_percent(answer.region_share)} of the probability when nothing is ruled out"
             doubt = "; probably taken elsewhere" if answer.region_share < _DOUBTFUL else ""
-            lines.append(f"      only {printable(answer.region)}: {share}{doubt}")
+            notes.append(f"only {printable(answer.region)}: {share}{doubt}")
+        for note in notes:
+            lines += wrapped(note, self._width, " " * 6, " " * 6)
         if not self._started:
-            lines.insert(0, f"{_NUMBERS}  {'place':<{_PLACE_WIDTH}}  picture")
-        elif len(lines) > 1:
+            lines.insert(0, _HEADER)
+        elif len(lines) > 2:
             lines.insert(0, "")
         self._stream.write("\n".join(lines) + "\n")
         self._stream.flush()
@@ -106,9 +110,29 @@ class TableWriter:
         rows = zip(answer.coordinates.tolist(), answer.probabilities.tolist(), answer.places, strict=True)
         for rank, ((latitude, longitude), probability, place) in enumerate(rows if not answer.abstained else (), 1):
             bar = self._block * round(probability * _BAR_WIDTH)
-            line = f"{rank:4d}  {latitude:9.4f}  {longitude:10.4f}   {_percent(probability):>11}  {bar:<{_BAR_WIDTH}}"
-            lines.append(f"{line}  {printable(place.text):<{_PLACE_WIDTH}}")
+            line = f"{rank:4d}  {latitude:8.4f}  {longitude:9.4f}  {_percent(probability):>7}  {bar:<{_BAR_WIDTH}}  "
+            lines += wrapped(printable(place.text), self._width, line, " " * _PLACE_COLUMN)
         return lines
+
+
+def line_width(stream: TextIO) -> int:
+    """Columns of the terminal that ``stream`` is, 80 where it is none."""
+    if not stream.isatty():
+        return 80
+    try:
+        return os.get_terminal_size(stream.fileno()).columns
+    except OSError:
+        return shutil.get_terminal_size().columns
+
+
+def wrapped(text: str, width: int, first: str, indent: str) -> list[str]:
+    """Lines of ``text`` that end between words; a word longer than a line is left whole."""
+    return [
+        line.rstrip()
+        for line in textwrap.wrap(
+            text, width, initial_indent=first, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        )
+    ] or [first.rstrip()]
 
 
 def _sentence(answer: Prediction) -> str:

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Self, TypeAlias
+from typing import TypeAlias
 
 from earthclip.errors import EarthCLIPError, InputError
 from earthclip.pictures.decode import MAX_PIXELS
@@ -90,7 +90,7 @@ class Reader:
         self._idle: list[Worker] = []
         self._closed = False
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Reader:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -138,8 +138,8 @@ def _newest(folder: Path, say: Say) -> tuple[Path, dict[str, Tensor], int]:
         try:
             found = _read(folder / PREVIOUS)
         except _DamagedError as older:
-            raise InputError(f"{error}; {older}; start anew, or copy the folder back from where it is whole") from error
-        say(f"warning: {error}; going back to the one before it, of step {found[1]}")
+            raise InputError(f"{error}; {older}; start a new run, or restore the folder from a copy") from error
+        say(f"warning: {error}; using the previous checkpoint, of step {found[1]}")
         return folder / PREVIOUS, *found
 
 
@@ -158,7 +158,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], int]:
     except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
         raise _DamagedError(f"{path}: damaged checkpoint ({' '.join(str(error).split())[:120]})") from error
     if expected is not None and _sha256(tensors, step) != expected:
-        raise _DamagedError(f"{path}: damaged checkpoint (its SHA-256 is another than when it was written)")
+        raise _DamagedError(f"{path}: damaged checkpoint (its SHA-256 has changed since it was written)")
     return tensors, step
 
 

@@ -207,11 +207,11 @@ def _of_data(config: TrainingConfig) -> dict[str, bool]:
     trained_on = [name for name, share in views.imagery.items() if share > 0]
     checks = {
         "views.imagery needs at least one picture with a positive share": len(trained_on) > 0,
-        "views.imagery may name training imagery only; see earthclip orbit imagery": all(
+        "views.imagery may name training imagery only; see python -m recipes.orbit imagery": all(
             roles.get(name) == "training" for name in views.imagery
         ),
         "views.workers must be at least 1": views.workers >= 1,
-        "validation.imagery may name training or validation imagery only; see earthclip orbit imagery": all(
+        "validation.imagery may name training or validation imagery only; see python -m recipes.orbit imagery": all(
             roles.get(name) in ("training", "validation") for name in validation.imagery
         ),
         "validation.views must be at least 1": validation.views >= 1,

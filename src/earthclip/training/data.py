@@ -115,10 +115,10 @@ def keep_data(folder: Path, data: TrainingData, *, resume: bool) -> None:
         try:
             kept = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise InputError(f"{path}: cannot be read ({error}); start anew in another folder") from error
+            raise InputError(f"{path}: cannot be read ({error}); start a new run in another folder") from error
         if changed := [key for key, value in data.about.items() if kept.get(key) != value]:
             was = ", ".join(f"{key} was {kept.get(key)}, is {data.about[key]}" for key in changed)
-            raise InputError(f"{folder}: its photos have changed since ({was}); bring them back, or start anew")
+            raise InputError(f"{folder}: its photos have changed since ({was}); restore them, or start a new run")
         return
     places = io.BytesIO()
     np.save(places, data.coordinates)

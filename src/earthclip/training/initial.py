@@ -49,7 +49,7 @@ def start_from(source: str, model: GeoCLIP, config: TrainingConfig) -> str:
     if known is not None and wanted[: len(known)] != known:
         raise InputError(
             f"init '{source}' has the sigmas {_list(known)}, model.location.sigmas are {_list(wanted)}; "
-            f"begin with the former, add what is finer behind"
+            f"list those first, then the finer ones"
         )
     if config.init_location:
         weights, added = _with_new_scales(initial.weights, own, len(wanted), source, config)
@@ -103,7 +103,7 @@ def _without_location(weights: dict[str, Tensor], source: str) -> dict[str, Tens
     kept = {name: tensor for name, tensor in weights.items() if not name.startswith("location_encoder.")}
     if not any(name.startswith("image_encoder.") for name in kept):
         raise InputError(
-            f"init '{source}' has no image encoder, and init_location is false; nothing would be left of it"
+            f"init '{source}' has no image encoder, and init_location is false; nothing of it would be used"
         )
     return kept
 

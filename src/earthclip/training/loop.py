@@ -111,12 +111,12 @@ def _train(config: TrainingConfig, folder: Path, resume: bool, say: Say, ranks: 
             if wanted:
                 raise KeyboardInterrupt
     except KeyboardInterrupt:
-        say(f"stopped; --resume goes on from the last checkpoint in {folder}")
+        say(f"interrupted; --resume continues from the last checkpoint in {folder}")
         raise
     finally:
         steps.close()
     if ranks.leads and draw_curves(folder) is None:
-        say("no picture of the curves without matplotlib; pip install 'earthclip[map]'")
+        say("curves.png needs matplotlib, which is not installed; pip install 'earthclip[map]'")
     say(f"done: {folder / CHECKPOINT}")
 
 
@@ -127,7 +127,9 @@ def _silent(_: str) -> None:
 def _check_folder(folder: Path, resume: bool, say: Say) -> None:
     started = has_checkpoint(folder)
     if started and not resume:
-        raise InputError(f"{folder}: holds a training run already; --resume goes on with it, or choose another folder")
+        raise InputError(
+            f"{folder}: already holds a training run; add --resume to continue it, or choose another folder"
+        )
     if started:
         read_run_config(folder)
     elif resume:
@@ -140,7 +142,7 @@ def _keep_config(config: TrainingConfig, folder: Path, data: TrainingData | None
         kept = read_run_config(folder)
         if changed := [f.name for f in fields(config) if getattr(kept, f.name) != getattr(config, f.name)]:
             raise InputError(
-                f"{folder}: was trained with another {', '.join(changed)}; resume with that, or start anew"
+                f"{folder}: was trained with another {', '.join(changed)}; resume with the same, or start a new run"
             )
     if data is not None:
         keep_data(folder, data, resume=resume)
@@ -149,10 +151,10 @@ def _keep_config(config: TrainingConfig, folder: Path, data: TrainingData | None
 
 def _not_finite(value: float, own: float, step: int, ids: list[str], folder: Path) -> InputError:
     if math.isfinite(own):
-        return InputError(f"the loss of another process became {value} at step {step}; see what that one says")
+        return InputError(f"the loss of another process became {value} at step {step}; read the error of that process")
     path = folder / NOT_FINITE
     with contextlib.suppress(OSError), atomic_write(path, overwrite=True) as file:
         file.write("".join(f"{name}\n" for name in ids).encode("utf-8", "surrogatepass"))
     shown = ", ".join(ids[:3]) + (f" and {len(ids) - 3} more, listed in {path}" if len(ids) > 3 else "")
-    advice = "lower learning_rate or set clip_norm, and start anew"
+    advice = "lower learning_rate or set clip_norm, and start a new run"
     return InputError(f"the loss became {own} at step {step}, with {shown}; {advice}")

@@ -59,17 +59,20 @@ def build_model(config: TrainingConfig, width: int | None = None, backbone: Path
 def backbone_folder(source: str) -> Path:
     """The Hugging Face folder that ``source`` is or, as a name on the Hub, stands for; the Hub's cache comes first.
 
-    Raises ModelError, saying where to put what, when it is not here and cannot be downloaded.
+    Raises ModelError, with the ways to get it, when it is not on this machine and cannot be downloaded.
     """
     folder = Path(source).expanduser()
     if folder.exists():
         return folder
     if source.startswith((".", "~", "/")) or source.count("/") != 1:
-        raise ModelError(f"{source}: no such folder; expected CLIP in Hugging Face's format, or OWNER/NAME on the Hub")
+        raise ModelError(
+            f"{source}: no such folder. Give a folder with CLIP in Hugging Face's format, or OWNER/NAME on the Hub."
+        )
     try:
         return snapshot(source, _HUB_FILES, ("config.json", "model.safetensors"))
     except (MissingExtraError, ModelError) as error:
-        raise ModelError(f"{error}; or give the folder it is in as backbone") from error
+        ways = "or set backbone (--backbone) to a folder that contains it"
+        raise ModelError(f"{error}. Go online, {ways}.") from error
 
 
 def preprocessing_of(config: TrainingConfig, backbone: Path | None) -> Preprocessing:

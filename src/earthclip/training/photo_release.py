@@ -42,7 +42,7 @@ def export_photo_run(
     network = None
     if over_backbone and not location_only:
         if backbone is None and config.backbone is None:
-            raise InputError(f"{run}: its features are of a network it does not name; add --clip DIR")
+            raise InputError(f"{run}: does not name the CLIP model that its features come from; add --clip DIR")
         network = backbone or backbone_folder(config.backbone or "")
     width = int(weights[_HEAD].shape[1]) if over_backbone and network is None else None
     model = build_model(config, width, network).eval()
@@ -56,7 +56,7 @@ def export_photo_run(
         f"one place in each square {spacing_km:g} km wide",
         licence="MIT",
         views=("none", "flip", "ten-crop") if network is not None else ("none",),
-        lacks={"image encoder": f"earthclip export {run} without --location-only"} if location_only else {},
+        lacks={"image encoder": f"run earthclip model export {run} without --location-only"} if location_only else {},
         provenance={
             "started_from": Path(config.init).name if config.init else "random weights",
             "trained_on": about,
@@ -75,19 +75,19 @@ def export_photo_run(
 def _write(
     model: GeoCLIP, config: ModelConfig, places: Float[np.ndarray, "m 2"], backbone: Path | None, folder: Path, say: Say
 ) -> ModelConfig:
-    say("exporting the location encoder")
+    say("Exporting the location encoder")
     export_location_encoder(model.location_encoder, folder)
     encoder, lacks = model.image_encoder, dict(config.lacks)
     words = None
     if config.preprocessing is not None:
-        say("exporting the image encoder; a minute for ViT-L/14")
+        say("Exporting the image encoder (about a minute for ViT-L/14)")
         export_image_encoder(encoder, encoder.image_size, folder)
     if backbone is not None and isinstance(encoder, BackboneEncoder):
         tokenizer = read_tokenizer(backbone)
         if tokenizer is None:
-            lacks["words"] = f"{backbone.name} had no tokenizer; export again with one that has"
+            lacks["words"] = f"{backbone.name} has no tokenizer; export the run again with a --clip DIR that has one"
         else:
-            say("exporting the text encoder")
+            say("Exporting the text encoder")
             words = Words(encoder.backbone.text_length, tokenizer[1])
             export_text_encoder(encoder, encoder.backbone.text_length, folder)
             (folder / TOKENIZER).write_bytes(tokenizer[0])

@@ -35,7 +35,7 @@ def draw_curves(folder: Path) -> Path | None:
     series: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for row in validation:
         for column in ("within_25_km", "within_200_km", "within_750_km"):
-            name = f"{row['imagery']}, {column.split('_')[1]} km"
+            name = f"{row.get('set') or row['imagery']}, {column.split('_')[1]} km"  # runs of before have imagery
             series[name].append((float(row["step"]), 100 * float(row[column])))
     for name, points in series.items():
         accuracy.plot(*zip(*points, strict=True), marker=".", lw=1.2, label=name)
@@ -55,7 +55,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 PROGRESS = ("step", "loss", "learning_rate", "samples_per_s")
-VALIDATION = ("step", "imagery", "within_25_km", "within_200_km", "within_750_km", "median_km")
+VALIDATION = ("step", "set", "within_25_km", "within_200_km", "within_750_km", "median_km")
 
 
 class Progress:
@@ -102,7 +102,9 @@ class Progress:
             with path.open("a", newline="", encoding="utf-8") as file:
                 csv.writer(file).writerow(row)
         except OSError as error:
-            raise OutputError(f"{path}: writing failed ({error.strerror}); make room, then --resume") from error
+            raise OutputError(
+                f"{path}: writing failed ({error.strerror}); free some space, then add --resume"
+            ) from error
 
 
 def _keep_rows(path: Path, columns: tuple[str, ...], last_step: int) -> None:

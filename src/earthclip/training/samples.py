@@ -76,7 +76,9 @@ def made_ahead(
             yield made
     except BrokenProcessPool as error:
         what, advice = fault
-        raise EarthCLIPError(f"a process that {what} ended; was memory short? {advice}, or --resume") from error
+        raise EarthCLIPError(
+            f"a process that {what} was killed, perhaps for lack of memory; {advice}, or --resume"
+        ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

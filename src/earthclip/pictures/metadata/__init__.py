@@ -1,6 +1,6 @@
 """The metadata of a picture's file: what it gives away, read from damaged and hostile files too, and copies without it.
 
-Nothing here is used to locate a picture, and nothing is shown unless asked for: ``earthclip locate --privacy``.
+Nothing here is used to locate a picture, and nothing is shown unless asked for: ``earthclip privacy check``.
 """
 
 from __future__ import annotations

