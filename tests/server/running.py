@@ -128,6 +128,9 @@ def running(
         try:
             yield Running(process, log)
         finally:
+            process.terminate()  # a process that is killed does not write down what it ran
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(10)
             process.kill()
             process.wait()
             assert process.stderr is not None

@@ -113,7 +113,7 @@ class Reader:
 
         What cannot be read, exceeds a limit or ends its worker is a Failure, as is every picture after ``close``.
         """
-        return self._read(source, here=not self._workers)
+        return _read(source, self._wait_for_worker if self._workers else self._task.outcome)
 
     def read_ahead(
         self, sources: Iterable[Source], ahead: int = 32, *, few: int = FEW
@@ -133,12 +133,15 @@ class Reader:
         items = itertools.chain(first, items)
         if len(first) <= min(few, ahead - 1):
             for item in items:
-                yield self._read(item, here=True)
+                yield _read(item, self._task.outcome)
             return
         reading: deque[Future[Prepared | Failure]] = deque()
         try:
             for item in items:
-                reading.append(self._fetching.submit(self.read, item))
+                if isinstance(item, Named) and callable(item.content):
+                    reading.append(self._fetching.submit(_read, item, self._wait_for_worker))
+                else:
+                    reading.append(self._threads.submit(_read, item, self._read_in_worker))
                 if len(reading) == ahead:
                     yield reading.popleft().result()
             while reading:
@@ -147,15 +150,7 @@ class Reader:
             for future in reading:
                 future.cancel()
 
-    def _read(self, source: Source, *, here: bool) -> Prepared | Failure:
-        if isinstance(source, Failure):
-            return source
-        try:
-            name, picture = _opened(source)
-        except EarthCLIPError as error:
-            return Failure(source.name if isinstance(source, Named) else os.fspath(source), str(error))
-        if here:
-            return self._task.outcome(name, picture)
+    def _wait_for_worker(self, name: str, picture: str | bytes) -> Prepared | Failure:
         with self._lock:
             if self._closed:
                 return _unread(name)
@@ -222,15 +217,20 @@ class Reader:
         return worker.end()
 
 
-def _opened(source: str | os.PathLike[str] | Named) -> tuple[str, str | bytes]:
-    """The name that messages give a picture, and its path or the bytes of its file. Raises EarthCLIPError."""
+def _read(source: Source, outcome: Callable[[str, str | bytes], Prepared | Failure]) -> Prepared | Failure:
+    """The ``outcome`` of a picture's name in messages and its path or bytes, which are fetched here."""
+    if isinstance(source, Failure):
+        return source
     if not isinstance(source, Named):
-        return os.fspath(source), os.fspath(source)
-    content = source.content() if callable(source.content) else source.content
+        return outcome(os.fspath(source), os.fspath(source))
+    try:
+        content = source.content() if callable(source.content) else source.content
+    except EarthCLIPError as error:
+        return Failure(source.name, str(error))
     if isinstance(content, io.BufferedIOBase):
         with content:
             content = content.read()
-    return (content if isinstance(content, str) else source.name), content
+    return outcome(content if isinstance(content, str) else source.name, content)
 
 
 def _unread(name: str) -> Failure:
