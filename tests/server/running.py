@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.pictures.processes import children
+
 COMMAND = [sys.executable, "-m", "earthclip", "serve"]
 BOUNDARY = "a-boundary"
 
@@ -85,9 +87,7 @@ class Running:
 
     def decoders(self) -> list[int]:
         """The processes that read photos."""
-        stats = [path.read_text() for path in Path("/proc").glob("[0-9]*/stat") if path.exists()]
-        parents = {int(stat.split(" ", 1)[0]): int(stat.rpartition(")")[2].split()[1]) for stat in stats}
-        return [number for number, parent in parents.items() if parent == self.process.pid]
+        return children(self.process.pid)
 
     def waiting(self) -> int:
         """How many photos are let in and not answered yet."""

@@ -44,7 +44,7 @@ from earthclip.models import Precision, Runtime
 )
 @options.option(
     "--batch-size",
-    default=16,
+    default=8,
     show_default=True,
     metavar="N",
     advanced=True,
