@@ -11,6 +11,7 @@ import shapely
 from earthclip.geo.places import Place
 from earthclip.locating.posterior import Posterior
 from earthclip.locating.prediction import Prediction
+from earthclip.locating.trust import CredibleRegion, Level, Verdict
 from earthclip.pictures.prepare import Failure
 from tests.locating.posteriors import Fixed
 
@@ -22,9 +23,9 @@ NAMED = [
 HOSTILE = "</name><script>&\"'\x00\x1b[2J\udcff]]>.jpg"
 
 
-@dataclass
-class FakeVerdict:
-    level: str | None = "region"
+@dataclass(frozen=True)
+class FakeVerdict(Verdict):
+    level: Level | None = "region"
     radius_km: float | None = 200.0
     mass: float = 0.61234567
 
@@ -33,17 +34,11 @@ class FakeVerdict:
         return "Within 200 km of <the best place>." if self.level else "Nowhere in particular."
 
 
-@dataclass
-class FakeRegion:
+class FakeRegion(CredibleRegion):
     """A square with a hole, wound the wrong way, and one on the other side of the antimeridian."""
 
-    mass: float
-    area_km2: float
-    level: int = 2
-    cells: Any = None
-
-    def __post_init__(self) -> None:
-        self.cells = np.array([3, 1, 2, 9]) if self.cells is None else self.cells
+    def __init__(self, mass: float, area_km2: float, level: int = 2, cells: Any = None) -> None:
+        super().__init__(mass, level, np.array([3, 1, 2, 9]) if cells is None else cells, area_km2)
 
     def polygons(self) -> shapely.MultiPolygon:
         square = shapely.box(176.0, -40.0, 180.0, -36.0, ccw=False)
