@@ -133,7 +133,7 @@ def test_geojson_has_regions_that_rfc_7946_allows() -> None:
 
 
 def test_a_region_without_cells_has_no_outline() -> None:
-    without = [FakeRegion(0.9, 5.0, cells=np.empty(0, np.int64))]
+    without = (FakeRegion(0.9, 5.0, cells=np.empty(0, np.int64)),)
     features = json.loads(written("geojson", full(credible=without)))["features"]
     assert [feature["geometry"]["type"] for feature in features] == ["Point", "Point"]
     assert oriented(shapely.Point(0, 0)) is None
