@@ -10,8 +10,16 @@ from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float64
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, StringConstraints, ValidationError
-from pydantic import WithJsonSchema as Described
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+)
 from pydantic.json_schema import SkipJsonSchema
 
 from earthclip.errors import EarthCLIPError
@@ -24,11 +32,8 @@ MAX_REGION = 200_000  # characters of one region, which is about 10,000 corners
 MAX_REGIONS = 16
 MAX_COORDINATES = 10_000  # of one request
 
-_File = Annotated[
-    bytes,
-    Strict(),
-    Described({"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}),
-]
+_BINARY = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
+_File = Annotated[bytes, Strict(), WithJsonSchema(_BINARY)]
 _Where = Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_REGION)]
 _Switch = Annotated[bool, BeforeValidator(lambda value: value or "0")]  # an empty field switches off
 _Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -88,7 +93,7 @@ class LocateForm(BaseModel):
             elif isinstance(value, bytes):
                 raise Refusal(422, "a file in another field than 'photos'; send photos there")
             elif name in values:
-                raise Refusal(422, f"{shown(name)}: given more than once; give it once")
+                raise Refusal(422, f"{_shown(name)}: given more than once; give it once")
             else:
                 values[name] = value
         try:
@@ -109,7 +114,7 @@ class LocateForm(BaseModel):
             try:
                 region = parse_regions(regions, files=False)
             except EarthCLIPError as error:
-                raise Refusal(422, f"region: {shown(str(error).removeprefix('region '), 300)}") from None
+                raise Refusal(422, f"region: {_shown(str(error).removeprefix('region '), 300)}") from None
         return Question(
             names=True,
             top_k=self.top_k,
@@ -252,28 +257,27 @@ class Problem(BaseModel):
     error: str
 
 
-def shown(text: str, length: int = 60) -> str:
+def _shown(text: str, length: int = 60) -> str:
     """A client's words in one short line."""
     line = " ".join(text.split())
     return line if len(line) <= length else f"{line[:length]}..."
 
 
-def expected(schema: dict[str, Any]) -> str:
-    """What a field takes, in words, from its JSON schema."""
+def _expected(schema: dict[str, Any]) -> str:
+    """What a field of the form takes, in words, from its JSON schema."""
     if "enum" in schema:
         return " or ".join(schema["enum"])
-    if schema.get("format") == "binary":
-        return "a file"
-    kinds = {"integer": "a whole number", "number": "a number", "boolean": "1 or 0", "string": "text"}
-    words = kinds.get(schema.get("type", ""), "an object")
-    return f"{words} from {schema['minimum']:g} to {schema['maximum']:g}" if "maximum" in schema else words
+    if schema["type"] == "boolean":
+        return "1 or 0"
+    kind = "a whole number" if schema["type"] == "integer" else "a number"
+    return f"{kind} from {schema['minimum']:g} to {schema['maximum']:g}"
 
 
 def _refusal(error: ValidationError, model: type[BaseModel]) -> Refusal:
     """The first fault, in one line that names the field."""
     fault = error.errors(include_url=False)[0]
     kind, place, given, limits = fault["type"], fault["loc"], fault["input"], fault.get("ctx", {})
-    name = shown(str(place[0])) if place else ""
+    name = _shown(str(place[0])) if place else ""
     if kind == "extra_forbidden":
         return Refusal(422, f"unknown field '{name}'; expected some of {', '.join(model.model_fields)}")
     if kind == "too_long" and len(place) == 1:
@@ -285,10 +289,10 @@ def _refusal(error: ValidationError, model: type[BaseModel]) -> Refusal:
     if kind == "bytes_type":
         return Refusal(422, f"{name}: expected a file with a filename, found text; send multipart/form-data")
     if model is LocateForm:
-        takes = expected(model.model_json_schema()["properties"][name])
-        return Refusal(422, f"{name} is '{shown(str(given))}'; expected {takes}")
+        takes = _expected(model.model_json_schema()["properties"][name])
+        return Refusal(422, f"{name} is '{_shown(str(given))}'; expected {takes}")
     if len(place) > 1:
-        row = f"{name}: row {place[1]} is wrong at {shown(str(given))}"
+        row = f"{name}: row {place[1]} is wrong at {_shown(str(given))}"
         return Refusal(422, f"{row}; expected two numbers, latitude and longitude in degrees")
     wanted = '{"coordinates": [[latitude, longitude], ...]}'
-    return Refusal(422, f"the body cannot be read ({shown(fault['msg'])}); expected {wanted}")
+    return Refusal(422, f"the body cannot be read ({_shown(fault['msg'])}); expected {wanted}")
