@@ -20,6 +20,7 @@ from pydantic import (
     ValidationError,
     WithJsonSchema,
 )
+from pydantic.json_schema import SkipJsonSchema
 
 from earthclip.errors import EarthCLIPError
 from earthclip.locating.posterior import Prior
@@ -36,6 +37,7 @@ _File = Annotated[bytes, Strict(), WithJsonSchema(_BINARY)]
 _Where = Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_REGION)]
 _Switch = Annotated[bool, BeforeValidator(lambda value: value or "0")]  # an empty field switches off
 _Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+_Absent = SkipJsonSchema[None]  # a field that is left out, never null
 _Degrees = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 
 
@@ -162,7 +164,7 @@ class Candidate(BaseModel):
     latitude: float
     longitude: float
     probability: float
-    place: Place | None = None
+    place: Place | _Absent = None
 
 
 class Verdict(BaseModel):
@@ -179,7 +181,7 @@ class CredibleRegion(BaseModel):
 
     mass: float
     area_km2: float
-    geometry: dict[str, Any] | None = Field(None, description="A GeoJSON MultiPolygon, unless `outlines` is 0.")
+    geometry: dict[str, Any] | _Absent = Field(None, description="A GeoJSON MultiPolygon, unless `outlines` is 0.")
 
 
 class Surface(BaseModel):
@@ -195,16 +197,18 @@ class Answer(BaseModel):
     """Where one photo was taken, or which places a text fits."""
 
     path: str | None = Field(description="Always null. Answers come in the order the photos were sent.")
-    text: str | None = None
-    model: str | None = None
-    predictions: list[Candidate] | None = None
-    verdict: Verdict | None = None
-    credible: list[CredibleRegion] | None = None
-    surface: Surface | None = None
-    region: str | None = None
-    region_share: float | None = Field(None, description="The probability of the region before others are ruled out.")
-    abstained: bool | None = Field(None, description="True if the confidence is below `min_confidence`.")
-    error: str | None = Field(None, description="Why this photo of several has no answer.")
+    text: str | _Absent = None
+    model: str | _Absent = None
+    predictions: list[Candidate] | _Absent = None
+    verdict: Verdict | _Absent = None
+    credible: list[CredibleRegion] | _Absent = None
+    surface: Surface | _Absent = None
+    region: str | _Absent = None
+    region_share: float | _Absent = Field(
+        None, description="The probability of the region before others are ruled out."
+    )
+    abstained: bool | _Absent = Field(None, description="True if the confidence is below `min_confidence`.")
+    error: str | _Absent = Field(None, description="Why this photo of several has no answer.")
 
 
 class Located(BaseModel):
