@@ -6,7 +6,7 @@ FastAPI makes the OpenAPI description from these models, and ``reference.py`` th
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any
 
 import numpy as np
 from jaxtyping import Float64
@@ -37,6 +37,7 @@ _File = Annotated[bytes, Strict(), WithJsonSchema(_BINARY)]
 _Where = Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_REGION)]
 _Switch = Annotated[bool, BeforeValidator(lambda value: value or "0")]  # an empty field switches off
 _Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+_Absent = SkipJsonSchema[None]  # a field that is left out, never null
 _Degrees = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 
 
@@ -139,22 +140,12 @@ class EmbedBody(BaseModel):
 
     @classmethod
     def of(cls, body: bytes) -> Float64[np.ndarray, "n 2"]:
-        """The coordinates in a body, in degrees; only longitudes are checked. Raises Refusal (422, 413)."""
+        """The coordinates in a body, in degrees that nothing has checked. Raises Refusal (422, 413)."""
         try:
             rows = cls.model_validate_json(body).coordinates
         except ValidationError as error:
             raise _refusal(error, cls) from None
-        coordinates = np.array(rows, np.float64).reshape(-1, 2)
-        if (beyond := np.flatnonzero(coordinates[:, 1] > 180.0)).size:
-            raise Refusal(
-                422,
-                f"coordinates, row {beyond[0]} (counted from 0): longitudes must lie in [-180, 180] degrees; "
-                "subtract 360 from those beyond",
-            )
-        return coordinates
-
-
-Absent: TypeAlias = SkipJsonSchema[None]  # in answers a field without a value is left out, never null
+        return np.array(rows, np.float64).reshape(-1, 2)
 
 
 class Place(BaseModel):
@@ -174,7 +165,7 @@ class Candidate(BaseModel):
     latitude: float
     longitude: float
     probability: float
-    place: Place | Absent = None
+    place: Place | _Absent = None
 
 
 class Verdict(BaseModel):
@@ -191,7 +182,7 @@ class CredibleRegion(BaseModel):
 
     mass: float
     area_km2: float
-    geometry: dict[str, Any] | Absent = Field(None, description="A GeoJSON MultiPolygon, unless `outlines` is 0.")
+    geometry: dict[str, Any] | _Absent = Field(None, description="A GeoJSON MultiPolygon, unless `outlines` is 0.")
 
 
 class Surface(BaseModel):
@@ -207,16 +198,18 @@ class Answer(BaseModel):
     """Where one photo was taken, or which places a text fits."""
 
     path: str | None = Field(description="Always null. Answers come in the order the photos were sent.")
-    text: str | Absent = None
-    model: str | Absent = None
-    predictions: list[Candidate] | Absent = None
-    verdict: Verdict | Absent = None
-    credible: list[CredibleRegion] | Absent = None
-    surface: Surface | Absent = None
-    region: str | Absent = None
-    region_share: float | Absent = Field(None, description="The probability of the region before others are ruled out.")
-    abstained: bool | Absent = Field(None, description="True if the confidence is below `min_confidence`.")
-    error: str | Absent = Field(None, description="Why this photo of several has no answer.")
+    text: str | _Absent = None
+    model: str | _Absent = None
+    predictions: list[Candidate] | _Absent = None
+    verdict: Verdict | _Absent = None
+    credible: list[CredibleRegion] | _Absent = None
+    surface: Surface | _Absent = None
+    region: str | _Absent = None
+    region_share: float | _Absent = Field(
+        None, description="The probability of the region before others are ruled out."
+    )
+    abstained: bool | _Absent = Field(None, description="True if the confidence is below `min_confidence`.")
+    error: str | _Absent = Field(None, description="Why this photo of several has no answer.")
 
 
 class Located(BaseModel):
