@@ -217,7 +217,7 @@ def test_faults_of_models(tiny_model: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="found nothing"):
         features.transform(PLACES)
     write_tiny_model(model, width=4)
-    with pytest.raises(ModelError, match="gives 4 features, gave 8 at fit; fit again"):
+    with pytest.raises(ModelError, match="the model gives 4 features, but gave 8 at fit; call fit again"):
         features.transform(PLACES)
     assert features.fit(PLACES).transform(PLACES).shape == (20, 4)
 

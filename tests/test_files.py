@@ -51,9 +51,9 @@ def test_a_full_disk_is_an_output_error(tmp_path: Path) -> None:
 def test_existing_files_are_replaced_only_when_asked(tmp_path: Path) -> None:
     path = tmp_path / "out"
     path.write_bytes(b"old")
-    with pytest.raises(OutputError, match="exists already; choose another name, or --force"), atomic_write(path):
+    with pytest.raises(OutputError, match="already exists; choose another name, or add --force"), atomic_write(path):
         pytest.fail("the block must not run")
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         refuse_existing(tmp_path)
     refuse_existing(tmp_path / "free")
     with atomic_write(path, overwrite=True) as file:
@@ -63,7 +63,7 @@ def test_existing_files_are_replaced_only_when_asked(tmp_path: Path) -> None:
 
 def test_folders_that_cannot_be_written(tmp_path: Path) -> None:
     for path in (tmp_path / "none" / "out", Path("/proc/earthclip-out")):
-        with pytest.raises(OutputError, match=r"cannot write there \(.*\); choose a folder"), atomic_write(path):
+        with pytest.raises(OutputError, match=r"cannot be written \(.*\); choose a folder"), atomic_write(path):
             pytest.fail("the block must not run")
 
 

@@ -48,7 +48,7 @@ def test_json_has_the_promised_keys_and_returns() -> None:
 
 
 def test_nothing_to_report_on() -> None:
-    with pytest.raises(InputError, match=r"at least one located picture, found none"):
+    with pytest.raises(InputError, match=r"no pictures to report on; expected at least one located picture"):
         Report.from_errors(np.array([]))
 
 

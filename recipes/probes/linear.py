@@ -54,7 +54,7 @@ def blocked_folds(
     if folds < 2 or len(cells) < folds:
         raise InputError(
             f"{len(coordinates)} places lie in {len(cells)} blocks of level {level}; expected at least 2 folds and a "
-            f"block for each of {folds}; ask for more places, or a deeper level"
+            f"block for each of {folds}; use more places, or a deeper level"
         )
     shuffled = np.random.default_rng(seed).permutation(len(cells))
     filled = np.zeros(folds, dtype=np.int64)
@@ -112,7 +112,7 @@ def _answerable(task: Task, folds: int, level: int) -> Task:
     if len(kept) < 2:
         raise InputError(
             f"task {task.name}: {len(kept)} of {len(classes)} classes lie in the {folds} blocks that as many folds "
-            "need, expected at least 2; ask for more places"
+            "need, expected at least 2; use more places"
         )
     inside = np.isin(task.target, kept)
     return Task(task.name, task.kind, task.coordinates[inside], task.target[inside])

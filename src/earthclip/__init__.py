@@ -1,6 +1,6 @@
 """EarthCLIP: where on Earth is this? Pictures and coordinates in one embedding space.
 
-``earthclip.load(source)`` gives a ``Locator``; nothing heavy is imported before a name below is asked for.
+``earthclip.load(source)`` gives a ``Locator``; heavy modules are imported when a name below is first used.
 """
 
 from __future__ import annotations

@@ -136,7 +136,7 @@ def usable_processors() -> int:
 
 
 def encoder_threads() -> int | None:
-    """How many threads an encoder may take, by EARTHCLIP_THREADS; None where that is not set: one a processor.
+    """How many threads an encoder may use, from EARTHCLIP_THREADS; None (one for each processor) when that is not set.
 
     For machines shared without fences, where this process sees more processors than it should use. Raises ConfigError.
     """
@@ -144,5 +144,5 @@ def encoder_threads() -> int | None:
     if not given:
         return None
     if not given.isdecimal() or int(given) < 1:
-        raise ConfigError(f"{_THREADS}={given}: expected a number of threads from 1, or unset it")
+        raise ConfigError(f"{_THREADS}={given}: expected a number of threads, at least 1; correct it, or unset it")
     return int(given)

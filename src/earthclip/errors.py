@@ -24,7 +24,7 @@ class OutputError(EarthCLIPError):
 
 
 class MissingExtraError(EarthCLIPError):
-    """A room was entered whose extra is not installed."""
+    """An optional dependency is needed that is not installed."""
 
     def __init__(self, what: str, extra: str, missing: str) -> None:
         super().__init__(f"{what} needs {missing}, which is not installed; pip install 'earthclip[{extra}]'")

@@ -37,7 +37,7 @@ class LocationFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: Any, y: object = None) -> LocationFeatures:  # noqa: N803
         """Check the coordinates, and that the model is on this machine; ``y`` is ignored.
 
-        Raises InputError for what are not coordinates, ModelError for the model.
+        Raises InputError for invalid coordinates, ModelError when the model is not found.
         """
         if (
             isinstance(self.batch_size, bool)
@@ -55,7 +55,7 @@ class LocationFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def transform(self, X: Any) -> Float32[np.ndarray, "n d"]:  # noqa: N803
-        """The embeddings of coordinates. Raises InputError for what are none, ModelError when the model has gone."""
+        """The embeddings of coordinates. Raises InputError for invalid coordinates, ModelError for a missing model."""
         check_is_fitted(self)
         degrees = self._degrees(validate_data(self, X, dtype=np.float64, reset=False))
         features = np.empty((len(degrees), self.embedding_size_), np.float32)
@@ -104,7 +104,10 @@ class _LazyEncoder:
         folder = resolve(self._source)
         width = folder.config.embedding_size
         if width != self._embedding_size:  # unpickled elsewhere, or the model has been replaced
-            raise ModelError(f"{self._source}: gives {width} features, gave {self._embedding_size} at fit; fit again")
+            raise ModelError(
+                f"{self._source}: the model gives {width} features, but gave {self._embedding_size} at fit; "
+                "call fit again"
+            )
         phases = folder.file(LOCATION_PHASES) if folder.has(LOCATION_PHASES) else None
         return LocationEncoder(phases, folder.file(LOCATION_ENCODER), width)
 

@@ -16,7 +16,7 @@ from earthclip.errors import OutputError
 
 @contextlib.contextmanager
 def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[IO[bytes]]:
-    """A binary file that appears under ``path`` only when the block ends well.
+    """A binary file that appears at ``path`` only when the block ends without an error.
 
     Raises OutputError when ``path`` exists and ``overwrite`` is false, or when its folder cannot be written.
     """
@@ -25,7 +25,7 @@ def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[IO[bytes]]:
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     except OSError as error:
-        raise OutputError(f"{path}: cannot write there ({error.strerror}); choose a folder you may write to") from error
+        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose a folder you can write to") from error
     part = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -44,9 +44,9 @@ def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[IO[bytes]]:
 
 @contextlib.contextmanager
 def staging_folder(path: Path) -> Iterator[Path]:
-    """An empty folder that takes the place of ``path``, and of what stands there, when the block ends well.
+    """An empty folder that replaces ``path`` and its contents when the block ends without an error.
 
-    Raises OutputError when the folder around ``path`` cannot be written. What killed processes left is removed.
+    Raises OutputError when the folder around ``path`` cannot be written. Leftovers of killed processes are removed.
     """
     staging = path.parent / f".{path.name}.{os.getpid()}.part"
     try:
@@ -56,7 +56,7 @@ def staging_folder(path: Path) -> Iterator[Path]:
                 shutil.rmtree(left)
         staging.mkdir()
     except OSError as error:
-        raise OutputError(f"{path}: cannot write there ({error.strerror}); choose a folder you may write to") from error
+        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose a folder you can write to") from error
     try:
         yield staging
         former = staging.with_suffix(".former.part")
@@ -73,9 +73,9 @@ def staging_folder(path: Path) -> Iterator[Path]:
 
 
 def refuse_existing(path: Path) -> None:
-    """Raise OutputError when something stands at ``path`` already, before any work is done for it."""
+    """Raise OutputError, before any work is done, when ``path`` exists."""
     if path.exists():
-        raise OutputError(f"{path}: exists already; choose another name, or --force to replace it")
+        raise OutputError(f"{path}: already exists; choose another name, or add --force to replace it")
 
 
 def sha256_of(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""How good located pictures are: the share within each distance, median and mean error, GeoScore, and how sure that is.
+"""How good located pictures are: the share within each distance, median and mean error, GeoScore, their intervals.
 
 The thresholds are the field's street, city, region, country and continent, since Vo, Jacobs and Hays, "Revisiting
 IM2GPS in the Deep Learning Era" (2017). Intervals are percentile bootstrap intervals: Efron and Tibshirani, "An
@@ -42,9 +42,9 @@ class Report:
 
     @classmethod
     def from_errors(cls, errors_km: Float[np.ndarray, " n"]) -> Report:
-        """Summarise distances in km between answers and truths; raises InputError for none, or for a bad one."""
+        """Summarise distances in km to the ground truth; raises InputError for no or invalid distances."""
         if errors_km.size == 0:
-            raise InputError("nothing to report on: expected at least one located picture, found none")
+            raise InputError("no pictures to report on; expected at least one located picture")
         bad = ~(np.isfinite(errors_km) & (errors_km >= 0))
         if bad.any():
             first = int(np.argmax(bad))
@@ -65,7 +65,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Intervals:
-    """Where each figure of a Report lies in 95 % of resamples of its pictures: pairs (low, high), as in a Report."""
+    """The 95 % confidence interval of each figure of a Report: pairs (low, high), named as in a Report."""
 
     accuracy: dict[str, Interval]
     median_km: Interval

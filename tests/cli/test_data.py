@@ -54,7 +54,7 @@ def test_split_by_place_writes_tables_that_are_read_again(table: Path, tmp_path:
     assert not blocks[0] & blocks[1]
     assert result.stdout.splitlines()[0] == f"{tmp_path}/parts/train.csv: {len(parts['train'])} photos"
     before = (tmp_path / "parts" / "train.csv").read_bytes()
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         raise run("split", table, "--out", tmp_path / "parts").exception or AssertionError
     assert run("split", table, "--out", tmp_path / "parts", "--seed", 3, "--force").exit_code == 0
     assert (tmp_path / "parts" / "train.csv").read_bytes() == before

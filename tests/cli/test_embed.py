@@ -123,7 +123,7 @@ BAD: list[tuple[str, type[EarthCLIPError], str]] = [
     ("", InputError, "empty; expected a header"),
     ("lat,lon\n", InputError, "no rows"),
     ("a,b\n1,2\n", InputError, "in the header 'a, b'"),
-    ("lat,lon,feature_003\n1,2,3\n", OutputError, "has a column feature_003 already"),
+    ("lat,lon,feature_003\n1,2,3\n", OutputError, "already has a column feature_003"),
 ]
 
 
@@ -141,7 +141,7 @@ def test_bad_tables(tmp_path: Path, tiny_model: Path, text: str, kind: type[Eart
 
 def test_output_is_checked_before_the_rest(tmp_path: Path) -> None:
     (tmp_path / "there.npy").write_text("old")
-    for name, message in (("there.npy", "exists already"), ("f.json", "ends in .npy, .csv, .parquet")):
+    for name, message in (("there.npy", "already exists"), ("f.json", "ends in .npy, .csv, .parquet")):
         result = run(tmp_path / "no-table.csv", "--model", "no-model", "-o", tmp_path / name)
         assert isinstance(result.exception, OutputError) and message in str(result.exception)
     assert run(tmp_path / "no-table.csv").exit_code == 2  # usage: -o is missing

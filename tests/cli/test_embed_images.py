@@ -111,8 +111,8 @@ def test_what_stands_in_the_way_is_told_first(
     (tmp_path / "there.npy").touch()
     (tmp_path / "e.npy.csv").touch()
     for arguments, says in (
-        ([pictures, "-o", tmp_path / "there.npy"], "there.npy: exists already"),
-        ([pictures, "-o", tmp_path / "e.npy"], "e.npy.csv: exists already"),
+        ([pictures, "-o", tmp_path / "there.npy"], "there.npy: already exists"),
+        ([pictures, "-o", tmp_path / "e.npy"], "e.npy.csv: already exists"),
         ([pictures, "-o", tmp_path / "e.json"], "ends in .npy, .csv, .parquet"),
         ([pictures], "Missing option '-o'"),
         (["-o", tmp_path / "x.npy"], "give a PICTURE"),

@@ -141,9 +141,9 @@ def test_html_and_pictures_are_written_once(few: list[str], tmp_path: Path) -> N
     assert out.read_text("utf-8").count("data:image/png;base64,") == 2
     assert sorted(path.name for path in plots.iterdir()) == ["error_curve.png", "error_map.png"]
     out.unlink()
-    assert "error_curve.png: exists already" in str(run(*few, *options).exception)
+    assert "error_curve.png: already exists" in str(run(*few, *options).exception)
     out.touch()
-    assert "report.html: exists already" in str(run(*few, *options[:4]).exception)
+    assert "report.html: already exists" in str(run(*few, *options[:4]).exception)
     assert run(*few, *options, "--force").exit_code == 0
 
 

@@ -124,7 +124,7 @@ def test_output_file(tiny_model: Path, tmp_path: Path, pictures: Path, capsys: p
     first = out.read_bytes()
     assert len(list(csv.DictReader(first.decode().splitlines()))) == 20
     assert locate(*arguments) == 2
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     out.write_text("old")
     assert locate(*arguments, "--force") == 0
     assert out.read_bytes() == first
@@ -134,7 +134,7 @@ def test_output_file(tiny_model: Path, tmp_path: Path, pictures: Path, capsys: p
 def test_output_is_checked_before_the_work(tmp_path: Path, picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "there.csv").touch()
     for output, says in (
-        (tmp_path / "there.csv", "exists already"),
+        (tmp_path / "there.csv", "already exists"),
         (tmp_path / "nofolder" / "x.csv", "cannot write there"),
         (tmp_path, "found a folder"),
         (Path("/dev/null"), "found a device"),

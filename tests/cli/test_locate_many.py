@@ -95,7 +95,7 @@ def test_a_killed_run_leaves_no_process_and_no_lock(tiny_model: Path, pictures: 
     workers = children(process.pid)
     second = start(*arguments, "--resume")
     _, err = second.communicate(timeout=20)
-    assert second.returncode == 2 and err.endswith("another run is writing it; wait for it, or choose another name\n")
+    assert second.returncode == 2 and err.endswith("another run is writing this file; wait for that run to end, or choose another name\n")
     process.kill()
     process.communicate()
     assert workers
@@ -112,14 +112,14 @@ def test_what_stands_in_the_way_is_told(
     assert locate(*given, "--resume") == 0
     assert capsys.readouterr().err.endswith("complete already, nothing is left to resume\n")
     assert locate(*given) == 2
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     (tmp_path / "out").rename(tmp_path / "whole")
     model = json.loads((tiny_model / "config.json").read_text())["name"]
     journal.write_text(f'{{"format": 1, "model": "{model}", "top_k": 5}}\n')
     assert locate(*given) == 2
-    assert f"{journal}: the answers of a run that was ended; --resume goes on" in capsys.readouterr().err
+    assert f"{journal}: holds the answers of an interrupted run; add --resume to continue it" in capsys.readouterr().err
     assert locate(*given, "--resume") == 2
-    assert f"{journal}: of a run with fingerprint None, found " in capsys.readouterr().err
+    assert f"{journal}: holds a run with fingerprint None, but this run has " in capsys.readouterr().err
     assert locate(*given, "--force") == 1
     assert (tmp_path / "out").read_bytes() == (tmp_path / "whole").read_bytes() and not journal.exists()
     for arguments in ([pictures, "--resume"], ["--text", "x", "-o", tmp_path / "x", "--resume"]):
@@ -142,7 +142,7 @@ def test_other_options_are_not_mixed(
     subprocess.run([*command, *map(str, [*given, tmp_path / "other"])], capture_output=True, check=True)
     assert locate(*given, tmp_path / "other", "--resume", *different) == 2
     name = {"--top-k": "top_k 5", "--full-size": "draft True", "--precision": "precision auto"}[different[0]]
-    assert f"other.partial: of a run with {name}, found " in capsys.readouterr().err
+    assert f"other.partial: holds a run with {name}, but this run has " in capsys.readouterr().err
     assert locate(*given, tmp_path / "other", "--resume") == 1
     assert (tmp_path / "other").read_bytes() == out.read_bytes()
 

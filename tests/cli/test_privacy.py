@@ -28,7 +28,7 @@ def test_a_report_and_a_copy(tiny_model: Path, photo: Path, tmp_path: Path, caps
     before = photo.read_bytes()
     assert privacy("check", photo, "--model", tiny_model) == 0
     captured = capsys.readouterr()
-    assert "-15.84" in captured.out and "its pixels, to the model tiny, give away" in captured.out
+    assert "-15.84" in captured.out and "its pixels, to the model tiny, reveal" in captured.out
     assert "rank" not in captured.out and captured.err == "model: tiny\n"
     assert privacy("strip", photo, "--out", tmp_path / "clean") == 0
     captured = capsys.readouterr()
@@ -63,10 +63,10 @@ def test_copies_replace_nothing_unasked(photo: Path, tmp_path: Path, capsys: pyt
     assert privacy(*given) == 1
     assert "gone.jpg: " in capsys.readouterr().err
     assert privacy(*given) == 2
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert privacy(*given, "--force") == 1
     assert privacy("strip", photo, "--out", tmp_path, "--force") == 2
-    assert "that is the photo itself" in capsys.readouterr().err
+    assert "this is the photo itself" in capsys.readouterr().err
 
 
 def test_photos_of_one_name_do_not_take_each_others_place(

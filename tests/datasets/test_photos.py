@@ -64,5 +64,5 @@ def test_a_written_table_is_read_again_to_the_last_bit(tmp_path: Path) -> None:
     assert again.ids == made.ids
     np.testing.assert_array_equal(again.coordinates, made.coordinates)
     assert "AUTHOR" in (tmp_path / "made.csv").read_text().splitlines()[0]
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         write_manifest(made, tmp_path / "made.csv")

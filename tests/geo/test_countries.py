@@ -59,8 +59,8 @@ def test_countries_go_by_many_names(text: str, code: str) -> None:
         ("Norwey", "did you mean Norway"),
         ("Germny", "did you mean Germany"),
         ("xyzzy", "give its English name or ISO code"),
-        ("", "no country"),
-        ("日本", "no country"),
+        ("", "unknown country ''"),
+        ("日本", "unknown country '日本'"),
     ],
 )
 def test_unknown_names_are_answered_with_the_nearest(text: str, message: str) -> None:

@@ -76,9 +76,9 @@ def test_geojson_is_read_whatever_holds_the_polygons(tmp_path: Path, document: o
         ('{"type": "Polygon"}', "without coordinates"),
         ('{"type": "Polygon", "coordinates": [[[0, 0], [1, 1]]]}', "three or more"),
         ('{"type": "Polygon", "coordinates": [[["a", 0], [1, 1], [0, 1]]]}', "three or more"),
-        ('{"type": "Polygon", "coordinates": [[[NaN, 0], [1, 1], [0, 1]]]}', "NaN is not a number"),
+        ('{"type": "Polygon", "coordinates": [[[NaN, 0], [1, 1], [0, 1]]]}', "NaN is not a JSON number"),
         ('{"type": "Polygon", "coordinates": [[[1e999, 0], [1, 1], [0, 1]]]}', "not on the Earth"),
-        ('{"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [2, 2], [0, 0]]]}', "cover no ground"),
+        ('{"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [2, 2], [0, 0]]]}', "have no area"),
         ('{"type": "Polygon", "coordinates": [[[35, 139], [36, 139], [36, 140], [35, 139]]]}', "swapped"),
         ('{"type": "Polygon", "coordinates": [[[5e5, 6e6], [6e5, 6e6], [6e5, 7e6], [5e5, 6e6]]]}', "projected"),
         ('{"type": "Polygon", "coordinates": [[[170, 0], [-170, 0], [-170, 9], [170, 9]]]}', "cross the antimeridian"),
@@ -99,7 +99,7 @@ def test_geojson_that_is_no_area_is_refused(tmp_path: Path, text: str, message: 
 def test_files_that_cannot_be_regions_say_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = tmp_path / "area.txt"
     text.write_text("x")
-    with pytest.raises(InputError, match=r"end in \.geojson, \.json, \.gpkg, \.shp"):
+    with pytest.raises(InputError, match=r"expected a file that ends in \.geojson, \.json, \.gpkg, \.shp"):
         parse_region(str(text))
     binary = tmp_path / "area.geojson"
     binary.write_bytes(b"\xff\xfe\x00")

@@ -52,7 +52,7 @@ def edit(folder: Path, **changes: object) -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"format": 2}, "expected format 1, found 2; install the earthclip that wrote it"),
+        ({"format": 2}, "expected format 1, found 2; install the version of earthclip that wrote it"),
         ({"format": "remove"}, "expected format 1, found none"),
         ({"logit_scale": "remove"}, "missing key 'logit_scale'"),
         ({"logitscale": 3.0}, "unknown key 'logitscale', did you mean 'logit_scale'"),
@@ -60,8 +60,8 @@ def edit(folder: Path, **changes: object) -> None:
         ({"embedding_size": 0}, "embedding_size must be at least 1"),
         ({"temperature": 0}, "temperature must be above 0"),
         ({"logit_scale": float("nan")}, "NaN is not a number"),
-        ({"name": "../evil"}, "name must be a plain word"),
-        ({"files": {"../../etc/passwd": 3}}, "files must name files of this folder"),
+        ({"name": "../evil"}, "name must not be empty or have slashes"),
+        ({"files": {"../../etc/passwd": 3}}, "files must map names of files in this folder"),
         ({"preprocessing": {"size": 8, "mean": [0, 0], "std": [1, 1, 1]}}, "expected an array of 3, found 2"),
     ],
 )

@@ -85,9 +85,9 @@ def test_threads_share_an_encoder(tiny_model: Path) -> None:
 
 
 def test_width_other_than_the_config_says(tiny_model: Path) -> None:
-    with pytest.raises(ModelError, match=r"image_encoder\.onnx: gives embeddings of 8 numbers, config.json says 9"):
+    with pytest.raises(ModelError, match=r"image_encoder\.onnx: gives embeddings of 8 numbers, but config.json has 9"):
         Encoder(tiny_model / "image_encoder.onnx", 9)
-    with pytest.raises(ModelError, match=r"8 numbers, config\.json says 9"):
+    with pytest.raises(ModelError, match=r"8 numbers, but config\.json has 9"):
         location_encoder(tiny_model, 9)
 
 

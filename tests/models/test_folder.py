@@ -56,7 +56,7 @@ def test_files_that_belong_together(model: Path) -> None:
     (model / "location_phases.onnx").write_bytes(phases)
     (model / "tokenizer.json").write_bytes(b"x")
     write_config(model, read_config(model))
-    assert "words need text_encoder.onnx, tokenizer.json and how to use them" in fault(model)
+    assert "locating texts needs text_encoder.onnx, tokenizer.json and words in config.json" in fault(model)
 
 
 def test_not_a_folder(tmp_path: Path) -> None:

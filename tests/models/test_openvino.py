@@ -96,7 +96,7 @@ def test_what_is_damaged_is_made_again(tiny_model: Path, tmp_path: Path, caplog:
         (kept / "graph.bin").write_bytes(damaged)
         caplog.clear()
         assert np.array_equal(OpenVINOGraph(graph_of(tiny_model), "float32", cache).run(pixels(2)), first)
-        assert "is damaged, so it is made again" in caplog.text
+        assert "is damaged and will be made again" in caplog.text
     (kept / "sums.json").write_text(json.dumps({}))
     assert np.array_equal(OpenVINOGraph(graph_of(tiny_model), "float32", cache).run(pixels(2)), first)
     assert json.loads((kept / "sums.json").read_text())
@@ -111,7 +111,7 @@ def test_without_a_place_to_keep_it_runs_all_the_same(
     with caplog.at_level(logging.WARNING):
         found = OpenVINOGraph(graph_of(tiny_model), "float32", tmp_path / "file" / "graphs").run(pixels(2))
     assert (found * exact).sum(axis=1).min() > 0.9999
-    assert "converted anew each run until EARTHCLIP_HOME can be written" in caplog.text
+    assert "converted again in every run until EARTHCLIP_HOME can be written" in caplog.text
 
     def full(*_: object, **__: object) -> None:
         raise RuntimeError("No space left on device")

@@ -161,7 +161,7 @@ def test_a_fault_leaves_nothing_behind(tmp_path: Path, suffix: str) -> None:
 def test_existing_files_are_kept_unless_told(table: Path, tmp_path: Path, suffix: str) -> None:
     target = tmp_path / f"features{suffix}"
     target.write_text("old")
-    with pytest.raises(OutputError, match=r"exists already; choose another name, or --force"):
+    with pytest.raises(OutputError, match=r"already exists; choose another name, or add --force"):
         write(table, target, 4)
     assert target.read_text() == "old"
     write(table, target, 4, overwrite=True)
@@ -176,10 +176,10 @@ def test_the_table_itself_may_be_replaced(table: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("features.txt", "expected a name that ends in .npy, .csv, .parquet; the ending says the format"),
+        ("features.txt", "expected a name that ends in .npy, .csv, .parquet; the suffix sets the format"),
         ("features", "expected a name that ends in"),
         ("folder.npy", "expected a file to write, found a folder"),
-        ("none/features.npy", "there is no folder"),
+        ("none/features.npy", "no such folder"),
     ],
 )
 def test_where_nothing_can_be_written(tmp_path: Path, name: str, message: str) -> None:
@@ -193,9 +193,9 @@ def test_columns_that_would_be_taken_twice(tmp_path: Path) -> None:
     source = tmp_path / "places.csv"
     source.write_text("lat,lon,feature_001,a,a\n1,2,3,4,5\n")
     for suffix in (".csv", ".parquet"):
-        with pytest.raises(OutputError, match="has a column feature_001 already; remove or rename it"):
+        with pytest.raises(OutputError, match="already has a column feature_001; remove or rename it"):
             write(source, tmp_path / f"features{suffix}", 4)
-    with pytest.raises(OutputError, match="column 'a' appears twice; Parquet needs names of their own"):
+    with pytest.raises(OutputError, match="column 'a' appears twice; Parquet needs different names"):
         write(source, tmp_path / "features.parquet", 1)
     write(source, tmp_path / "features.npy", 4)
     write(source, tmp_path / "features.csv", 1)

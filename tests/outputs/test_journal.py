@@ -101,12 +101,12 @@ def test_fewer_pictures_than_answers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("other", "says"),
     [
-        (header(CONFIG, {"top_k": 3}), "of a run with top_k 2, found 3"),
-        (header(CONFIG, {"top_k": 2, "text": "x"}), "of a run with text None, found x"),
-        (header(CONFIG, {}), "of a run with top_k 2, found None"),
+        (header(CONFIG, {"top_k": 3}), "holds a run with top_k 2, but this run has 3"),
+        (header(CONFIG, {"top_k": 2, "text": "x"}), "holds a run with text None, but this run has x"),
+        (header(CONFIG, {}), "holds a run with top_k 2, but this run has None"),
         (
             header(ModelConfig("other", 8, 2.0, PREPROCESSING, "uniform", "MIT"), {"top_k": 2}),
-            "model tiny, found other",
+            "model tiny, but this run has other",
         ),
         (header(ModelConfig("tiny", 8, 2.1, PREPROCESSING, "uniform", "MIT"), {"top_k": 2}), "with fingerprint"),
     ],
@@ -124,7 +124,7 @@ def test_a_file_of_the_users_is_not_taken_for_a_journal(tmp_path: Path) -> None:
     partial(tmp_path / "out").write_text("my notes\n")
     with pytest.raises(OutputError, match="not a journal"):
         run(tmp_path / "out", NAMES, resume=True)
-    with pytest.raises(OutputError, match="--resume goes on, --force starts anew"):
+    with pytest.raises(OutputError, match="add --resume to continue it, or --force to start over"):
         run(tmp_path / "out", NAMES)
     assert partial(tmp_path / "out").read_text() == "my notes\n"
 
@@ -146,7 +146,10 @@ def test_two_runs_cannot_share_a_file(tmp_path: Path) -> None:
     with open_journal(output, BATCH) as journal:
         journal.begin(HEADER)
         for options in ({}, {"resume": True}, {"force": True}):
-            with pytest.raises(OutputError, match="another run is writing it"), open_journal(output, BATCH, **options):
+            with (
+                pytest.raises(OutputError, match="another run is writing this file"),
+                open_journal(output, BATCH, **options),
+            ):
                 pass
         journal.write(answer("p"))
         journal.finish("csv")
@@ -160,7 +163,9 @@ def test_a_full_disk_keeps_what_is_whole(tmp_path: Path) -> None:
     unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size + 50, unlimited[1]))
     try:
-        with pytest.raises(OutputError, match=r"writing failed \(File too large\); 8 answers are kept, make room"):
+        with pytest.raises(
+            OutputError, match=r"writing failed \(File too large\); 8 answers are kept, free some disk space"
+        ):
             run(output, NAMES, resume=True)
         with open_journal(output, BATCH, resume=True) as journal:
             journal.begin(HEADER)
@@ -197,5 +202,5 @@ def test_what_ran_the_model_is_compared_unless_the_journal_is_older(tmp_path: Pa
     begin(tmp_path / "older.csv", False)
     begin(tmp_path / "older.csv", True, image_encoder="openvino in bfloat16")
     begin(tmp_path / "new.csv", False, image_encoder="onnxruntime in float32")
-    with pytest.raises(OutputError, match="with image_encoder onnxruntime in float32, found openvino in bfloat16"):
+    with pytest.raises(OutputError, match="with image_encoder onnxruntime in float32, but this run has openvino in bfloat16"):
         begin(tmp_path / "new.csv", True, image_encoder="openvino in bfloat16")

@@ -76,7 +76,7 @@ def test_it_is_drawn_whatever_the_name(tmp_path: Path) -> None:
     write_map_png(full(path), out, photo=photo)
     with Image.open(out) as image:
         assert image.size == (1820, 1118) and image.format == "PNG"
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         write_map_png(full(path), out, photo=photo)
 
 

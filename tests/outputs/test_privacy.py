@@ -30,18 +30,18 @@ def test_the_report_for_people(photo: Path) -> None:
     lines = examine(photo, full(str(photo))).lines()
     assert lines[:4] == [
         str(photo),
-        "  its metadata gives away",
-        "    position    -15.840200, -70.021900 (EXIF; written to 1.2 m; right within 5 m, it says)",
-        "    position    -15.840200, -70.021900 (XMP; written to 1.9 m)",
+        "  its metadata reveals",
+        "    position    -15.840200, -70.021900 (EXIF; written to the nearest 1.2 m; stated error 5 m)",
+        "    position    -15.840200, -70.021900 (XMP; written to the nearest 1.9 m)",
     ]
-    at = lines.index("  its pixels, to the model orbit, give away")
+    at = lines.index("  its pixels, to the model orbit, reveal")
     assert lines[at + 1 :] == [
         "    how far     Within 200 km of <the best place>.",
         "    90 % region 2.3 million km²",
         "    best guess  37.7510, 14.9934 (near Catania, Italy), probability 0.412",
         lines[-1],
     ]
-    assert lines[-1].startswith("    which is    1") and lines[-1].endswith("00 km from the position in the metadata")
+    assert lines[-1].startswith("    distance    1") and lines[-1].endswith("00 km from the position in the metadata")
 
 
 def test_the_report_for_programs(photo: Path) -> None:
@@ -70,7 +70,7 @@ def test_without_what_the_pixels_show(photo: Path) -> None:
     assert "pixels" not in examine(photo).to_object()
     failed = examine_bytes(b"nothing", None, Failure(None, "a: not a picture"))
     assert failed.lines()[0] == "(image)" and failed.lines()[-1] == "    unknown     a: not a picture"
-    assert any("not all metadata is known" in line for line in failed.lines())
+    assert any("does not know all metadata" in line for line in failed.lines())
     assert examine(photo, bare(str(photo))).lines()[-2].startswith("    best guess")
 
 
@@ -80,16 +80,16 @@ def test_a_copy_without_metadata(photo: Path, tmp_path: Path) -> None:
     assert copy == tmp_path / "new" / "clean" / "photo.jpg" and photo.read_bytes() == before
     assert metadata_of(copy.read_bytes()).findings == () and list(copy.parent.iterdir()) == [copy]
     assert decode(copy).tobytes() == decode(photo).tobytes()
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         strip_to(photo, copy.parent)
     strip_to(photo, copy.parent, overwrite=True)
 
 
 def test_the_photo_itself_is_never_written(photo: Path, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="that is the photo itself"):
+    with pytest.raises(OutputError, match="this is the photo itself"):
         strip_to(photo, tmp_path, overwrite=True)
     (tmp_path / "link").symlink_to(tmp_path)
-    with pytest.raises(OutputError, match="that is the photo itself"):
+    with pytest.raises(OutputError, match="this is the photo itself"):
         strip_to(photo, tmp_path / "link", overwrite=True)
 
 

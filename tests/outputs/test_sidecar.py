@@ -32,9 +32,9 @@ def test_it_stands_beside_its_photo_and_touches_nothing(tmp_path: Path) -> None:
     assert (photo.read_bytes(), photo.stat().st_mtime_ns) == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["photo.png", "photo.png.xmp"]
     written = (tmp_path / "photo.png.xmp").read_bytes()
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         write_sidecar(full(str(photo)))
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         check_sidecar(photo)
     write_sidecar(full(str(photo), verdict=None), overwrite=True)
     assert (tmp_path / "photo.png.xmp").read_bytes() != written
@@ -65,11 +65,11 @@ def test_names_go_no_finer_than_the_verdict(level: str | None, names: set[str]) 
 
 
 def test_no_place_no_sidecar(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no place to trust"):
+    with pytest.raises(InputError, match="no confident answer, so no sidecar"):
         sidecar(full(abstained=True))
-    with pytest.raises(InputError, match="this answer has none"):
+    with pytest.raises(InputError, match="this answer has no file"):
         write_sidecar(full(None))
-    with pytest.raises(OutputError, match="no such photo any more"):
+    with pytest.raises(OutputError, match="the photo no longer exists"):
         write_sidecar(full(str(tmp_path / "gone.jpg")))
 
 

@@ -199,12 +199,12 @@ def test_files_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
     with open_writer("kml", path) as out:
         out.write(full())
     assert path.read_text(encoding="utf-8") == written("kml", full())
-    with pytest.raises(OutputError, match="exists already"), open_writer("kml", path):
+    with pytest.raises(OutputError, match="already exists"), open_writer("kml", path):
         pass
 
 
 def test_formats_that_are_not_text_need_a_file(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="geoparquet is not text; name a file with -o"):
+    with pytest.raises(OutputError, match="geoparquet is a binary format; name a file with -o"):
         writer("geoparquet", io.StringIO())
-    with pytest.raises(OutputError, match="'xlsx' is not known"):
+    with pytest.raises(OutputError, match="unknown format 'xlsx'"):
         check_format("xlsx", tmp_path / "a")

@@ -58,7 +58,7 @@ def find_country(text: str) -> Country:
         close = difflib.get_close_matches(_plain(text), names, n=6, cutoff=0.6)
         suggestions = list(dict.fromkeys(countries()[names[name]].name for name in close))[:3]
         hint = f"did you mean {' or '.join(suggestions)}?" if suggestions else "give its English name or ISO code"
-        raise InputError(f"{text!r} is no country known here; {hint}")
+        raise InputError(f"unknown country {text!r}; {hint}")
     return countries()[code]
 
 
@@ -167,7 +167,7 @@ _MEMBERS = {
 
 
 def continent_of(country_code: str) -> str | None:
-    """The two letters of ``CONTINENTS`` for a country's alpha-2 code; None for a code that is none."""
+    """The two letters of ``CONTINENTS`` for a country's alpha-2 code; None for an unknown code."""
     return _continents().get(country_code)
 
 

@@ -22,7 +22,7 @@ _PAIRS = 400_000  # compared at a time: 30 MB
 
 
 class NearestTown:
-    """An index of places [m, 2] in degrees, m >= 1, for many questions; built at the first."""
+    """An index of places [m, 2] in degrees, m >= 1, for many queries; built at the first one."""
 
     def __init__(self, coordinates: Float[np.ndarray, "m 2"]) -> None:
         self._vectors = unit_vectors(coordinates)

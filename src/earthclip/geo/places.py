@@ -1,7 +1,7 @@
 """Words for coordinates: "near Puno, Peru", from an embedded gazetteer of 160,000 towns.
 
 Towns are those of GeoNames (https://www.geonames.org, CC BY 4.0) with 1,000 inhabitants or more, and smaller
-settlements far from any such; data/README.md says how they were made. Loaded at the first question.
+settlements far from any such; see data/README.md. Loaded on first use.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Regions of the Earth, as a user says them: a country, a box, a circle, a file; and which coordinates lie in them."""
+"""Regions of the Earth as users write them (a country, a box, a circle, a file), and which coordinates lie in them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Region:
     def __post_init__(self) -> None:
         geometry = cut(self.geometry)
         if geometry.is_empty or not geometry.area > 0.0:
-            raise InputError(f"region {self.name} is empty; give an area that covers some ground")
+            raise InputError(f"region {self.name} is empty; give an area larger than a line or point")
         object.__setattr__(self, "geometry", geometry)
         _prepare(geometry)
 
@@ -56,7 +56,7 @@ class Region:
     def contains(self, coordinates: Num[np.ndarray, "n 2"]) -> Bool[np.ndarray, " n"]:
         """Which coordinates, in degrees with longitudes of any turn, lie in the region or on its edge.
 
-        Raises InputError for another shape, for what is not finite, and for latitudes beyond 90.
+        Raises InputError for another shape, for values that are not finite, and for latitudes beyond 90.
         """
         coordinates = np.asarray(coordinates, dtype=np.float64)
         if coordinates.ndim != 2 or coordinates.shape[1] != 2:
@@ -66,7 +66,7 @@ class Region:
         if not valid.all():
             row = int(np.argmin(valid))
             found = coordinates[row].tolist()
-            raise InputError(f"region {self.name}, row {row}: {found} is no place; give finite latitudes within ±90")
+            raise InputError(f"region {self.name}, row {row}: {found} is not a place; give finite latitudes within ±90")
         latitude, longitude = coordinates[:, 0], wrap_longitude(coordinates[:, 1])
         west, south, east, north = self.geometry.bounds
         inside: np.ndarray = ((latitude == 90.0) & (north == 90.0)) | ((latitude == -90.0) & (south == -90.0))
@@ -106,7 +106,7 @@ def parse_region(text: str, *, files: bool = True) -> Region:
 
 
 def parse_regions(texts: Sequence[str], *, files: bool = True) -> Region:
-    """The union of the regions that one or more texts name; as parse_region. Raises InputError for no text at all."""
+    """The union of the regions that one or more texts name; as parse_region. Raises InputError for an empty list."""
     if not texts:
         raise InputError(f"no region given; expected {_EXPECTED}")
     return functools.reduce(lambda a, b: a | b, (parse_region(text, files=files) for text in texts))
@@ -136,7 +136,9 @@ def _country_region(text: str, files: bool) -> Region:
         country = find_country(text)
     except InputError as error:
         if files and _is_file(text):
-            raise InputError(f"region {text}: files of regions end in {', '.join(SUFFIXES)}; convert it") from error
+            raise InputError(
+                f"region {text}: expected a file that ends in {', '.join(SUFFIXES)}; convert it"
+            ) from error
         raise InputError(f"region {error} (a region is {_EXPECTED})") from error
     return _region_of(country.code)
 

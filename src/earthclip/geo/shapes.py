@@ -25,7 +25,7 @@ def globe_polygon(ring: Num[np.ndarray, "n 2"], pole: float | None = None) -> Mu
     InputError for fewer than three different points.
     """
     if len(np.unique(ring, axis=0)) < 3:
-        raise InputError("a polygon needs three different points at least; give more, or a circle 'lat,lon,km'")
+        raise InputError("a polygon needs at least three different points; give more, or a circle 'lat,lon,km'")
     closed = np.concatenate([ring, ring[:1]]) if (ring[0] != ring[-1]).any() else np.asarray(ring)
     steps = np.diff(closed[:, 0])
     longitude = closed[0, 0] + np.concatenate([[0.0], np.cumsum(steps - 360.0 * np.round(steps / 360.0))])
@@ -85,7 +85,7 @@ def box_area(south: float, west: float, north: float, east: float) -> MultiPolyg
         raise InputError(f"{asked}: south must lie below north; a box is south,west,north,east in degrees")
     width = east - west if east > west else east - west + 360.0
     if not 0.0 < width < 360.0 and east - west != 360.0:
-        raise InputError(f"{asked} has no width; give west and east apart (the whole Earth: -180 and 180)")
+        raise InputError(f"{asked} has no width; west and east must differ (for the whole Earth: -180 and 180)")
     return cut(box(west, south, west + width, north))
 
 

@@ -36,7 +36,7 @@ def pairwise_km(a: Num[np.ndarray, "n 2"], b: Num[np.ndarray, "m 2"]) -> Float[n
 def destination(
     coordinates: Num[np.ndarray, "n 2"], bearing_deg: Num[np.ndarray, " n"], distance_km: Num[np.ndarray, " n"]
 ) -> Float[np.ndarray, "n 2"]:
-    """Where one arrives after ``distance_km`` along the great circle that leaves at ``bearing_deg``.
+    """The place at ``distance_km`` along the great circle that starts at ``bearing_deg``.
 
     Bearings are degrees clockwise from north; at a pole they count from the direction in which the meridian of the
     given longitude runs on, so that 180 at the north pole leads down that meridian. Returns degrees ``[n, 2]``.

@@ -68,7 +68,7 @@ def _polygons(node: Any, source: str, found: list[str], depth: int = 0) -> Itera
     """The coordinates of every polygon below a GeoJSON object; the names of other geometries go into ``found``."""
     kind = node.get("type") if isinstance(node, dict) else None
     if depth > _DEPTH:
-        raise InputError(f"{source}: collections within collections {_DEPTH} deep; flatten it")
+        raise InputError(f"{source}: collections are nested more than {_DEPTH} deep; flatten them")
     if kind in ("FeatureCollection", "GeometryCollection"):
         members = node.get("features" if kind == "FeatureCollection" else "geometries")
         if not isinstance(members, list):
@@ -152,7 +152,7 @@ def _united(polygons: list[BaseGeometry], source: str) -> MultiPolygon:
     except shapely.errors.GEOSException as error:
         raise InputError(f"{source}: its polygons cannot be joined ({error}); repair them first") from error
     if area.is_empty or not area.area > 0.0:
-        raise InputError(f"{source}: its polygons cover no ground; draw an area")
+        raise InputError(f"{source}: its polygons have no area; draw an area")
     return area
 
 
@@ -189,7 +189,7 @@ def _through_gdal(path: Path) -> MultiPolygon:
 
 
 def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a number of JSON")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _dense(geometry: BaseGeometry) -> BaseGeometry:

@@ -1,4 +1,4 @@
-"""What a model's config.json says: encoders, preprocessing, calibration; older forms are read too."""
+"""A model's config.json: encoders, preprocessing, calibration; older formats are read too."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from earthclip.pictures.preprocess import Preprocessing
 
 @dataclass(frozen=True)
 class Calibration:
-    """How much of the posterior a region has to hold so that the truth lies in it as often as it says.
+    """How much probability a region has to hold to contain the true place as often as claimed.
 
     ``conformal`` maps a promise ("0.5", "0.9": the share of truths inside) to the mass, in [0, 1], whose smallest
     region kept it on validation pictures; ``measured`` says on what, and the figures before and after.
@@ -34,7 +34,7 @@ class Calibration:
                 raise ConfigError(f"conformal maps shares in (0, 1) to masses in [0, 1], found {promise!r}: {mass}")
         masses = [mass for _, mass in self._points()]
         if masses != sorted(masses):
-            raise ConfigError(f"conformal masses must rise with what they promise, found {self.conformal}")
+            raise ConfigError(f"conformal masses must rise with the shares, found {self.conformal}")
 
     def mass_for(self, promise: float) -> float:
         """The mass that a region must hold to keep ``promise``; between those fitted it is interpolated."""
@@ -93,7 +93,7 @@ class Words:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """What a model folder says about itself. Raises ConfigError for values no model can have."""
+    """The contents of a model's config.json. Raises ConfigError for impossible values."""
 
     name: str
     embedding_size: int
@@ -116,7 +116,7 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         if not self.name.strip() or any(c in self.name for c in "/\\\0\n"):
-            raise ConfigError(f"name must be a plain word, found {self.name!r}")
+            raise ConfigError(f"name must not be empty or have slashes or line breaks, found {self.name!r}")
         if self.embedding_size < 1:
             raise ConfigError(f"embedding_size must be at least 1, found {self.embedding_size}")
         if not math.isfinite(self.logit_scale) or self.logit_scale > 20:
@@ -125,7 +125,9 @@ class ModelConfig:
             raise ConfigError(f"temperature must be above 0, found {self.temperature}")
         for name, size in self.files.items():
             if Path(name).name != name or size < 1:
-                raise ConfigError(f"files must name files of this folder and sizes in bytes, found {name!r}: {size}")
+                raise ConfigError(
+                    f"files must map names of files in this folder to sizes in bytes, found {name!r}: {size}"
+                )
 
 
 def read_config(folder: Path) -> ModelConfig:
@@ -134,7 +136,7 @@ def read_config(folder: Path) -> ModelConfig:
     try:
         mapping = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except FileNotFoundError as error:
-        raise ModelError(f"{folder}: no {CONFIG} in it, so not a model folder; check the path") from error
+        raise ModelError(f"{folder}: not a model folder ({CONFIG} is missing); check the path") from error
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
     except ValueError as error:
@@ -143,7 +145,9 @@ def read_config(folder: Path) -> ModelConfig:
         raise ModelError(f"{path}: expected a JSON object, found {type(mapping).__name__}; copy the folder again")
     if mapping.get("format") != FORMAT:
         found = mapping.get("format", "none")
-        raise ModelError(f"{path}: expected format {FORMAT}, found {found}; install the earthclip that wrote it")
+        raise ModelError(
+            f"{path}: expected format {FORMAT}, found {found}; install the version of earthclip that wrote it"
+        )
     try:
         return from_mapping(ModelConfig, {"preprocessing": None, **mapping}, CONFIG)
     except ConfigError as error:
@@ -151,7 +155,7 @@ def read_config(folder: Path) -> ModelConfig:
 
 
 def write_config(folder: Path, config: ModelConfig) -> ModelConfig:
-    """Write ``config.json`` last, when the folder's other files stand, and return it as written.
+    """Write ``config.json`` last, when the folder's other files are complete, and return it as written.
 
     ``files`` is filled in here with the sizes of the files that running needs, among those in the folder.
     """

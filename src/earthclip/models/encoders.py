@@ -1,4 +1,4 @@
-"""Encoders of a model folder, on ONNX Runtime or OpenVINO; words to tokens for the text encoder."""
+"""Encoders of a model folder, on ONNX Runtime or OpenVINO; texts to tokens for the text encoder."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Tokenizer:
         try:
             import tokenizers
         except ModuleNotFoundError as error:
-            raise MissingExtraError("locating words", "text", "tokenizers") from error
+            raise MissingExtraError("locating texts", "text", "tokenizers") from error
         try:
             self._tokenizer = tokenizers.Tokenizer.from_str(path.read_text(encoding="utf-8"))
         except Exception as error:  # the library raises bare Exception
@@ -31,14 +31,14 @@ class Tokenizer:
         self._tokenizer.enable_truncation(length)
         pad = self._tokenizer.id_to_token(pad_id)
         if pad is None:
-            raise ModelError(f"{path}: has no token {pad_id}, with which config.json says to pad; copy the model again")
+            raise ModelError(f"{path}: has no token {pad_id}, the padding token in config.json; copy the model again")
         self._tokenizer.enable_padding(length=length, pad_id=pad_id, pad_token=pad)
 
     def __call__(self, texts: Sequence[str]) -> Int64[np.ndarray, "n t"]:
-        """Token ids; a longer text is cut, its end mark kept. Raises InputError for a text without a word."""
+        """Token ids; a longer text is cut, its end mark kept. Raises InputError for an empty text."""
         for index, text in enumerate(texts):
             if not isinstance(text, str) or not text.strip():
-                raise InputError(f"text {index}: expected words that describe a place, found {text!r}")
+                raise InputError(f"text {index}: expected a description of a place, found {text!r}")
         return np.array([encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))], np.int64)
 
 
@@ -127,7 +127,7 @@ class LocationEncoder:
     def encode_location(
         self, coordinates: Float[np.ndarray, "n 2"], progress: Progress | None = None
     ) -> Float32[np.ndarray, "n d"]:
-        """Unit embeddings of (latitude, longitude) in degrees; ``progress`` hears of rows done and rows in all."""
+        """Unit embeddings of (latitude, longitude) in degrees; ``progress`` is called with rows done and total."""
         embeddings = np.empty((len(coordinates), self._embedding_size), np.float32)
         for start in range(0, len(coordinates), CHUNK):
             chunk = coordinates[start : start + CHUNK]
@@ -162,6 +162,6 @@ def _unit(rows: Float32[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:
 def _check_width(graph: Graph | OpenVINOGraph, found: int, expected: int) -> None:
     if found != expected:
         raise ModelError(
-            f"{graph.path}: gives embeddings of {found} numbers, config.json says {expected}; "
+            f"{graph.path}: gives embeddings of {found} numbers, but config.json has {expected}; "
             "the files are of different models, export them together"
         )

@@ -1,6 +1,6 @@
-"""What an image encoder runs on: the fastest of what is here that leaves its embeddings what they are.
+"""Chooses what an image encoder runs on: the fastest runtime and precision that keep its embeddings.
 
-"What they are" is measured, with the weights in question on eight real pictures, once, and kept in the cache folder.
+Whether embeddings are kept is measured once for each model, on eight pictures; the result is cached.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Choice:
 
 
 def choose(folder: ModelFolder, runtime: Runtime = "auto", precision: Precision = "auto") -> Choice:
-    """What a model's image encoder runs on, where "auto" leaves it open.
+    """The runtime and precision of a model's image encoder; "auto" chooses the fastest that keeps the embeddings.
 
     OpenVINO is taken where it is installed and the graph is large enough to make up for its start; int8 where the model
     has it and its pictures allowed it; bfloat16 where the processor multiplies in it and the embeddings' cosine with
@@ -103,5 +103,5 @@ def _cosine(folder: ModelFolder, fast: Choice) -> float:
         with atomic_write(kept, overwrite=True) as file:
             file.write(json.dumps(found, indent=2).encode())
     except (OSError, OutputError) as error:
-        _logger.warning("warning: %s; %s is measured anew each run", error, fast.precision)
+        _logger.warning("warning: %s; %s is measured again in every run", error, fast.precision)
     return float(cosines.min())

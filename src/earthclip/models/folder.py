@@ -50,7 +50,7 @@ class ModelFolder:
         return name in self.config.files
 
     def file(self, name: str) -> Path:
-        """The path of the file ``name``; ModelError says what the model lacks without it."""
+        """The path of the file ``name``; raises ModelError when the model does not have it."""
         if not self.has(name):
             what = _WHAT.get(name, "file")
             advice = self.config.lacks.get(what, "use a model that has one")
@@ -65,7 +65,7 @@ class ModelFolder:
         return self.config.preprocessing
 
     def gallery_coordinates(self) -> Float64[np.ndarray, "m 2"]:
-        """The candidate places, degrees ``[m, 2]``. Raises ModelError when they are none or not coordinates."""
+        """The candidate places, degrees ``[m, 2]``. Raises ModelError when the gallery is empty or invalid."""
         path = self.file(GALLERY)
         try:
             places = np.load(path, allow_pickle=False)
@@ -111,7 +111,7 @@ def open_folder(path: Path) -> ModelFolder:
         found_size = file.stat().st_size
         if found_size != size:
             raise ModelError(
-                f"{file}: expected {size:,} bytes, found {found_size:,}; cut short or of another model, "
+                f"{file}: expected {size:,} bytes, found {found_size:,}; cut short or from another model, "
                 "copy the whole folder again"
             )
     for name in RUNNING_FILES:
@@ -120,9 +120,11 @@ def open_folder(path: Path) -> ModelFolder:
     if (LOCATION_PHASES in config.files) != (LOCATION_ENCODER in config.files and config.phases_apart):
         raise ModelError(f"{path}: needs {LOCATION_PHASES} and {LOCATION_ENCODER} together; export the model again")
     if ((TEXT_ENCODER in config.files) + (TOKENIZER in config.files) + (config.words is not None)) not in (0, 3):
-        raise ModelError(f"{path}: words need {TEXT_ENCODER}, {TOKENIZER} and how to use them; export the model again")
+        raise ModelError(
+            f"{path}: locating texts needs {TEXT_ENCODER}, {TOKENIZER} and words in config.json; export the model again"
+        )
     if IMAGE_ENCODER in config.files and config.preprocessing is None:
-        raise ModelError(f"{path}: has an {IMAGE_ENCODER} but config.json no preprocessing; export the model again")
+        raise ModelError(f"{path}: has {IMAGE_ENCODER}, but config.json has no preprocessing; export the model again")
     folder = ModelFolder(path, config)
     if folder.has(GALLERY):
         folder.gallery_coordinates()

@@ -1,4 +1,4 @@
-"""A graph's matrix products in int8, calibrated on pictures, as an ONNX graph that every runtime reads.
+"""Matrix products of a graph in int8, calibrated on pictures, as an ONNX graph that every runtime can read.
 
 Weights are scaled by output column, activations by tensor. Networks such as CLIP have a few input columns a hundred
 times larger than the rest, which one scale would serve at the cost of all others: each column is divided by a factor
@@ -76,7 +76,7 @@ def calibrate(path: Path, pictures: Iterable[Float32[np.ndarray, "1 3 h w"]]) ->
 
 
 def write_int8(path: Path, out: Path, scales: Iterable[Calibrated]) -> int:
-    """Write the graph at ``path`` to ``out`` with the inputs in ``scales`` quantised; returns how many products are.
+    """Write the graph at ``path`` to ``out`` with the inputs in ``scales`` quantised; returns their number of products.
 
     Products of inputs that are not in ``scales`` stay as they are.
     """
@@ -210,7 +210,7 @@ def _needed(nodes: list[Any], wanted: set[str]) -> list[Any]:
 
 
 def import_onnx() -> Any:
-    """The library that graphs are changed with. Raises MissingExtraError without it."""
+    """The library ``onnx``. Raises MissingExtraError when it is not installed."""
     try:
         import onnx
     except ModuleNotFoundError as error:

@@ -39,7 +39,7 @@ class Graph:
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=providers)
         except self._faults as error:
-            raise ModelError(f"{path}: not a graph this program can run ({_reason(error)}); export it again") from error
+            raise ModelError(f"{path}: not a graph ONNX Runtime can run ({_reason(error)}); export it again") from error
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         self._input = _named(input_name, [item.name for item in inputs])
         self._output = _named(output_name, [item.name for item in outputs])

@@ -89,13 +89,15 @@ def intermediate(core: Any, path: Path, cache: Path, *, exact: bool) -> Path:
     if _intact(kept):
         return kept / "graph.xml"
     if kept.exists():
-        _logger.warning("warning: %s is damaged, so it is made again", kept)
+        _logger.warning("warning: %s is damaged and will be made again", kept)
     try:
         _make(core, path, kept, exact=exact)
     except (OSError, OutputError) as error:
         if _intact(kept):  # another process was first
             return kept / "graph.xml"
-        _logger.warning("warning: %s; the graph is converted anew each run until EARTHCLIP_HOME can be written", error)
+        _logger.warning(
+            "warning: %s; the graph is converted again in every run until EARTHCLIP_HOME can be written", error
+        )
         return path
     for former in cache.glob(f"{kind}-*"):  # of what stood at the path before
         if former != kept:
@@ -220,12 +222,12 @@ def here() -> bool:
 
 
 def pays(path: Path) -> bool:
-    """Whether OpenVINO is here, the graph at ``path`` large enough to make up for its start, and no GPU quicker."""
+    """Whether OpenVINO is installed, the graph at ``path`` is worth its start-up time, and there is no GPU."""
     return path.stat().st_size >= HEAVY and here() and not has_gpu()
 
 
 def multiplies_bfloat16() -> bool:
-    """Whether this processor has products of bfloat16, of which OpenVINO then makes use."""
+    """Whether this CPU has bfloat16 instructions, which OpenVINO then uses."""
     return "BF16" in _openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 

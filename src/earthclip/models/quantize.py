@@ -1,4 +1,4 @@
-"""A model's image encoder in int8 beside the one it was made from, with what it was measured to be worth."""
+"""A model's image encoder in int8 beside the one it was made from, with its measured accuracy."""
 
 from __future__ import annotations
 

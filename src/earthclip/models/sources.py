@@ -1,4 +1,4 @@
-"""The names models go by and where each is found: built in, in the cache folder, a path, or the Hugging Face Hub."""
+"""Model names and where each model is found: built in, in the cache folder, a path, or the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ HUB_PREFIX = "hf-hub:"
 
 @dataclass(frozen=True)
 class KnownModel:
-    """A model with a name of its own; ``size_bytes`` and ``fault`` are about the copy on this machine."""
+    """A named model; ``size_bytes`` and ``fault`` are about the copy on this machine."""
 
     name: str
     purpose: str
@@ -140,12 +140,12 @@ def choose_model(source: str | Path | None = None) -> ChosenModel:
 
 
 def place_of(name: str) -> Path:
-    """Where the model of that name stands, or would."""
+    """The folder of the model of that name, whether or not it exists."""
     return _path_of(_KNOWN[name])
 
 
 def list_models() -> list[KnownModel]:
-    """The models with names of their own, with the state of each on this machine."""
+    """The named models, with the state of each on this machine."""
     return [_inspect(model) for model in _KNOWN.values()]
 
 

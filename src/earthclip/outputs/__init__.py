@@ -58,7 +58,7 @@ def writer(format: str, stream: TextIO) -> Writer:
 
 @contextlib.contextmanager
 def open_writer(format: str, path: Path, *, overwrite: bool = False) -> Iterator[Writer]:
-    """A writer of one of ``FORMATS`` into a file that appears, complete, when the block ends well.
+    """A writer of one of ``FORMATS`` into a file that appears, complete, when the block ends without an error.
 
     Raises OutputError when ``path`` exists and not ``overwrite`` or cannot be written, MissingExtraError when the
     format needs an extra.
@@ -80,8 +80,8 @@ def open_writer(format: str, path: Path, *, overwrite: bool = False) -> Iterator
 def check_format(format: str, path: Path | None) -> None:
     """Raise OutputError or MissingExtraError when ``format`` cannot be written to ``path`` (None: a text stream)."""
     if format not in FORMATS:
-        raise OutputError(f"format {format!r} is not known; expected one of {', '.join(FORMATS)}")
+        raise OutputError(f"unknown format {format!r}; expected one of {', '.join(FORMATS)}")
     if format in _BINARY:
         if path is None:
-            raise OutputError(f"{format} is not text; name a file with -o FILE")
+            raise OutputError(f"{format} is a binary format; name a file with -o FILE")
         import_pyarrow()

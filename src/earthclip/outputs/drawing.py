@@ -1,4 +1,4 @@
-"""What maps draw of an answer: its regions as outlines and its probability as cells."""
+"""What maps show of an answer: its regions as outlines and its probability as cells."""
 
 from __future__ import annotations
 

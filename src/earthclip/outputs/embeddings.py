@@ -112,7 +112,7 @@ class ParquetFeatureWriter:
         """Raises MissingExtraError without the extra ``parquet``, OutputError when columns share a name."""
         pyarrow = import_pyarrow()
         if doubled := [name for name in table.columns if table.columns.count(name) > 1]:
-            raise OutputError(f"{table.source}: column '{doubled[0]}' appears twice; Parquet needs names of their own")
+            raise OutputError(f"{table.source}: column '{doubled[0]}' appears twice; Parquet needs different names")
         self._places = () if isinstance(table, PictureTable) else (table.latitude, table.longitude)
         schema = table.schema
         if schema is None:
@@ -158,7 +158,7 @@ def check_features_path(path: Path | None, overwrite: bool = False) -> None:
     if path is None:
         return
     if path.suffix.lower() not in _WRITERS:
-        raise OutputError(f"{path}: expected a name that ends in {', '.join(_WRITERS)}; the ending says the format")
+        raise OutputError(f"{path}: expected a name that ends in {', '.join(_WRITERS)}; the suffix sets the format")
     if path.exists() and not path.is_file():  # to overwrite would put a file in the place of a device
         raise OutputError(
             f"{path}: expected a file to write, found a {'folder' if path.is_dir() else 'device or pipe'}"
@@ -166,7 +166,7 @@ def check_features_path(path: Path | None, overwrite: bool = False) -> None:
     if not overwrite:
         refuse_existing(path)
     if not path.parent.is_dir():
-        raise OutputError(f"{path}: there is no folder {path.parent}; make it, or choose another")
+        raise OutputError(f"{path}: no such folder {path.parent}; create it, or choose another")
     if path.suffix.lower() == ".parquet":
         import_pyarrow()
 
@@ -189,7 +189,7 @@ def open_features(path: Path | None, table: Table, width: int, *, overwrite: boo
     """
     check_features_path(path, overwrite)
     if keeps_columns(path) and (taken := sorted(set(table.columns) & set(feature_names(width)))):
-        raise OutputError(f"{table.source}: has a column {taken[0]} already; remove or rename it, or write .npy")
+        raise OutputError(f"{table.source}: already has a column {taken[0]}; remove or rename it, or write .npy")
     if path is None:
         yield CSVFeatureWriter(sys.stdout.buffer, table, width)
         sys.stdout.buffer.flush()

@@ -1,4 +1,4 @@
-"""Answers kept beside the file they are for, as they come, so that a killed run is resumed and nothing done twice.
+"""Answers stored beside the output file as they come, so that an interrupted run can be resumed.
 
 ``FILE.partial`` is JSON Lines: a header of what decides the answers, then one answer a line. FILE itself is written
 from it at the end. Answers are written a batch at a time: the last digits of an answer depend on the batch it was
@@ -44,9 +44,9 @@ def partial_of(output: Path) -> Path:
 
 @contextlib.contextmanager
 def open_journal(output: Path, batch_size: int, *, resume: bool = False, force: bool = False) -> Iterator[Journal]:
-    """The journal of ``output``, locked against other runs; when it holds no answer in the end, it is removed.
+    """The journal of ``output``, locked against other runs; removed at the end when it holds no answers.
 
-    With ``resume`` it goes on where another run of the same ``batch_size`` was ended. Raises OutputError when
+    With ``resume`` it continues an interrupted run of the same ``batch_size``. Raises OutputError when
     ``output``, or a journal that is not resumed, exists and not ``force``, when another run has it, or when it cannot
     be written.
     """
@@ -57,7 +57,10 @@ def open_journal(output: Path, batch_size: int, *, resume: bool = False, force: 
     journal = Journal(file, path, output, batch_size, resume)
     try:
         if file.seek(0, os.SEEK_END) and not (resume or force):
-            raise OutputError(f"{path}: the answers of a run that was ended; --resume goes on, --force starts anew")
+            raise OutputError(
+                f"{path}: holds the answers of an interrupted run; add --resume to continue it, or --force to "
+                "start over"
+            )
         yield journal
     finally:
         journal.close()
@@ -80,7 +83,7 @@ class Journal:
         return self.answered + self.failed
 
     def begin(self, header: Mapping[str, object]) -> None:
-        """Write ``header``, or compare it with that of the run to resume, whose answers are then ``kept``.
+        """Write ``header``, or compare it with that of the run to resume; the answers of that run are then ``kept``.
 
         Raises OutputError naming what differs when that run was another model's or had other options.
         """
@@ -96,7 +99,7 @@ class Journal:
         self._begun = True
 
     def unanswered(self, pictures: Iterable[Path | Failure]) -> Iterator[Path | Failure]:
-        """``pictures`` without those that were answered before ``begin``; they are known by their paths."""
+        """``pictures`` without those that were answered before ``begin``; pictures are identified by path."""
         pictures, before = iter(pictures), (answer.path for answer in self._answers())
         for path in before:
             picture = next(pictures, None)
@@ -120,18 +123,18 @@ class Journal:
             self._flush()
 
     def finish(self, format: str) -> None:
-        """Write the output in ``format``, whole or not at all, and remove the journal. Raises OutputError."""
+        """Write the output in ``format`` atomically, and remove the journal. Raises OutputError."""
         self._flush()
         try:
             with open_writer(format, self._output, overwrite=True) as out:
                 for answer in self._answers():
                     out.write(answer)
         except OutputError as error:
-            raise OutputError(f"{error}; the answers are kept in {self.path}, --resume goes on") from error
+            raise OutputError(f"{error}; the answers are kept in {self.path}, continue with --resume") from error
         self._useless = True
 
     def discard(self) -> None:
-        """Leave nothing behind, whatever was answered."""
+        """Remove the journal with its answers."""
         self._useless = True
 
     def close(self) -> None:
@@ -147,15 +150,15 @@ class Journal:
         try:
             before = dict(json.loads(first))
         except (ValueError, TypeError) as error:
-            raise OutputError(f"{self.path}: not a journal of earthclip's; move it away") from error
+            raise OutputError(f"{self.path}: not a journal written by earthclip; move or rename this file") from error
         for name in (*header, *before):
             if name in _LATER and name not in before:
                 continue
             was, asked = before.get(name), header.get(name)
             if was != asked:
                 raise OutputError(
-                    f"{self.path}: of a run with {name} {was}, found {asked}; ask as that run did, or --force without "
-                    "--resume to start anew"
+                    f"{self.path}: holds a run with {name} {was}, but this run has {asked}; use the same options, "
+                    "or add --force and leave out --resume to start over"
                 )
 
     def _count(self, file: IO[bytes]) -> None:
@@ -195,7 +198,11 @@ class Journal:
             while left:
                 left = left[self._file.write(left) :]
         except OSError as error:
-            advice = f"; {self.kept:,} answers are kept, make room and --resume" if self.kept else ""
+            advice = (
+                f"; {self.kept:,} answers are kept, free some disk space and continue with --resume"
+                if self.kept
+                else ""
+            )
             raise OutputError(f"{self.path}: writing failed ({error.strerror}){advice}") from error
 
 
@@ -208,7 +215,7 @@ def _open_locked(path: Path, output: Path) -> IO[bytes]:
         try:
             file = path.open("a+b", buffering=0)
         except OSError as error:
-            fault = f"{output}: cannot write there ({error.strerror}); choose a folder you may write to"
+            fault = f"{output}: cannot be written ({error.strerror}); choose a folder you can write to"
             raise OutputError(fault) from error
         if sys.platform == "win32":  # two runs on one file are not found out there
             return file
@@ -218,7 +225,9 @@ def _open_locked(path: Path, output: Path) -> IO[bytes]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             file.close()
-            raise OutputError(f"{path}: another run is writing it; wait for it, or choose another name") from error
+            raise OutputError(
+                f"{path}: another run is writing this file; wait for that run to end, or choose another name"
+            ) from error
         except OSError:
             return file  # a drive without locks
         with contextlib.suppress(FileNotFoundError):

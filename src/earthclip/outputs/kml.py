@@ -1,4 +1,4 @@
-"""KML for Google Earth and its kin: a Folder for each picture, with its places and the outlines of its regions.
+"""KML for Google Earth and similar programs: a Folder for each picture, with places and outlines of regions.
 
 Source: OGC KML 2.3 (12-007r2); the elements used, and their order, are also those of 2.2, which more programs read.
 """

@@ -36,7 +36,7 @@ _NAMED = 5  # places in the list
 
 
 def check_map_png(path: Path, *, overwrite: bool = False) -> None:
-    """Raise OutputError or MissingExtraError when a map cannot be written to ``path``, before any work is done."""
+    """Raise OutputError or MissingExtraError, before any work is done, when a map cannot be written to ``path``."""
     _matplotlib()
     if not overwrite:
         refuse_existing(path)
@@ -154,7 +154,7 @@ def _draw_list(figure: Any, answer: Prediction, top: float) -> None:
         bar = _matplotlib().patches.Rectangle((0.81, at - 0.003), 0.11 * float(probability), 0.016, color=colour, lw=0)
         figure.add_artist(bar)
         _write(figure, 0.98, at, f"{100 * probability:.1f} %", size=10, ha="right")
-    legend = "red line: half of the probability; blue line: 90 %" if answer.credible else ""
+    legend = "red outline: 50 % region; blue outline: 90 % region" if answer.credible else ""
     _write(figure, 0.36, 0.04, legend, size=9, color=_PALE)
 
 

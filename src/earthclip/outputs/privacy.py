@@ -1,4 +1,4 @@
-"""How locatable is my photo? What its metadata gives away, what its pixels give away, and a copy without metadata.
+"""How locatable is a photo? What its metadata reveals, what its pixels reveal, and a copy without metadata.
 
 earthclip privacy check photo.jpg, earthclip privacy strip photo.jpg --out clean/
 """
@@ -28,7 +28,7 @@ _LABEL_WIDTH = 11
 
 @dataclass(frozen=True)
 class PrivacyReport:
-    """What a photo gives away; ``answer`` is None where its pixels were not looked at, a Failure where they failed."""
+    """What a photo reveals; ``answer`` is None when its pixels were not examined, a Failure when that failed."""
 
     path: str | None
     metadata: Metadata
@@ -62,17 +62,17 @@ class PrivacyReport:
 
     def lines(self) -> list[str]:
         """The report for people to read: what the metadata says, then what the pixels show."""
-        lines = [shown(self.path) if self.path else "(image)", "  its metadata gives away"]
+        lines = [shown(self.path) if self.path else "(image)", "  its metadata reveals"]
         lines += _metadata_lines(self.metadata)
         if self.answer is not None:
             model = "" if isinstance(self.answer, Failure) else f", to the model {self.answer.model},"
-            lines += [f"  its pixels{model} give away", *self._pixel_lines()]
+            lines += [f"  its pixels{model} reveal", *self._pixel_lines()]
         return lines
 
     def _pixel_lines(self) -> list[str]:
         answer = self.answer
         if answer is None or isinstance(answer, Failure):
-            return [_line("unknown", answer.error if answer else "not looked at")]
+            return [_line("unknown", answer.error if answer else "not examined")]
         lines = []
         verdict, area = answer.verdict, area90_km2(answer)
         if verdict is not None:
@@ -83,12 +83,12 @@ class PrivacyReport:
             best = f"{answer.latitude:.4f}, {answer.longitude:.4f} ({answer.places[0]})"
             lines.append(_line("best guess", f"{best}, probability {answer.probabilities[0]:.3g}"))
         if self.distance_km is not None:
-            lines.append(_line("which is", f"{_metres(1000 * self.distance_km)} from the position in the metadata"))
+            lines.append(_line("distance", f"{_metres(1000 * self.distance_km)} from the position in the metadata"))
         return lines
 
 
 def examine(path: str | Path, answer: Prediction | Failure | None = None) -> PrivacyReport:
-    """What the photo at ``path`` gives away, its pixels by a model's ``answer``. Raises InputError."""
+    """What the photo at ``path`` reveals; ``answer`` is a model's answer for its pixels. Raises InputError."""
     return PrivacyReport(str(path), read_metadata(path), answer)
 
 
@@ -107,28 +107,32 @@ def strip_to(photo: Path, folder: Path, *, overwrite: bool = False) -> Path:
     """
     copy = folder / photo.name
     if copy.exists() and photo.exists() and copy.samefile(photo):
-        raise OutputError(f"{copy}: that is the photo itself; name another folder for copies without metadata")
+        raise OutputError(f"{copy}: this is the photo itself; choose another folder for copies without metadata")
     if not overwrite:
         refuse_existing(copy)
     data = read_bytes(photo)
     stripped = without_metadata(data, str(photo))
     left = metadata_of(stripped)
     if kept := [position.source for position in left.positions] + [finding.kind for finding in left.findings]:
-        raise InputError(f"{photo}: no copy, as it would keep metadata ({kept[0]}); save it anew as PNG first")
+        raise InputError(
+            f"{photo}: no copy written, because it would keep metadata ({kept[0]}); save the photo as PNG first"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{folder}: cannot be made ({error.strerror}); choose a folder you may write to") from error
+        raise OutputError(
+            f"{folder}: cannot be created ({error.strerror}); choose a folder you can write to"
+        ) from error
     copied = decode_reduced(io.BytesIO(stripped), None, where=f"{photo} without metadata").image
     if copied.tobytes() != decode(photo).tobytes():
-        raise InputError(f"{photo}: no copy, as its pixels would change; save it anew as PNG first")
+        raise InputError(f"{photo}: no copy written, because its pixels would change; save the photo as PNG first")
     with atomic_write(copy, overwrite=overwrite) as file:
         file.write(stripped)
     return copy
 
 
 def check_strip_folder(folder: Path) -> None:
-    """Raise OutputError when copies cannot be written to ``folder``, before any work is done for them."""
+    """Raise OutputError, before any work is done, when copies cannot be written to ``folder``."""
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder}: expected a folder for copies without metadata, found a file; name another")
 
@@ -137,18 +141,18 @@ def _metadata_lines(metadata: Metadata) -> list[str]:
     lines = [_line("position", _position_text(position)) for position in metadata.positions]
     lines += [_line(finding.kind, f"{finding.value} ({finding.source})") for finding in metadata.findings]
     if metadata.container in ("other", "BigTIFF"):
-        lines.append(_line("note", "of this format not all metadata is known to this program"))
+        lines.append(_line("note", "this program does not know all metadata of this format"))
     if metadata.damaged:
-        lines.append(_line("note", "some of it is damaged and was not read"))
+        lines.append(_line("note", "some metadata is damaged and was not read"))
     return lines or [_line("nothing", "no position, time, camera, name or other metadata")]
 
 
 def _position_text(position: Position) -> str:
     parts = [f"{position.latitude:.6f}, {position.longitude:.6f}", position.source]
     if position.precision_m is not None:
-        parts.append(f"written to {_metres(position.precision_m)}")
+        parts.append(f"written to the nearest {_metres(position.precision_m)}")
     if position.error_m is not None:
-        parts.append(f"right within {_metres(position.error_m)}, it says")
+        parts.append(f"stated error {_metres(position.error_m)}")
     return f"{parts[0]} ({'; '.join(parts[1:])})"
 
 

@@ -39,12 +39,12 @@ _NAMED_AT = {
 
 
 def sidecar_path(photo: Path) -> Path:
-    """Where the sidecar of a photo stands: beside it, ``.xmp`` after its whole name."""
+    """The path of a photo's sidecar: beside the photo, with ``.xmp`` after its whole name."""
     return photo.with_name(photo.name + ".xmp")
 
 
 def check_sidecar(photo: Path, *, overwrite: bool = False) -> None:
-    """Raise OutputError when the photo has a sidecar already and not ``overwrite``, before any work is done."""
+    """Raise OutputError, before any work is done, when the photo has a sidecar and ``overwrite`` is false."""
     if not overwrite:
         refuse_existing(sidecar_path(photo))
 
@@ -56,10 +56,10 @@ def write_sidecar(answer: Prediction, *, overwrite: bool = False) -> Path:
     already, whoever wrote it, and not ``overwrite``, or when it cannot be written.
     """
     if answer.path is None:
-        raise InputError(f"{answer.subject}: a sidecar stands beside a photo's file, and this answer has none")
+        raise InputError(f"{answer.subject}: a sidecar is written beside a photo's file, but this answer has no file")
     photo = Path(answer.path)
     if not photo.is_file():
-        raise OutputError(f"{photo}: no such photo any more; a sidecar is written beside a photo")
+        raise OutputError(f"{photo}: the photo no longer exists; a sidecar can only be written beside its photo")
     text = sidecar(answer)
     path = sidecar_path(photo)
     with atomic_write(path, overwrite=overwrite) as file:
@@ -70,7 +70,9 @@ def write_sidecar(answer: Prediction, *, overwrite: bool = False) -> Path:
 def sidecar(answer: Prediction) -> str:
     """The best place of an answer as an XMP packet. Raises InputError where there is no place to trust."""
     if answer.abstained or not len(answer.coordinates):
-        raise InputError(f"{answer.subject}: no place to trust, so no sidecar; lower --min-confidence to write one")
+        raise InputError(
+            f"{answer.subject}: no confident answer, so no sidecar was written; lower --min-confidence to write one"
+        )
     values = _position(answer) | _names(answer)
     namespaces = "".join(f'\n    xmlns:{name}="{address}"' for name, address in _NAMESPACES.items())
     attributes = "".join(f'\n   {name}="{xml_text(value)}"' for name, value in values.items())

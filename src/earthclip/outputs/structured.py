@@ -62,7 +62,7 @@ def to_object(answer: Prediction | Failure, *, cells: bool = False) -> dict[str,
 
 
 def trust(answer: Prediction, *, cells: bool = False) -> dict[str, Any]:
-    """How far to trust it: ``verdict``, ``credible``, ``region``, ``abstained``, each where the answer has it."""
+    """How far to trust the answer: ``verdict``, ``credible``, ``region``, ``abstained``, where available."""
     values: dict[str, Any] = {}
     if (verdict := answer.verdict) is not None:
         values["verdict"] = {
@@ -128,7 +128,7 @@ def place_object(place: Any) -> dict[str, Any]:
 
 
 def rounded(prediction: Prediction) -> list[tuple[float, float, float]]:
-    """Rows of (latitude, longitude, probability), best first, without digits that mean nothing."""
+    """Rows of (latitude, longitude, probability), best first, rounded to meaningful digits."""
     rows = zip(prediction.coordinates.tolist(), prediction.probabilities.tolist(), strict=True)
     return [
         (round(latitude, 6), round(longitude, 6), digits(probability)) for (latitude, longitude), probability in rows

@@ -1,6 +1,6 @@
-"""A picture's file into upright 8-bit RGB, whatever a camera, scanner or satellite product put into it.
+"""Decodes picture files to upright 8-bit RGB, whatever camera, scanner or satellite product they come from.
 
-Pictures come from strangers: their size is checked before their pixels are decoded, only raster formats are tried
+Pictures can be hostile: their size is checked before their pixels are decoded, only raster formats are tried
 (PostScript would start another program), every fault is one InputError, and metadata is never shown.
 """
 
@@ -253,7 +253,7 @@ def _not_a_picture(kind: str | None) -> str:
     if kind == "HEIC" and "HEIF" not in Image.OPEN:
         return "HEIC pictures need pillow-heif, which is not installed; pip install 'earthclip[heif]'"
     if kind == "AVIF" and not features.check("avif"):
-        return "this Pillow was built without AVIF; install one of its wheels, or save it as JPEG or PNG"
+        return "this Pillow was built without AVIF; install a Pillow wheel, or save the picture as JPEG or PNG"
     if kind:
         return f"the {kind} picture is damaged or cut short; copy or download it again"
     return "not a picture this program can read; expected JPEG, PNG, TIFF, WebP, GIF, BMP, JPEG 2000, AVIF or HEIC"

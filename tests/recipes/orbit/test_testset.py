@@ -29,7 +29,7 @@ def test_pictures_and_manifest(tmp_path):
 
 def test_a_test_set_is_not_overwritten_without_force(tmp_path):
     write_test_set(tmp_path, **SMALL)
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         write_test_set(tmp_path, **SMALL)
     write_test_set(tmp_path, **SMALL, force=True)
 

@@ -91,4 +91,4 @@ def test_train_export_locate(tmp_path, capsys):
     assert main(["locate", str(tmp_path / "set"), "--model", str(folder), "--format", "jsonl"]) == 0
     assert capsys.readouterr().out.count('"model": "tiny"') == 2
     assert run(["export", str(trained), "-o", str(folder)]) == 2
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err

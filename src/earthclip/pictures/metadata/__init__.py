@@ -1,4 +1,4 @@
-"""The metadata of a picture's file: what it gives away, read from damaged and hostile files too, and copies without it.
+"""The metadata of picture files: what it reveals, read from damaged and hostile files too, and copies without it.
 
 Nothing here is used to locate a picture, and nothing is shown unless asked for: ``earthclip privacy check``.
 """
@@ -28,7 +28,7 @@ _PACKET = re.compile(rb"<x:xmpmeta.{0,1048576}?</x:xmpmeta>", re.S)
 
 
 def read_metadata(path: str | Path) -> Metadata:
-    """What the metadata of the file at ``path`` gives away. Raises InputError when it cannot be read."""
+    """What the metadata of the file at ``path`` reveals. Raises InputError when the file cannot be read."""
     return metadata_of(read_bytes(Path(path)))
 
 
@@ -36,14 +36,14 @@ def read_bytes(path: Path) -> bytes:
     """All of a file. Raises InputError when it cannot be read or is larger than 1 GiB."""
     try:
         if path.is_file() and path.stat().st_size > _LARGEST_FILE:
-            raise InputError(f"{path}: larger than 1 GiB, which no photo is; give a smaller file")
+            raise InputError(f"{path}: larger than 1 GiB, too large for a photo; give a smaller file")
         return path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
 
 
 def metadata_of(data: bytes) -> Metadata:
-    """What the metadata in a file's bytes gives away; never raises: what is damaged is left out and said to be."""
+    """What the metadata in a file's bytes reveals; never raises: damaged parts are left out and reported."""
     reading = _Reading(Collector())
     container = containers.container_of(data)
     reading.file(data, container)
@@ -101,7 +101,7 @@ class _Reading:
         if more_xmp:
             self.embedded("xmp", b"".join(piece for _, piece in sorted(more_xmp, key=lambda piece: piece[0])))
         if beyond := len(data) - end:
-            kind = "a video, likely" if b"ftyp" in data[end : end + 4096] else "further pictures or others"
+            kind = "probably a video" if b"ftyp" in data[end : end + 4096] else "more pictures or other data"
             self.found.add("hidden", f"{beyond:,} bytes after the picture's end: {kind}", self._prefix + "file")
 
     def _segment(self, name: str, content: bytes) -> None:

@@ -104,7 +104,7 @@ class Block:
         return taken, self.number("I", end) if end + 4 <= len(self.data) else 0
 
     def bytes_of(self, entry: Entry) -> bytes:
-        """The entry's value as it stands."""
+        """The entry's raw value."""
         return bytes(self.data[entry.start : entry.end])
 
     def numbers(self, entry: Entry, most: int = 64) -> list[int | float]:
@@ -156,7 +156,7 @@ class Block:
 
 
 def read_exif(data: bytes, found: Collector, source: str, embedded: Callable[[str, bytes], None]) -> None:
-    """Collect what an EXIF block gives away.
+    """Collect what an EXIF block reveals.
 
     ``embedded(kind, bytes)`` hears of the blocks in it, whose kinds are xmp, iptc, photoshop and jpeg.
     Raises DamagedError when nothing can be read.
@@ -179,7 +179,7 @@ def read_exif(data: bytes, found: Collector, source: str, embedded: Callable[[st
 
 
 def orientation_of(data: bytes) -> int:
-    """The orientation (1 to 8) that an EXIF block's first directory says; 1 where it says none."""
+    """The orientation (1 to 8) in an EXIF block's first directory; 1 when it has none."""
     try:
         block = Block(data)
         values = [block.numbers(entry) for entry in block.entries(block.first)[0] if entry.tag == ORIENTATION]
@@ -189,12 +189,12 @@ def orientation_of(data: bytes) -> int:
 
 
 def orientation_block(orientation: int) -> bytes:
-    """A TIFF block that says the orientation and nothing else."""
+    """A TIFF block with the orientation and nothing else."""
     return struct.pack(">2sHIHHHIHHI", b"MM", 42, 8, 1, ORIENTATION, 3, 1, orientation, 0, 0)
 
 
 def text_of(raw: bytes) -> str:
-    """Text of a stranger's: UTF-8 where it is, else Latin-1; up to the padding."""
+    """Untrusted text: UTF-8 if valid, else Latin-1; up to the padding."""
     raw = raw.rstrip(b"\0 ")
     try:
         return raw.decode()

@@ -1,4 +1,4 @@
-"""What a photo's metadata gives away, whatever kind of block it was read from."""
+"""What a photo's metadata reveals, from any kind of block."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KINDS = (
 
 
 class DamagedError(ValueError):
-    """A block that ends early or contradicts itself; caught within the metadata room."""
+    """A block that ends early or contradicts itself; caught within ``pictures.metadata``."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Metadata:
-    """All that was found in a file of the format ``container``; ``damaged`` where some of it could not be read."""
+    """All metadata found in a file of the format ``container``; ``damaged`` when some could not be read."""
 
     container: str
     positions: tuple[Position, ...] = ()
@@ -96,7 +96,7 @@ class Collector:
 
 
 def shown(value: object) -> str:
-    """A stranger's text in one line without what would steer a terminal: controls, format signs, odd line ends."""
+    """Untrusted text in one line without what would control a terminal: control and format characters, line breaks."""
     text = " ".join(str(value)[: 4 * _LONGEST].replace("\0", " ").split())
     clean = "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(sign)[0] == "C" else sign for sign in text)
     return clean if len(clean) <= _LONGEST else clean[: _LONGEST - 1] + "…"

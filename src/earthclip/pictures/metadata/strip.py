@@ -1,7 +1,7 @@
 """Copies of pictures without metadata, pixels untouched: blocks are left out or blanked, nothing is encoded again.
 
-What is not known to be needed for showing the picture is left out, so that kinds of metadata yet to be invented go
-too. Kept are colour profiles, resolution, animation, and the orientation, without which it would lie on its side.
+What is not known to be needed for showing the picture is left out, so that unknown kinds of metadata are removed
+too. Kept are colour profiles, resolution, animation, and the orientation, without which pictures lie on their side.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ def without_metadata(data: bytes, where: str) -> bytes:
     container = containers.container_of(data)
     if container not in _STRIPPERS:
         raise InputError(
-            f"{where}: metadata can be taken out of JPEG, PNG, WebP, TIFF, HEIC and AVIF, not of this format; "
+            f"{where}: metadata can be removed from JPEG, PNG, WebP, TIFF, HEIC and AVIF, not from this format; "
             "save it as PNG first"
         )
     try:
         return _STRIPPERS[container](data)
     except DamagedError as error:
         raise InputError(
-            f"{where}: no copy without metadata, {error}; open it in an image editor and save it anew"
+            f"{where}: no copy without metadata ({error}); open the photo in an image editor and save it again"
         ) from error
 
 

@@ -83,7 +83,7 @@ _IPTC_RESOURCE, _THUMBNAIL_RESOURCES = 0x0404, (0x0409, 0x040C)
 
 
 def read_xmp(packet: bytes, found: Collector, source: str = "XMP") -> None:
-    """Collect what an XMP packet gives away, up to where it is damaged. Raises DamagedError for what is no XML."""
+    """Collect what an XMP packet reveals, up to where it is damaged. Raises DamagedError when it is not XML."""
     values: dict[str, str] = {}
     stack: list[tuple[str, list[str]]] = []
 
