@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +21,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from earthclip.cli import main
+from earthclip.cli import cluster, main
 from earthclip.cli.cluster_features import ExtractionJob, extract_on_cluster
-from earthclip.cli.formats import as_given
+from earthclip.cli.cluster_run import _inputs
+from earthclip.cluster.run import answer_on_cluster
+from earthclip.cluster.workers import BlockWorker
 from earthclip.datasets.feature_store import open_features
 from earthclip.datasets.opening import open_photos
+from earthclip.errors import EarthCLIPError
 from earthclip.locating.locator import load
 from tests.nn.tiny_clip import write_clip
 from tests.pictures.processes import children
@@ -64,7 +68,7 @@ class Killer(threading.Thread):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(daemon=True)
-        self.folder, self.killed, self.tried_again = folder, 0, set[str]()
+        self.folder, self.killed = folder, 0
         self.over = threading.Event()
 
     def run(self) -> None:
@@ -72,16 +76,15 @@ class Killer(threading.Thread):
             if not self.killed and len(list(self.folder.glob("part-*"))) >= 2 and (found := ray_workers(os.getpid())):
                 self.killed = found[0]
                 os.kill(self.killed, signal.SIGKILL)
-            self.tried_again |= {path.name for path in self.folder.glob("_earthclip/try-*-1")}
             time.sleep(0.005)
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A Ray cluster of two processors in this process, and the model folder that its workers find."""
     from earthclip.cluster.run import import_ray
 
-    model = write_tiny_model(tmp_path_factory.mktemp("model") / "tiny")
+    tiny = write_tiny_model(tmp_path_factory.mktemp("model") / "tiny")
     folder = tempfile.mkdtemp(prefix="earthclip-test-")  # a short path, for Ray's sockets
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("EARTHCLIP_HOME", str(tmp_path_factory.mktemp("home")))
@@ -95,7 +98,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             object_store_memory=100_000_000,
             _temp_dir=folder,
         )
-        yield model
+        yield tiny
         ray.shutdown()
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -113,11 +116,41 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@dataclass(frozen=True)
+class DeadlyJob:
+    """Of ``DeadlyWorker``; ``folder`` gets a file for each time that it began block 1."""
+
+    folder: Path
+    processors: int = 1
+
+
+class DeadlyWorker(BlockWorker):
+    """Ends its process at block 1, as one does that needs too much memory."""
+
+    def __init__(self, job: DeadlyJob, attempts: object = None) -> None:
+        self.folder = job.folder
+        super().__init__(job.processors, attempts)
+
+    def make(self, block: int, pieces: object) -> tuple[int, list[str]]:
+        if block == 1:
+            (self.folder / f"{os.getpid()}").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return 1, []
+
+
 class TestOnACluster:
     pytestmark = slow
 
+    def test_a_block_that_ends_five_workers_ends_the_run(self, model: Path, tmp_path: Path) -> None:
+        blocks = [pa.table({"block": pa.array([number], pa.int32())}) for number in range(2)]
+        with pytest.raises(
+            EarthCLIPError, match=r"^5 workers died while processing block 1, most likely because memory"
+        ):
+            list(answer_on_cluster(DeadlyWorker, DeadlyJob(tmp_path), blocks, 1, 1))
+        assert len(list(tmp_path.iterdir())) == 5
+
     def test_a_killed_worker_loses_nothing(
-        self, cluster: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+        self, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
         Path("photos").mkdir()
@@ -129,7 +162,7 @@ class TestOnACluster:
                 name.hardlink_to(Path("photos", f"{i % 10:03}.png"))
         Path("photos", "077.png").unlink()
         Path("photos", "077.png").write_bytes(Path("photos", "000.png").read_bytes()[:900])
-        given = ["locate", "photos", "gone.jpg", "--model", cluster, *EXACT, "--top-k", 3]
+        given = ["locate", "photos", "gone.jpg", "--model", model, *EXACT, "--top-k", 3]
         asked = ["cluster", *given, "-o", "places", "--workers", 2, "--block-size", 16]
         killer = Killer(tmp_path / "places")
         killer.start()
@@ -139,9 +172,10 @@ class TestOnACluster:
         captured = capsys.readouterr()
         assert (code, captured.out) == (1, "") and killer.killed, captured
         lines = [line for line in captured.err.splitlines() if not line.startswith("block ")]
+        lost = captured.err.count(": done by worker 2, as those before it were lost")
+        assert lost == len(captured.err.splitlines()) - len(lines) == 1
         assert lines[-1].startswith(f"{tmp_path}/places: 99 answered, 2 failed, ")
         assert captured.err.count("error: ") == 2 and len(lines) == 4
-        assert len(killer.tried_again) == captured.err.count(": done by worker 2, as those before it were lost") <= 1
 
         rows = answers(Path("places"))
         assert run(*given, "--format", "jsonl", "-o", "local.jsonl") == 1
@@ -162,7 +196,7 @@ class TestOnACluster:
         before = {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in Path("places").glob("part-*")}
         Path("places", "part-000003.parquet").unlink()
         Path("places", "_SUCCESS").unlink()
-        assert run(*asked) == 2 and "--resume goes on" in capsys.readouterr().err
+        assert run(*asked) == 2 and "add --resume to continue" in capsys.readouterr().err
         assert run(*asked, "--resume") == 0  # both failures were in other blocks
         assert "16 answered, 0 failed, 85 before by the interrupted run" in capsys.readouterr().err
         for path in Path("places").glob("part-*"):
@@ -171,31 +205,33 @@ class TestOnACluster:
         assert not before and Path("places", "_SUCCESS").exists()
         assert run(*asked, "--resume", "--top-k", 5) == 2
         assert "of a run with top_k 3, found 5" in capsys.readouterr().err
+        assert run(*asked, "--resume") == 0
+        assert "places: all 101 were answered by an earlier run; nothing is left to do" in capsys.readouterr().err
 
-    def test_embeddings_of_a_table_of_pictures(self, cluster: Path, tmp_path: Path) -> None:
+    def test_embeddings_of_a_table_of_pictures(self, model: Path, tmp_path: Path) -> None:
         files = [write_picture(tmp_path / f"{i}.png", seed=i) for i in range(6)]
         table = pa.table({"id": range(6), "img": [path.read_bytes() for path in files]})
         pq.write_table(table, tmp_path / "photos.parquet")
-        given = ["cluster", "embed", "images", f"file://{tmp_path}/photos.parquet", "--model", cluster, *EXACT]
+        given = ["cluster", "embed", "images", f"file://{tmp_path}/photos.parquet", "--model", model, *EXACT]
         assert run(*given, "-o", tmp_path / "e", "--block-size", 3, "--workers", 2) == 0
         rows = answers(tmp_path / "e")
         assert [row["row"] for row in rows] == list(range(6))
-        expected = load(cluster, runtime="onnxruntime").encode_image(files)
+        expected = load(model, runtime="onnxruntime").encode_image(files)
         np.testing.assert_allclose(np.array([row["embedding"] for row in rows]), expected, atol=1e-6)
 
     def test_what_cannot_be_asked_begins_nothing(
-        self, cluster: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+        self, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
         write_picture(Path("a.png"), seed=1)
-        given = ["cluster", "locate", "a.png", "--model", cluster, *EXACT, "-o", "places"]
+        given = ["cluster", "locate", "a.png", "--model", model, *EXACT, "-o", "places"]
         assert run(*given, "--top-k", 0) == 2
         assert "top_k is 0" in capsys.readouterr().err and not Path("places").exists()
         assert run(*given, "--workers", 1) == 0
         before = answers(Path("places"))
         assert run(*given, "--force", "--top-k", 10**6) == 2
         assert run(*given, "--force", "--worker-cpus", 64) == 2
-        assert "--worker-cpus 64: the largest machine has 2" in capsys.readouterr().err
+        assert "--worker-cpus 64: the largest machine has 2 CPUs" in capsys.readouterr().err
         assert run(*given, "--workers", 1, "--force") == 0
         assert answers(Path("places")) == before
         Path("elsewhere").mkdir()
@@ -203,18 +239,18 @@ class TestOnACluster:
         assert run(*given[:-1], tmp_path / "places", "--resume") == 2
         assert f"of a run with folder {tmp_path}, found {tmp_path}/elsewhere" in capsys.readouterr().err
 
-    def test_embeddings_of_a_folder_of_what_locate_wrote(self, cluster: Path, tmp_path: Path) -> None:
+    def test_embeddings_of_a_folder_of_what_locate_wrote(self, model: Path, tmp_path: Path) -> None:
         files = [write_picture(tmp_path / f"{i}.png", seed=i) for i in range(3)]
-        given = [*files, tmp_path / "gone.png", "--model", cluster, *EXACT, "--workers", 1]
+        given = [*files, tmp_path / "gone.png", "--model", model, *EXACT, "--workers", 1]
         assert run("cluster", "locate", *given, "--block-size", 2, "-o", tmp_path / "places") == 1
-        given = [tmp_path / "places", "--model", cluster, *EXACT, "--workers", 1]
+        given = [tmp_path / "places", "--model", model, *EXACT, "--workers", 1]
         assert run("cluster", "embed", "places", *given, "-o", tmp_path / "features") == 1
         rows = answers(tmp_path / "features")
         assert [row["error"] is None for row in rows] == [True, True, True, False]
         assert "no such file" in str(rows[3]["error"]) and rows[3]["feature_000"] is None
 
     def test_features_are_those_of_one_machine(
-        self, cluster: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+        self, model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         how = ["features", photos / "table.csv", "--backbone", photos / "clip", "--views", 2]
         assert run(*how, "--workers", 1, "-o", tmp_path / "here") == 1
@@ -232,7 +268,7 @@ class TestOnACluster:
         assert run("cluster", *how, "-o", tmp_path / "there", "--resume") == 1
         assert open_features(tmp_path / "there").ids == here.ids
 
-    def test_shards_of_a_killed_worker_are_made_by_another(self, cluster: Path, photos: Path, tmp_path: Path) -> None:
+    def test_shards_of_a_killed_worker_are_made_by_another(self, model: Path, photos: Path, tmp_path: Path) -> None:
         taken = open_photos(str(photos / "table.csv"))
         job = ExtractionJob(taken, photos / "clip", str(tmp_path / "there"), 1, 0, shard_rows=4)
         deaths = threading.Event()
@@ -317,13 +353,11 @@ def test_embed_on_a_cluster_takes_parquet(tiny_model: Path, tmp_path: Path, caps
     assert "no such option '--workers'" in capsys.readouterr().err
 
 
-def test_addresses_survive_as_paths(tmp_path: Path) -> None:
-    for text in (
-        "s3://bucket/a/*.jpg",
-        "gs://b",
-        "https://host/x.jpg?a=1",
-        "file:///abs/x y.jpg",
-        "photos/a.jpg",
-        "/abs/a.jpg",
-    ):
-        assert as_given(Path(text)) == text
+ADDRESSES = ("s3://bucket/a/*.jpg", "gs://b", "https://host/x.jpg?a=1", "file:///abs/x y.jpg", "photos/a.jpg", "/a.jpg")
+
+
+def test_addresses_are_text_in_arguments_and_lists(tmp_path: Path) -> None:
+    context = cluster.locate.make_context("locate", [*ADDRESSES, "-o", "s3://b/out/"])
+    assert (context.params["pictures"], context.params["output"]) == (ADDRESSES, "s3://b/out/")
+    (tmp_path / "list.txt").write_text("\n".join((*ADDRESSES, "a[1].jpg", "-")))
+    assert list(_inputs((), tmp_path / "list.txt")) == [*ADDRESSES, "a[1].jpg", "-"]

@@ -36,6 +36,17 @@ def header(config: ModelConfig, options: Mapping[str, object]) -> dict[str, obje
     return {"format": FORMAT, "model": config.name, "fingerprint": fingerprint, **options}
 
 
+def refuse_another_run(where: object, before: Mapping[str, object], header: Mapping[str, object]) -> None:
+    """Raise OutputError naming what differs between the header of the run at ``where`` and that of this one."""
+    asked = json.loads(dumps(dict(header)))
+    for name in (*asked, *before):
+        if before.get(name) != asked.get(name):
+            raise OutputError(
+                f"{where}: of a run with {name} {before.get(name)}, found {asked.get(name)}; ask as that run did, or "
+                "--force without --resume to start anew"
+            )
+
+
 @contextlib.contextmanager
 def open_journal(output: Path, batch_size: int, *, resume: bool = False, force: bool = False) -> Iterator[Journal]:
     """The journal of ``output``, locked against other runs; when it holds no answer in the end, it is removed.
@@ -142,13 +153,7 @@ class Journal:
             before = dict(json.loads(first))
         except (ValueError, TypeError) as error:
             raise OutputError(f"{self.path}: not a journal of earthclip's; move it away") from error
-        for name in (*header, *before):
-            was, asked = before.get(name), header.get(name)
-            if was != asked:
-                raise OutputError(
-                    f"{self.path}: of a run with {name} {was}, found {asked}; ask as that run did, or --force without "
-                    "--resume to start anew"
-                )
+        refuse_another_run(self.path, before, header)
 
     def _count(self, file: IO[bytes]) -> None:
         """Count the answers; from a line that was not written whole, cut the journal back to its last whole batch."""
