@@ -66,14 +66,18 @@ def ray_workers(pid: int, name: bytes = b"LocateWorker") -> list[int]:
 class Killer(threading.Thread):
     """Ends one worker with SIGKILL when a few blocks are written."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: bytes = b"LocateWorker") -> None:
         super().__init__(daemon=True)
-        self.folder, self.killed = folder, 0
+        self.folder, self.name_of_worker, self.killed = folder, name, 0
         self.over = threading.Event()
 
     def run(self) -> None:
         while not self.over.is_set():
-            if not self.killed and len(list(self.folder.glob("part-*"))) >= 2 and (found := ray_workers(os.getpid())):
+            if (
+                not self.killed
+                and len(list(self.folder.glob("part-*"))) >= 2
+                and (found := ray_workers(os.getpid(), self.name_of_worker))
+            ):
                 self.killed = found[0]
                 os.kill(self.killed, signal.SIGKILL)
             time.sleep(0.005)
@@ -238,6 +242,23 @@ class TestOnACluster:
         monkeypatch.chdir(tmp_path / "elsewhere")
         assert run(*given[:-1], tmp_path / "places", "--resume") == 2
         assert f"of a run with folder {tmp_path}, found {tmp_path}/elsewhere" in capsys.readouterr().err
+
+    def test_places_are_the_same_files_whatever_was_killed(self, model: Path, tmp_path: Path) -> None:
+        places = np.random.default_rng(0).uniform((-90, -180), (90, 180), (4000, 2))
+        pq.write_table(pa.table({"lat": places[:, 0], "lon": places[:, 1]}), tmp_path / "t.parquet")
+        given = ["cluster", "embed", "places", tmp_path / "t.parquet", "--model", model, *EXACT]
+        how = ["--workers", 2, "--worker-cpus", 1, "--block-size", 16]
+        assert run(*given, *how, "-o", tmp_path / "quiet") == 0
+        killer = Killer(tmp_path / "killed", b"LocationEmbeddingWorker")
+        killer.start()
+        assert run(*given, *how, "-o", tmp_path / "killed") == 0
+        killer.over.set()
+        killer.join()
+        assert killer.killed
+        quiet, killed = (
+            {path.name: path.read_bytes() for path in tmp_path.glob(f"{name}/*t")} for name in ("quiet", "killed")
+        )
+        assert len(quiet) == 250 and killed == quiet
 
     def test_embeddings_of_a_folder_of_what_locate_wrote(self, model: Path, tmp_path: Path) -> None:
         files = [write_picture(tmp_path / f"{i}.png", seed=i) for i in range(3)]

@@ -27,20 +27,8 @@ Subject: TypeAlias = tuple[str, int | None]  # the path as it was given, and the
 
 _FOOTERS = 32  # read at the same time
 # Names of columns of pictures and of their paths, in the order in which a table is searched.
-_COLUMNS: tuple[str, ...] = (
-    "image",
-    "picture",
-    "photo",
-    "img",
-    "bytes",
-    "content",
-    "data",
-    "jpg",
-    "jpeg",
-    "png",
-    "webp",
-)
-_COLUMNS += ("path", "image_path", "img_path", "filepath", "file", "filename", "file_name", "url", "uri", "image_url")
+_PICTURES = ("image", "picture", "photo", "img", "bytes", "content", "data", "jpg", "jpeg", "png", "webp")
+_PATHS = ("path", "image_path", "img_path", "filepath", "file", "filename", "file_name", "url", "uri", "image_url")
 
 
 def plan(inputs: Iterable[str | Failure], size: int, base: str = "") -> Any:
@@ -98,8 +86,7 @@ def is_table(path: str) -> bool:
 def read_rows(where: str, row: int, rows: int, column: Callable[[Any], str] | None = None) -> Any:
     """``rows`` rows of a Parquet table after the first ``row``; no more than twice as many are in memory.
 
-    ``column`` picks one of the columns of its schema.
-    Raises InputError when they cannot be read.
+    ``column`` picks one of the columns of its schema. Raises InputError when the rows cannot be read.
     """
     pyarrow = import_pyarrow()
     taken = []
@@ -161,7 +148,7 @@ def find_column(schema: Any, column: str | None, where: str) -> str:
             found = f"of type {schema.field(column).type}" if column in fits else f"not among {', '.join(fits)}"
             raise InputError(f"{where}: column {column} is {found}; expected a column of bytes or of paths")
         return column
-    for wanted in _COLUMNS:
+    for wanted in (*_PICTURES, *_PATHS):
         for name, fit in fits.items():
             if str(name).lower() == wanted and fit:
                 return str(name)
