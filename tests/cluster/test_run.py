@@ -1,4 +1,4 @@
-"""Which cluster is joined, and how it is shared out; tests/cli/test_cluster.py runs one."""
+"""Which cluster is joined, and how it is shared out; test_on_ray.py runs one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workers in this process; tests/cli/test_engine.py runs them on Ray."""
+"""Workers in this process; test_on_ray.py runs them on Ray."""
 
 from __future__ import annotations
 
