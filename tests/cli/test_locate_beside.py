@@ -122,7 +122,7 @@ def test_a_journal_keeps_what_regions_and_maps_need(
                 assert locate(*how, "--force", "--region", area) == 2
     capsys.readouterr()
     assert locate(*how, "--force", "--resume", "--region", area) == 2
-    assert "of a run with region area.geojson" in capsys.readouterr().err
+    assert "holds a run with region area.geojson" in capsys.readouterr().err
 
 
 def _full_disk(*_: object, **__: object) -> None:

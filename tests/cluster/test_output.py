@@ -20,17 +20,15 @@ def test_the_output_is_begun_resumed_and_replaced(tmp_path: Path, where: str) ->
     made = plan([Failure(str(i), "gone") for i in range(5)], 2)
     asked = {"model": "tiny", "top_k": 5}
     assert output.begin(asked, lambda: made, resume=True, force=False).equals(made)  # nothing to resume: it starts
-    output.begin_block(1)
     output.write_block(1, made)
-    output.end_block(1)
-    with pytest.raises(OutputError, match="--resume goes on, --force starts anew"):
+    with pytest.raises(OutputError, match="add --resume to continue it, or --force to start over"):
         output.begin(asked, lambda: made, resume=False, force=False)
-    with pytest.raises(OutputError, match="of a run with top_k 5, found 3"):
+    with pytest.raises(OutputError, match="holds a run with top_k 5, but this run has 3"):
         output.begin(asked | {"top_k": 3}, lambda: made, resume=True, force=False)
     assert output.begin(asked, lambda: pytest.fail("planned again"), resume=True, force=False).equals(made)
     assert output.done() == {1}
     output.finish()
-    with pytest.raises(OutputError, match="choose another, or --force"):
+    with pytest.raises(OutputError, match="choose another folder, or add --force"):
         output.begin(asked, lambda: made, resume=False, force=False)
     output.begin(asked | {"top_k": 3}, lambda: made, resume=False, force=True)
     assert output.done() == set() and json.loads(read_bytes(f"{output.where}/_earthclip/run.json"))["top_k"] == 3
@@ -47,7 +45,7 @@ def test_a_run_that_wrote_nothing_is_withdrawn(tmp_path: Path, where: str) -> No
     output.begin({"top_k": 5}, lambda: made, resume=False, force=False)
     output.write_block(1, made)
     output.withdraw()
-    with pytest.raises(OutputError, match="--resume goes on"):
+    with pytest.raises(OutputError, match="add --resume to continue"):
         output.begin({"top_k": 5}, lambda: made, resume=False, force=False)
 
 
@@ -58,7 +56,7 @@ def test_a_kill_while_answers_are_removed_is_told(tmp_path: Path, monkeypatch: p
     output.write_block(0, made)
     (tmp_path / "folder" / "_earthclip" / "run.json").unlink()  # what goes first
     for resume in (True, False):
-        with pytest.raises(OutputError, match="choose another, or --force to replace it"):
+        with pytest.raises(OutputError, match="choose another folder, or add --force to replace it"):
             output.begin({}, lambda: made, resume=resume, force=False)
     output.begin({}, lambda: made, resume=False, force=True)
     assert output.done() == set()

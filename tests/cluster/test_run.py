@@ -1,4 +1,4 @@
-"""Which cluster is joined, and how it is shared out; tests/cli/test_engine.py runs one."""
+"""Which cluster is joined, and how it is shared out; test_on_ray.py runs one."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_no_more_workers_than_blocks():
 def test_what_no_machine_can_hold_is_said():
     with pytest.raises(InputError, match=r"--worker-cpus 8: the largest machine has 4"):
         run._share(nodes(4, 2), 100, None, 8)
-    with pytest.raises(EarthCLIPError, match="no machine with processors has joined yet"):
+    with pytest.raises(EarthCLIPError, match="no machine with CPUs has joined the cluster yet"):
         run._share(nodes(0), 100, None, None)
 
 

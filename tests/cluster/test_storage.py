@@ -11,6 +11,7 @@ import pytest
 
 from earthclip.cluster.storage import below, find, folder_of, is_address, open_storage, read_bytes, write_bytes
 from earthclip.errors import InputError
+from earthclip.pictures.kinds import PassedOver
 from earthclip.pictures.prepare import Failure
 
 
@@ -20,21 +21,24 @@ def test_storage_at_an_address() -> None:
     root = "memory://bucket/b"
 
     def names(address: str) -> list[str]:
-        return [item.path or "" if isinstance(item, Failure) else item for item in find(address, (".jpg", ".png"))]
+        return [
+            item.path or "" if isinstance(item, Failure) else item
+            for item in find(address, (".jpg", ".png"), PassedOver())
+        ]
 
     assert names(root) == [f"{root}/{name}" for name in ("1.JPG", "2.jpg", "deep/3.jpg", "x y.png")]
     assert names(f"{root}/*.jpg") == [f"{root}/2.jpg"]
     assert names(f"{root}/**/*.jpg") == [f"{root}/2.jpg", f"{root}/deep/3.jpg"]
     assert names(f"{root}/[0-1].???") == [f"{root}/1.JPG"]
     assert names(f"{root}/x y.png") == [f"{root}/x y.png"]
-    (missing,) = find(f"{root}/*.gif", ())
-    assert isinstance(missing, Failure) and "nothing found there" in missing.error
+    (missing,) = find(f"{root}/*.gif", (), PassedOver())
+    assert isinstance(missing, Failure) and "nothing found;" in missing.error
     assert [read_bytes(name) for name in names(root)][3] == b"b/x y.png"
     with pytest.raises(InputError, match="no such file"):
         read_bytes(f"{root}/none.jpg")
-    with pytest.raises(InputError, match="more than 3 bytes"):
+    with pytest.raises(InputError, match="larger than 3 bytes"):
         read_bytes(f"{root}/2.jpg", most=3)
-    with pytest.raises(InputError, match="not a whole address"):
+    with pytest.raises(InputError, match="incomplete address"):
         read_bytes("s3://bucket/a.jpg?speed=9")
     with pytest.raises(InputError, match="Protocol not known: nosuch"):
         open_storage("nosuch://bucket/x")
@@ -119,7 +123,7 @@ def web(tmp_path: Path) -> Iterator[str]:
 def test_what_is_asked_of_the_web_is_part_of_the_name(web: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("earthclip.cluster.storage._FIRST_PAUSE_S", 0.0)
     for address in (f"{web}/photo?id=1", f"{web}/photo?id=2", f"{web}/busy.jpg"):
-        assert list(find(address, ())) == [address]
+        assert list(find(address, (), PassedOver())) == [address]
         assert f"{web}{read_bytes(address).decode()}" == address
 
 
@@ -161,10 +165,12 @@ def test_nothing_is_seen_before_it_is_whole(monkeypatch: pytest.MonkeyPatch) -> 
     write_bytes("memory://whole/x", b"2")
     monkeypatch.undo()
     assert seen == ["/whole/x.part"] * 2 and read_bytes("memory://whole/x") == b"2"
-    assert list(find("memory://whole", ("",))) == ["memory://whole/x"]
+    assert list(find("memory://whole", ("",), PassedOver())) == ["memory://whole/x"]
 
 
-def test_hidden_files_at_an_address_are_passed_over() -> None:
-    for name in ("1.jpg", ".trash/2.jpg", "._3.jpg"):
+def test_hidden_files_at_an_address_are_left_out_and_others_counted() -> None:
+    for name in ("1.jpg", ".trash/2.jpg", "._3.jpg", "notes.txt"):
         write_bytes(f"memory://hidden/{name}", b"")
-    assert list(find("memory://hidden", (".jpg",))) == ["memory://hidden/1.jpg"]
+    passed_over = PassedOver()
+    assert list(find("memory://hidden", (".jpg",), passed_over)) == ["memory://hidden/1.jpg"]
+    assert str(passed_over) == "skipped 1 file that is not a picture"

@@ -1,4 +1,4 @@
-"""Workers in this process; tests/cli/test_engine.py runs them on Ray."""
+"""Workers in this process; test_on_ray.py runs them on Ray."""
 
 from __future__ import annotations
 
@@ -13,12 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from earthclip.cluster.blocks import plan
-from earthclip.cluster.output import OutputFolder
-from earthclip.cluster.pictures import find_column
-from earthclip.cluster.run import _PREFIX, _fault
-from earthclip.cluster.storage import remove_left, write_bytes
+from earthclip.cluster.run import _PREFIX, _fault, remove_left
+from earthclip.cluster.storage import write_bytes
 from earthclip.cluster.workers import ImageEmbeddingWorker, Job, LocateWorker, LocationEmbeddingWorker
-from earthclip.errors import InputError, ModelError
+from earthclip.errors import ModelError
 from earthclip.locating.locator import load
 from earthclip.locating.question import Question
 from earthclip.outputs.journal import header
@@ -36,26 +34,6 @@ def job_of(model: Path, output: Path, **options: Any) -> Job:
 def part(output: Path, number: int = 0) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = pq.read_table(output / f"part-{number:06}.parquet").to_pylist()
     return rows
-
-
-@pytest.mark.parametrize(
-    ("columns", "asked", "found"),
-    [
-        ({"path": pa.string(), "image": pa.binary()}, None, "image"),
-        ({"id": pa.int64(), "url": pa.large_string()}, None, "url"),
-        ({"image": pa.struct([("bytes", pa.binary()), ("path", pa.string())])}, None, "image"),
-        ({"image": pa.int64(), "x": pa.binary()}, "x", "x"),
-        ({"image": pa.int64()}, None, None),
-        ({"image": pa.binary()}, "img", None),
-    ],
-)
-def test_the_column_of_pictures(columns: dict[str, pa.DataType], asked: str | None, found: str | None) -> None:
-    schema = pa.schema(list(columns.items()))
-    if found:
-        assert find_column(schema, asked, "t.parquet") == found
-    else:
-        with pytest.raises(InputError, match=r"t\.parquet: "):
-            find_column(schema, asked, "t.parquet")
 
 
 def test_places_of_files_tables_and_addresses(tiny_model: Path, tmp_path: Path) -> None:
@@ -138,7 +116,7 @@ def test_a_worker_hands_back_what_it_cannot_go_on_from(
     job = job_of(tiny_model, tmp_path / "out")
     made = plan([str(write_picture(tmp_path / "0.png"))], 1)
     wrong = Job(job.source, job.output, "0" * 16)
-    assert "another model than where the run was started" in LocateWorker(wrong)(made).to_pylist()[0]["fault"]
+    assert "not the model that the run was started with" in LocateWorker(wrong)(made).to_pylist()[0]["fault"]
     assert isinstance(_fault("ModelError: x: gone"), ModelError) and str(_fault("OSError: full")) == "full"
     left = tmp_path / f"{_PREFIX}999999999-x"
     left.mkdir()
@@ -149,10 +127,9 @@ def test_a_worker_hands_back_what_it_cannot_go_on_from(
     assert mine.exists() and not left.exists()
     missing = Job(str(tmp_path / "nope"), job.output, job.fingerprint)
     assert LocateWorker(missing)(made).to_pylist()[0]["fault"].startswith("ModelError: ")
-    # As if five workers had been killed in it.
-    assert [OutputFolder(job.output).begin_block(0) for _ in range(5)] == [0, 1, 2, 3, 4]
-    with contextlib.closing(LocateWorker(job)) as worker:
-        assert "block 0 ended 5 workers" in worker(made).to_pylist()[0]["fault"]
+    other = Job(job.source, job.output, job.fingerprint, "openvino in bfloat16", runtime="onnxruntime")
+    fault = LocateWorker(other)(made).to_pylist()[0]["fault"]
+    assert "runs onnxruntime in float32, where the run was started it was openvino in bfloat16" in fault
     assert not (tmp_path / "out" / "part-000000.parquet").exists()
 
 

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from earthclip.cli import options
 from earthclip.cli.options import command, shared
 from earthclip.cli.status import libraries_muted, note, say
-from earthclip.models import Precision, Runtime
 
-_folder = shared(
-    "-o",
-    "--output",
-    type=options.path_type(),
-    required=True,
-    metavar="FOLDER",
-    help="Folder or address to write Parquet files to. All machines must reach it.",
-)
-_models = shared(
+F = TypeVar("F", bound=Callable[..., Any])
+
+_ADDRESS = click.Path()  # text, completed as paths are: a Path would take a slash from s3://
+_resume = shared("--resume", is_flag=True, help="Continue an interrupted run that was writing to FOLDER.")
+_workers = shared(
     "--workers",
     type=click.IntRange(1),
     metavar="N",
@@ -39,14 +35,37 @@ _column = shared(
     advanced=True,
     help="Parquet column that holds the pictures or their paths.",
 )
-_block_size = shared(
-    "--block-size",
-    type=click.IntRange(1),
-    metavar="N",
-    advanced=True,
-    help="Number of pictures in each file of FOLDER.",
-)
-_resume = shared("--resume", is_flag=True, help="Continue an interrupted run that was writing to FOLDER.")
+
+
+def _run_options(unit: str = "pictures") -> Callable[[F], F]:
+    """Where a run writes and how its work is shared out: the fields of a ClusterRun, ``unit`` being what it counts."""
+
+    def with_options(function: F) -> F:
+        for option in (
+            _worker_cpus(),
+            options.option(
+                "--block-size",
+                type=click.IntRange(1),
+                metavar="N",
+                advanced=True,
+                help=f"Number of {unit} in each file of FOLDER.",
+            ),
+            _workers(),
+            options.force(),
+            _resume(),
+            options.option(
+                "-o",
+                "--output",
+                type=_ADDRESS,
+                required=True,
+                metavar="FOLDER",
+                help="Folder or address to write Parquet files to. All machines must reach it.",
+            ),
+        ):
+            function = option(function)
+        return function
+
+    return with_options
 
 
 @command(
@@ -56,17 +75,14 @@ _resume = shared("--resume", is_flag=True, help="Continue an interrupted run tha
     earthclip cluster locate photos.parquet -o places --column image --resume
     """
 )
-@options.pictures()
+@options.pictures(type=_ADDRESS)
 @options.model()
 @options.text(multiple=False, help="Describe the place, together with the pictures.")
 @options.region()
 @options.prior()
 @options.top_k()
 @options.min_confidence()
-@_folder()
-@_resume()
-@options.force()
-@_models()
+@_run_options()
 @options.listed()
 @options.text_weight()
 @options.views(advanced=True)
@@ -75,21 +91,7 @@ _resume = shared("--resume", is_flag=True, help="Continue an interrupted run tha
 @options.precision()
 @options.full_size()
 @_column()
-@_block_size()
-@_worker_cpus()
-def locate(
-    pictures: tuple[Path, ...],
-    listed: Path | None,
-    output: Path,
-    resume: bool,
-    force: bool,
-    workers: int | None,
-    column: str | None,
-    block_size: int | None,
-    worker_cpus: int | None,
-    text: str | None,
-    **question: Any,
-) -> int:
+def locate(pictures: tuple[str, ...], listed: Path | None, text: str | None, **given: Any) -> int:
     """Guess where pictures were taken, on many machines.
 
     PICTURE is a file, a folder, a quoted pattern, an address such as s3://bucket/photos/, or a Parquet table that holds
@@ -102,10 +104,9 @@ def locate(
     from earthclip.cli.cluster_run import ClusterRun, locate_on_cluster
 
     _need_pictures(pictures, listed)
-    ask = ask_of(text=(text,) if text else (), **question)
-    run = ClusterRun(output, resume, force, workers, worker_cpus, block_size, column)
+    run = ClusterRun.taken_from(given)
     with libraries_muted():
-        return locate_on_cluster(ask, pictures, listed, run)
+        return locate_on_cluster(ask_of(text=(text,) if text else (), **given), pictures, listed, run)
 
 
 @command(
@@ -114,32 +115,16 @@ def locate(
     earthclip cluster embed images photos.parquet -o embeddings --column image
     """
 )
-@options.pictures()
+@options.pictures(type=_ADDRESS)
 @options.model()
-@_folder()
-@_resume()
-@options.force()
-@_models()
+@_run_options()
 @options.listed()
 @options.views(advanced=True)
 @options.runtime()
 @options.precision()
 @options.full_size()
 @_column()
-@_block_size()
-@_worker_cpus()
-def images(
-    pictures: tuple[Path, ...],
-    listed: Path | None,
-    output: Path,
-    resume: bool,
-    force: bool,
-    workers: int | None,
-    column: str | None,
-    block_size: int | None,
-    worker_cpus: int | None,
-    **question: Any,
-) -> int:
+def images(pictures: tuple[str, ...], listed: Path | None, **given: Any) -> int:
     """Turn images into embeddings, on many machines.
 
     PICTURE is a file, a folder, a quoted pattern, an address such as s3://bucket/photos/, or a Parquet table that holds
@@ -151,9 +136,9 @@ def images(
     from earthclip.cli.cluster_run import ClusterRun, embed_images_on_cluster
 
     _need_pictures(pictures, listed)
-    run = ClusterRun(output, resume, force, workers, worker_cpus, block_size, column)
+    run = ClusterRun.taken_from(given)
     with libraries_muted():
-        return embed_images_on_cluster(ask_of(**question), pictures, listed, run)
+        return embed_images_on_cluster(ask_of(**given), pictures, listed, run)
 
 
 @command(
@@ -162,28 +147,12 @@ def images(
     earthclip cluster embed places "s3://bucket/*.parquet" -o s3://bucket/out
     """
 )
-@click.argument("table", metavar="INPUT", type=options.path_type())
+@click.argument("table", metavar="INPUT", type=_ADDRESS)
 @options.model()
-@_folder()
-@_resume()
-@options.force()
-@_models()
+@_run_options("rows")
 @options.runtime()
 @options.precision()
-@_block_size(help="Number of rows in each file of FOLDER.")
-@_worker_cpus()
-def places(
-    table: Path,
-    source: str | None,
-    output: Path,
-    resume: bool,
-    force: bool,
-    workers: int | None,
-    runtime: Runtime,
-    precision: Precision,
-    block_size: int | None,
-    worker_cpus: int | None,
-) -> int:
+def places(table: str, **given: Any) -> int:
     """Turn coordinates into embeddings, on many machines.
 
     INPUT is a Parquet file, an address of one such as s3://bucket/places.parquet, or a pattern or folder of them.
@@ -193,9 +162,9 @@ def places(
     from earthclip.cli.answering import ask_of
     from earthclip.cli.cluster_run import ClusterRun, embed_places_on_cluster
 
-    ask = ask_of(source, runtime=runtime, precision=precision)
+    run = ClusterRun.taken_from(given)
     with libraries_muted():
-        return embed_places_on_cluster(ask, table, ClusterRun(output, resume, force, workers, worker_cpus, block_size))
+        return embed_places_on_cluster(ask_of(**given), table, run)
 
 
 @command(
@@ -209,7 +178,7 @@ def places(
 @options.images()
 @options.feature_views()
 @options.seed(help="Random seed for the SimCLR views.")
-@_models()
+@_workers()
 @_resume(help="Continue an interrupted run in DIR.")
 @_worker_cpus()
 def features(
@@ -250,6 +219,6 @@ def features(
     return 1 if failed else 0
 
 
-def _need_pictures(pictures: tuple[Path, ...], listed: Path | None) -> None:
+def _need_pictures(pictures: tuple[str, ...], listed: Path | None) -> None:
     if not pictures and not listed:
         raise click.UsageError("give a PICTURE; a text alone needs no cluster.")

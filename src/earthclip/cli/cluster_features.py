@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,9 +38,9 @@ class ExtractionJob:
 class FeatureWorker(BlockWorker):
     """Makes shards of features, each of which is a block."""
 
-    def __init__(self, job: ExtractionJob) -> None:
+    def __init__(self, job: ExtractionJob, attempts: Any = None) -> None:
         self._job = job
-        super().__init__(job)
+        super().__init__(job.processors, attempts)
 
     def open(self) -> None:
         """The backbone, in as many threads as are this worker's own."""
@@ -70,11 +69,7 @@ def extract_on_cluster(job: ExtractionJob, *, resume: bool, workers: int | None,
     import_ray()
     begun = job.extractor(resume)
     missing = begun.missing
-    notes = Path(job.output, "_earthclip")
-    shutil.rmtree(notes, ignore_errors=True)  # who tried what in a run that was ended counts for nothing in this one
-    notes.mkdir()
-    tables = [import_pyarrow().table({"block": [shard]}) for shard in missing]
     done = len(job.photos) - sum(len(begun.photos_of(shard)) for shard in missing)
-    running = answer_on_cluster(FeatureWorker, job, tables, workers, processors)
+    blocks = [import_pyarrow().table({"block": [shard]}) for shard in missing]
+    running = answer_on_cluster(FeatureWorker, job, blocks, workers, processors)
     watch(running, Pace(len(job.photos), done), done, told=lambda shard: None)  # failures are told of the whole store
-    shutil.rmtree(notes, ignore_errors=True)

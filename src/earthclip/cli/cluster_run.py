@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,21 +14,18 @@ import click
 
 from earthclip.cli import INTERRUPTED
 from earthclip.cli.answering import BATCH_SIZES, introduce
-from earthclip.cli.formats import as_given
 from earthclip.cli.status import Pace, StatusLine, duration, note, say
 from earthclip.errors import EarthCLIPError, InputError
-from earthclip.pictures.finding import check_list, each_picture
-from earthclip.pictures.kinds import PassedOver
+from earthclip.pictures.finding import STDIN, check_list, each_picture, read_list
+from earthclip.pictures.kinds import PassedOver, read_suffixes
 from earthclip.pictures.prepare import Failure
 
 if TYPE_CHECKING:
     from earthclip.cli.answering import Ask
     from earthclip.cluster.output import OutputFolder
     from earthclip.cluster.run import BlockDone
-    from earthclip.cluster.workers import Job
-    from earthclip.models.folder import ModelFolder
+    from earthclip.cluster.workers import Job, ModelWorker
 
-_BLOCK = {"locate": 256, "embeddings": 256, "embed": 8192}  # a minute's work or less, which a lost worker repeats
 _MOST_TOLD = 20  # faults that are told one by one
 
 
@@ -36,40 +33,45 @@ _MOST_TOLD = 20  # faults that are told one by one
 class ClusterRun:
     """Where the answers go and how the work is shared out; None: what fits."""
 
-    output: Path
+    output: str
     resume: bool
     force: bool
     workers: int | None
-    processors: int | None
+    worker_cpus: int | None
     block_size: int | None
     column: str | None = None
 
+    @classmethod
+    def taken_from(cls, given: dict[str, Any]) -> ClusterRun:
+        """The run that options ask for, which leave ``given``."""
+        return cls(**{field.name: given.pop(field.name) for field in fields(cls) if field.name in given})
 
-def locate_on_cluster(ask: Ask, arguments: tuple[Path, ...], listed: Path | None, run: ClusterRun) -> int:
+
+def locate_on_cluster(ask: Ask, pictures: tuple[str, ...], listed: Path | None, run: ClusterRun) -> int:
     """Locate pictures; returns the exit code."""
+    from earthclip.cluster.workers import LocateWorker
     from earthclip.locating.locator import load
 
     if not run.resume:  # what cannot be asked is said before anything is begun
         load(ask.model.source, runtime=ask.runtime, precision=ask.precision).check(ask.question)
-    return _run_pictures("locate", ask, ask.options, arguments, listed, run)
+    return _run_pictures(LocateWorker, ask, ask.options, pictures, listed, run)
 
 
-def embed_images_on_cluster(ask: Ask, arguments: tuple[Path, ...], listed: Path | None, run: ClusterRun) -> int:
+def embed_images_on_cluster(ask: Ask, pictures: tuple[str, ...], listed: Path | None, run: ClusterRun) -> int:
     """Embed pictures; returns the exit code."""
+    from earthclip.cluster.workers import ImageEmbeddingWorker
+
     options = {name: ask.options[name] for name in ("views", "runtime", "precision", "draft")}
-    return _run_pictures("embeddings", ask, options, arguments, listed, run)
+    return _run_pictures(ImageEmbeddingWorker, ask, options, pictures, listed, run)
 
 
-def embed_places_on_cluster(ask: Ask, table: Path, run: ClusterRun) -> int:
+def embed_places_on_cluster(ask: Ask, table: str, run: ClusterRun) -> int:
     """Embed the coordinates of Parquet tables; returns the exit code."""
-    from earthclip.cluster.blocks import is_table
-    from earthclip.models.sources import resolve
-
-    folder = resolve(ask.model.source)
-    job = _job(folder, ask, run)
+    from earthclip.cluster.blocks import TABLE_SUFFIXES, is_table
+    from earthclip.cluster.workers import LocationEmbeddingWorker
 
     def tables() -> Iterator[str | Failure]:
-        for item in _inputs((table,), None, (".parquet", ".pq")):
+        for item in _inputs((table,), None, TABLE_SUFFIXES):
             if isinstance(item, Failure):
                 raise InputError(item.error)
             if not is_table(item):
@@ -78,91 +80,83 @@ def embed_places_on_cluster(ask: Ask, table: Path, run: ClusterRun) -> int:
 
     # Named only where it is not what it always was, so that runs begun before there was a choice can be resumed.
     precision = {} if ask.precision == "auto" else {"precision": ask.precision}
-    asked = {**_asked_of((table,), None, job), "runtime": ask.runtime, **precision}
-    return _run("embed", job, folder, ask, asked, tables, run)
+    asked = {**_asked_of((table,), None), "runtime": ask.runtime, **precision}
+    return _run(LocationEmbeddingWorker, _job(ask, run), ask, asked, tables, run)
 
 
 def _run_pictures(
-    task: str,
+    worker: type[ModelWorker],
     ask: Ask,
     options: Mapping[str, object],
-    arguments: tuple[Path, ...],
+    pictures: tuple[str, ...],
     listed: Path | None,
     run: ClusterRun,
 ) -> int:
+    from earthclip.cluster.workers import encoder_of
     from earthclip.models.sources import resolve
 
     if listed:
         check_list(listed)
-    folder = resolve(ask.model.source)
-    job = _job(
-        folder,
-        ask,
-        run,
-        column=run.column,
-        question=ask.question,
-        draft=ask.draft,
-        batch_size=BATCH_SIZES[ask.question.views],
-    )
-    asked = {**_asked_of(arguments, listed, job), "column": run.column, **options}
-    return _run(task, job, folder, ask, asked, lambda: _inputs(arguments, listed), run)
+    encoder = encoder_of(resolve(ask.model.source), ask.runtime, ask.precision)
+    batch_size = BATCH_SIZES[ask.question.views]
+    job = _job(ask, run, encoder=encoder, question=ask.question, draft=ask.draft, batch_size=batch_size)
+    asked = {**_asked_of(pictures, listed), "column": run.column, **options, "encoder": encoder}
+    return _run(worker, job, ask, asked, lambda: _inputs(pictures, listed), run)
 
 
-def _job(folder: ModelFolder, ask: Ask, run: ClusterRun, **options: Any) -> Job:
+def _job(ask: Ask, run: ClusterRun, **options: Any) -> Job:
     from earthclip.cluster.output import OutputFolder
     from earthclip.cluster.workers import Job
-    from earthclip.models.sources import HUB_PREFIX, list_models
+    from earthclip.models.sources import HUB_PREFIX, list_models, resolve
     from earthclip.outputs.journal import header
 
-    if run.output == Path("-"):
+    if run.output == "-":
         raise InputError("-o -: a cluster writes a folder of files, not standard output; name a folder or address")
+    folder = resolve(ask.model.source)
     source = str(ask.model.source)
     by_name = source.startswith(HUB_PREFIX) or source in {model.name for model in list_models()}
     return Job(
         source=source if by_name else str(folder.path.resolve()),
-        output=OutputFolder(as_given(run.output)).where,
+        output=OutputFolder(run.output).where,
         fingerprint=str(header(folder.config, {})["fingerprint"]),
         base=os.fspath(Path.cwd()),
         runtime=ask.runtime,
         precision=ask.precision,
+        column=run.column,
         **options,
     )
 
 
 def _run(
-    task: str,
+    worker: type[ModelWorker],
     job: Job,
-    folder: ModelFolder,
     ask: Ask,
     asked: Mapping[str, object],
     inputs: Callable[[], Iterator[str | Failure]],
     run: ClusterRun,
 ) -> int:
-    from earthclip.cluster.blocks import blocks_of, plan
+    from earthclip.cluster.blocks import plan
     from earthclip.cluster.output import OutputFolder
     from earthclip.cluster.run import import_ray, on_ray
+    from earthclip.models.sources import resolve
     from earthclip.outputs.journal import header
 
     import_ray()
-    output = OutputFolder(job.output)
-    size = run.block_size or _BLOCK[task]
+    folder, output = resolve(ask.model.source), OutputFolder(job.output)
     with contextlib.ExitStack() as stack:
 
         def planned() -> Any:
-            blocks = plan(inputs(), size, job.base)
+            blocks = plan(inputs(), run.block_size or worker.block_size, job.base)
             stack.enter_context(on_ray())  # what stands in the folder is not touched before there is a cluster
             return blocks
 
-        asked_of_model = header(folder.config, {"task": task, **asked})
-        made = output.begin(asked_of_model, planned, resume=run.resume, force=run.force)
-        done = output.done() if run.resume else set()
+        described = header(folder.config, {"task": worker.task, **asked})
+        blocks = output.begin(described, planned, resume=run.resume, force=run.force)
         introduce(folder, ask)
-        if folder.config.caution and task == "locate":
+        if folder.config.caution and worker.task == "locate":
             say(f"caution: {folder.config.caution}")
-        rows = made.column("rows").to_numpy()
-        earlier = int(rows[[number in done for number in made.column("block").to_pylist()]].sum())
         try:
-            return _follow(task, job, made, blocks_of(made, done), earlier, output, run)
+            return _follow(worker, job, blocks, output, run)
         except KeyboardInterrupt as error:
             say(f"interrupted: {len(output.done()):,} blocks are kept in {output.where}; continue with --resume")
             raise click.exceptions.Exit(INTERRUPTED) from error
@@ -171,14 +165,16 @@ def _run(
             raise
 
 
-def _follow(
-    task: str, job: Job, made: Any, blocks: Iterable[Any], earlier: int, output: OutputFolder, run: ClusterRun
-) -> int:
-    """Tell of the blocks as they are written; returns the exit code."""
+def _follow(worker: type[ModelWorker], job: Job, blocks: Any, output: OutputFolder, run: ClusterRun) -> int:
+    """Have the blocks made that are missing, and tell of them; returns the exit code."""
+    from earthclip.cluster.blocks import blocks_of
     from earthclip.cluster.run import answer_on_cluster
 
     began = time.monotonic()
-    pace = Pace(int(made.column("rows").to_numpy().sum()), earlier)
+    done = output.done() if run.resume else set()
+    missing = blocks_of(blocks, done)
+    total = sum(blocks.column("rows").to_pylist())
+    earlier = total - sum(sum(block.column("rows").to_pylist()) for block in missing)
     answered = failed = 0
 
     def told(block: BlockDone) -> None:
@@ -188,8 +184,11 @@ def _follow(
                 say(f"error: {error}")
         answered, failed = answered + block.answered, failed + block.failed
 
-    watch(answer_on_cluster(task, job, blocks, run.workers, run.processors), pace, earlier, told)
+    watch(answer_on_cluster(worker, job, missing, run.workers, run.worker_cpus), Pace(total, earlier), earlier, told)
     output.finish()
+    if not missing:
+        note(f"{output.where}: all {total:,} were answered by an earlier run; nothing is left to do")
+        return 0
     if failed > _MOST_TOLD:
         say(f"error: {failed - _MOST_TOLD:,} more; they are in the column error")
     before = f", {earlier:,} before by the interrupted run" if earlier else ""
@@ -217,35 +216,47 @@ def watch(running: Generator[BlockDone, None, None], pace: Pace, done: int, told
 
 
 def _inputs(
-    arguments: tuple[Path, ...], listed: Path | None, suffixes: Collection[str] | None = None
+    arguments: tuple[str, ...], listed: Path | None, suffixes: Collection[str] | None = None
 ) -> Iterator[str | Failure]:
-    from earthclip.cluster.storage import find, local_path
-    from earthclip.pictures.kinds import read_suffixes
+    """Files as given, those in folders and at addresses, then those of the list.
 
-    for argument in arguments:
-        given = local_path(as_given(argument))
-        found = find(given, suffixes or read_suffixes()) if "://" in given else _paths((Path(given),), None, suffixes)
-        yield from (item for item in found if isinstance(item, Failure) or "/_earthclip/" not in item)
-    if listed is not None:
-        yield from _paths((), listed, suffixes)
+    Addresses in a list are taken as they are: to look for each of a million would take longer than to fetch them.
+    """
+    from earthclip.cluster.storage import find, is_address, local_path
 
-
-def _paths(
-    arguments: tuple[Path, ...], listed: Path | None, suffixes: Collection[str] | None
-) -> Iterator[str | Failure]:
-    # Addresses in a list are taken as they are: to look for each of a million would take longer than to fetch them.
     passed_over = PassedOver()
-    for picture in each_picture(arguments, listed, passed_over, suffixes):
-        yield picture if isinstance(picture, Failure) else as_given(picture)
+
+    def in_list(path: Path) -> Iterator[str | Path | Failure]:
+        for name in read_list(path):
+            names = [name] if "://" in name else each_picture([Path(name)], None, passed_over, suffixes, literal=True)
+            yield from names
+
+    def found() -> Iterator[str | Path | Failure]:
+        for given in map(local_path, arguments):
+            if given == STDIN:
+                yield from in_list(Path(STDIN))
+            elif is_address(given):
+                yield from find(given, suffixes or read_suffixes(), passed_over)
+            else:
+                yield from each_picture([Path(given)], None, passed_over, suffixes)
+        if listed is not None:
+            yield from in_list(listed)
+
+    for item in found():
+        if isinstance(item, Failure):
+            yield item
+        elif "/_earthclip/" not in (name := os.fspath(item)):  # of the folder of an earlier run, which has a table
+            yield name
     if passed_over and suffixes is None:
         note(str(passed_over))
 
 
-def _asked_of(arguments: tuple[Path, ...], listed: Path | None, job: Job) -> dict[str, object]:
+def _asked_of(inputs: tuple[str, ...], listed: Path | None) -> dict[str, object]:
     """The inputs as they were given, with the folder where any are relative: elsewhere they are others."""
     from earthclip.cluster.storage import is_address, local_path
 
-    inputs = [as_given(argument) for argument in arguments]
     absolute = all(is_address(given) or Path(local_path(given)).is_absolute() for given in inputs) and not listed
     lists = [f"--list {listed}"] if listed else []
-    return {"inputs": [*inputs, *lists], "folder": None if absolute else job.base}
+    # Without the slash that a folder may end in, as earlier versions noted it.
+    names = [given.rstrip("/") if "://" in given else os.fspath(Path(given)) for given in inputs]
+    return {"inputs": [*names, *lists], "folder": None if absolute else os.fspath(Path.cwd())}

@@ -39,7 +39,7 @@ def renamed(arguments: list[str]) -> list[str]:
     """,
     old={"--engine": "earthclip cluster embed places", "--block-size": "earthclip cluster embed places --block-size"},
 )
-@click.argument("table", metavar="INPUT", type=click.Path(path_type=Path, allow_dash=True))
+@click.argument("table", metavar="INPUT", type=options.LocalPath(path_type=Path, allow_dash=True))
 @options.model()
 @options.output(required=True, help=_OUTPUT)
 @options.force()
@@ -57,10 +57,8 @@ def places(
     feature_001 and so on added.
     """
     from earthclip.cli.answering import ask_of, introduce, open_model
-    from earthclip.cli.formats import refuse_addresses
     from earthclip.outputs.embeddings import check_features_path
 
-    refuse_addresses(table, output)
     check_features_path(output, force)  # before the imports below, which take longer than to see this
 
     from earthclip.datasets.tables import open_table
@@ -144,12 +142,10 @@ def images(
     if not pictures and not listed:
         raise click.UsageError("give a PICTURE.")
     from earthclip.cli.answering import ask_of
-    from earthclip.cli.formats import refuse_addresses
     from earthclip.files import refuse_existing
     from earthclip.outputs.embeddings import check_features_path, keeps_columns, names_beside
     from earthclip.pictures.finding import check_list
 
-    refuse_addresses(*pictures, output)
     check_features_path(output, force)
     if output and not keeps_columns(output) and not force:
         refuse_existing(names_beside(output))

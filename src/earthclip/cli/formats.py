@@ -1,16 +1,13 @@
-"""Formats of outputs, by suffix or --format; addresses told from paths."""
+"""Formats of outputs, by suffix or --format."""
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
 
 from earthclip.cli.options import nearest
-from earthclip.errors import InputError
 
 # The formats of answers, with the suffixes of their files. Spelled out, since to import the writers would make --help
 # load numpy; a test holds the names together with theirs.
@@ -39,26 +36,3 @@ def format_of(output: Path | None, given: str | None, formats: Mapping[str, Sequ
         return meant or given or otherwise
     known = [suffix for suffixes in formats.values() for suffix in suffixes]
     raise click.UsageError(f"-o {output}: the suffix '{suffix}' names no format; {nearest(suffix, known)}")
-
-
-_COLLAPSED = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/(?!/)")
-
-
-def as_given(path: Path) -> str:
-    """An address again, of which Path has made a path by taking one of its slashes; a path as it is."""
-    text = os.fspath(path)
-    match = _COLLAPSED.match(text)
-    if match is None or path.exists():
-        return text
-    root = "/" if match[1].lower() == "file" else ""
-    return f"{match[1]}://{root}{text[match.end() :]}"
-
-
-def refuse_addresses(*paths: Path | None) -> None:
-    """Raise InputError for an address, which only a cluster reads and writes."""
-    for path in paths:
-        if path is not None and "://" in (given := as_given(path)):
-            raise InputError(
-                f"{given}: earthclip reads and writes files of this machine here; save the file first, or use "
-                "'earthclip cluster', see docs/clusters.md"
-            )

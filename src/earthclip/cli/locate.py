@@ -107,10 +107,8 @@ def locate(
     format_ = format_of(output, format_, FORMATS, "table")
 
     from earthclip.cli.answering import ask_of
-    from earthclip.cli.formats import refuse_addresses
     from earthclip.cli.locate_run import Destination, locate_pictures, locate_texts
 
-    refuse_addresses(*pictures, output)
     ask = ask_of(**question)
     destination = Destination(output, format_, resume, force, maps, write_sidecar)
     with libraries_muted():

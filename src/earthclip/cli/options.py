@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import click
 
 from earthclip.cli import status
+from earthclip.errors import InputError
 from earthclip.models import PRECISIONS, RUNTIMES
 from earthclip.pictures import VIEWS
 
@@ -132,14 +133,27 @@ def shared(*names: str, **settings: Any) -> Callable[..., Callable[[F], F]]:
     return with_changes
 
 
-def pictures(required: bool = False) -> Callable[[F], F]:
-    """The argument PICTURE..., any number of paths."""
-    return click.argument("pictures", metavar="PICTURE...", nargs=-1, required=required, type=path_type())
+def pictures(required: bool = False, type: click.Path | None = None) -> Callable[[F], F]:
+    """The argument PICTURE..., any number of paths of this machine or of ``type``."""
+    return click.argument("pictures", metavar="PICTURE...", nargs=-1, required=required, type=type or path_type())
 
 
-def path_type() -> click.Path:
-    """Any path, as a ``Path``."""
-    return click.Path(path_type=Path)
+class LocalPath(click.Path):
+    """A path of this machine. Raises InputError for an address, which only a cluster reads and writes."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path as ``path_type`` has it."""
+        if "://" in str(value) and not Path(value).exists():
+            raise InputError(
+                f"{value}: earthclip reads and writes files of this machine here; save the file first, or use "
+                "'earthclip cluster', see docs/clusters.md"
+            )
+        return super().convert(value, param, ctx)
+
+
+def path_type() -> LocalPath:
+    """Any path of this machine, as a ``Path``."""
+    return LocalPath(path_type=Path)
 
 
 def _configured(name: str, otherwise: Any) -> Callable[[], Any]:

@@ -53,10 +53,8 @@ def check(
     if not pictures and not listed:
         raise click.UsageError("give a PICTURE.")
     from earthclip.cli.answering import Takers, Tally, answers_of, ask_of, introduce_to_pictures, open_model
-    from earthclip.cli.formats import refuse_addresses
     from earthclip.pictures.finding import check_list, count_pictures
 
-    refuse_addresses(*pictures)
     if listed:
         check_list(listed)
     ask = ask_of(source, runtime=runtime, precision=precision)
@@ -90,13 +88,11 @@ def strip(pictures: tuple[Path, ...], out: Path, force: bool, listed: Path | Non
     if not pictures and not listed:
         raise click.UsageError("give a PICTURE.")
     from earthclip.cli.answering import found_pictures
-    from earthclip.cli.formats import refuse_addresses
     from earthclip.errors import EarthCLIPError, InputError
     from earthclip.outputs.privacy import check_strip_folder, strip_to
     from earthclip.pictures.finding import check_list
     from earthclip.pictures.prepare import Failure
 
-    refuse_addresses(*pictures, out)
     if listed:
         check_list(listed)
     check_strip_folder(out)

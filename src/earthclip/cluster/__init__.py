@@ -1,6 +1,5 @@
-"""Many pictures on many machines, on Ray Data: blocks of inputs in, one Parquet file of answers a block out.
+"""Many pictures on many machines, on Ray Data: blocks of inputs in, one Parquet file for each block out.
 
-``run.answer_on_cluster("locate", job, blocks)`` starts or joins a Ray cluster and gives what came of each block as it
-is written. ``blocks`` says what each is made of, ``workers`` answers them with one model each, ``pictures`` reads for
-them, ``rows`` and ``output`` write, ``storage`` reaches disks and addresses. docs/clusters.md tells how to run it.
+``run`` plans the blocks, joins a Ray cluster and follows the work; ``workers`` answers blocks with one model each;
+``storage`` reaches disks and addresses, and the folder that is written. docs/clusters.md explains how to run it.
 """

@@ -1,78 +1,81 @@
 """Blocks of inputs, the unit of work on a cluster: which picture files and which rows of tables each is made of.
 
-A block's answers are one file, named by the block's number; a run that goes on asks only for those that are missing.
+Ray Data hands out these names, and workers read what they name themselves. With Ray Data's readers, a picture that is
+missing or damaged would end the run or vanish from it, and nothing would say which row of its table a row is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
-from earthclip.cluster.storage import below, open_storage
+import numpy as np
+
+from earthclip.cluster.storage import below, folder_of, is_address, open_storage, read_bytes
 from earthclip.datasets.shards import reason
 from earthclip.errors import InputError
 from earthclip.outputs.geoparquet import import_pyarrow
 from earthclip.outputs.table import printable
 from earthclip.pictures.prepare import Failure
+from earthclip.pictures.reader import Named
 
 TABLE_SUFFIXES = (".parquet", ".pq")
-_FOOTERS = 32  # read at the same time
+Subject: TypeAlias = tuple[str, int | None]  # the path as it was given, and the row where it is a table's
 
-# Of a picture file, group is null. skip counts rows within the row group, row within the file, both from 0.
-COLUMNS = {
-    "block": "int32",
-    "path": "string",
-    "error": "string",  # what was wrong with it when inputs were listed
-    "group": "int32",
-    "skip": "int64",
-    "row": "int64",
-    "rows": "int64",
-}
+_FOOTERS = 32  # read at the same time
+# Names of columns of pictures and of their paths, in the order in which a table is searched.
+_PICTURES = ("image", "picture", "photo", "img", "bytes", "content", "data", "jpg", "jpeg", "png", "webp")
+_PATHS = ("path", "image_path", "img_path", "filepath", "file", "filename", "file_name", "url", "uri", "image_url")
 
 
 def plan(inputs: Iterable[str | Failure], size: int, base: str = "") -> Any:
-    """Blocks of ``size`` pictures or rows, in order, as a pyarrow table of ``COLUMNS``.
+    """Blocks of ``size`` pictures or rows, in order, as a pyarrow table with a row for each piece of a block.
 
-    ``inputs`` are paths and addresses of pictures and of Parquet tables, relative ones below ``base``; of tables
-    only the footers are read. Raises InputError for a table that is none, and when there is no input at all.
+    A piece is a picture file, or ``rows`` rows of a Parquet table after the first ``row``; ``error`` says what was
+    wrong with it when inputs were listed. Relative paths are below ``base``. Of tables only the footers are read.
+    Raises InputError for a file that is not a table, and when there is no input at all.
     """
     if size < 1:
         raise InputError(f"block size is {size}; expected at least 1")
     pyarrow = import_pyarrow()
-    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+    inputs = list(inputs)
+    tables = [item for item in inputs if isinstance(item, str) and is_table(item)]
+    with ThreadPoolExecutor(_FOOTERS) as threads:
+        counts = dict(zip(tables, threads.map(lambda path: _count_rows(below(base, path)), tables), strict=True))
+    pieces: list[tuple[int, str, str | None, int, int]] = []
     total = 0
-    for path, error, group, first, count in _pieces(inputs, base):
-        skip = 0
-        while skip < count:
+    for item in inputs:
+        path, error = (item.path or "", item.error) if isinstance(item, Failure) else (item, None)
+        if error is None and printable(path) != path:
+            error = f"{path}: a name that is not UTF-8; rename it"
+        count = counts.get(path, 1) if error is None else 1
+        row = 0
+        while row < count:
             block, used = divmod(total, size)
-            rows = min(count - skip, size - used)
-            values = (block, path, error, group, skip, first + skip, rows)
-            for name, value in zip(COLUMNS, values, strict=True):
-                columns[name].append(value)
-            skip += rows
-            total += rows
+            rows = min(count - row, size - used)
+            pieces.append((block, printable(path), error and printable(error), row, rows))
+            row, total = row + rows, total + rows
     if not total:
-        raise InputError("no picture and no row of a table to answer; check the names of the inputs")
-    return pyarrow.table(columns, schema=schema())
+        raise InputError("no pictures and no table rows to process; check the names of the inputs")
+    kinds = {"block": "int32", "path": "string", "error": "string", "row": "int64", "rows": "int64"}
+    schema = pyarrow.schema([(name, getattr(pyarrow, kind)()) for name, kind in kinds.items()])
+    return pyarrow.Table.from_arrays(
+        [pyarrow.array(column, field.type) for column, field in zip(zip(*pieces, strict=True), schema, strict=True)],
+        schema=schema,
+    )
 
 
-def schema() -> Any:
-    """Of the plan, in pyarrow's words."""
-    pyarrow = import_pyarrow()
-    return pyarrow.schema([(name, getattr(pyarrow, kind)()) for name, kind in COLUMNS.items()])
-
-
-def blocks_of(plan: Any, done: set[int]) -> Iterator[Any]:
-    """The plan's rows of one block after the other, without those that are ``done``."""
+def blocks_of(plan: Any, done: set[int]) -> list[Any]:
+    """The plan's pieces of one block after the other, without the blocks that are ``done``."""
     numbers = plan.column("block").to_numpy()
-    start = 0
-    while start < len(numbers):
-        end = int(numbers.searchsorted(numbers[start], side="right"))
-        if int(numbers[start]) not in done:
-            yield plan.slice(start, end - start)
-        start = end
+    starts = np.flatnonzero(np.diff(numbers, prepend=-1)).tolist()
+    ends = [*starts[1:], len(numbers)]
+    return [
+        plan.slice(start, end - start) for start, end in zip(starts, ends, strict=True) if numbers[start] not in done
+    ]
 
 
 def is_table(path: str) -> bool:
@@ -80,60 +83,109 @@ def is_table(path: str) -> bool:
     return path.partition("?")[0].lower().endswith(TABLE_SUFFIXES)
 
 
-def rows_of(where: str, group: int, skip: int, rows: int, columns: list[str] | None = None) -> Any:
-    """``rows`` rows of a row group of a Parquet table, after ``skip``; no more than twice as many are in memory.
+def read_rows(where: str, row: int, rows: int, column: Callable[[Any], str] | None = None) -> Any:
+    """``rows`` rows of a Parquet table after the first ``row``; no more than twice as many are in memory.
 
-    Raises InputError when they cannot be read.
+    ``column`` picks one of the columns of its schema. Raises InputError when the rows cannot be read.
     """
     pyarrow = import_pyarrow()
+    taken = []
     with _open_table(where) as file:
-        taken, before = [], 0
+        names = [column(file.schema_arrow)] if column else None
+        counts = np.array([file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)], np.int64)
+        ends = counts.cumsum()
+        groups = np.flatnonzero((ends > row) & (ends - counts < row + rows)).tolist()
+        before = int((ends - counts)[groups[0]]) if groups else 0
         try:
-            for batch in file.iter_batches(batch_size=max(rows, 16), row_groups=[group], columns=columns):
-                start, end = max(skip - before, 0), min(skip + rows - before, len(batch))
+            for batch in file.iter_batches(max(rows, 16), groups, names):
+                start, end = max(row - before, 0), min(row + rows - before, len(batch))
                 if start < end:
                     taken.append(batch.slice(start, end - start))
                 before += len(batch)
-                if before >= skip + rows:
+                if before >= row + rows:
                     break
         except (pyarrow.ArrowException, OSError) as error:
             raise InputError(f"{where}: not readable as Parquet ({reason(error)}); write the table again") from error
     found = sum(map(len, taken))
     if found != rows:
-        raise InputError(f"{where}: expected {rows} rows after {skip} of row group {group}, found {found}; it changed")
+        advice = "do not change tables during a run"
+        raise InputError(f"{where}: expected {rows} rows from row {row} on, found {found}; {advice}")
     return pyarrow.Table.from_batches(taken)
 
 
-def table_schema(where: str) -> Any:
-    """The pyarrow schema of a Parquet table. Raises InputError."""
+def pictures_of(pieces: Any, base: str, column: str | None) -> Iterator[tuple[Subject, str | Named | Failure]]:
+    """Each picture of a block, in order, and where it is; of tables, ``column`` holds it or its path."""
+    for piece in pieces.to_pylist():
+        path, first, error = piece["path"], piece["row"], piece["error"]
+        where = below(base, path)
+        if error is not None:
+            yield (path, None), Failure(path, error)
+        elif not is_table(path):
+            yield (path, None), _file(where, path)
+        else:
+            try:
+                pick = partial(find_column, column=column, where=where)
+                cells = read_rows(where, first, piece["rows"], pick).column(0)
+            except InputError as fault:  # its rows are known, and each must have an answer
+                cells = itertools.repeat(Failure(path, str(fault)), piece["rows"])
+            for row, cell in enumerate(cells, start=first):
+                yield (path, row), cell if isinstance(cell, Failure) else _cell(cell.as_py(), where, path, row)
+
+
+def subject_name(path: str, row: int | None) -> str:
+    """What messages call a picture: its path, and the row in it."""
+    return path if row is None else f"{path}, row {row}"
+
+
+def find_column(schema: Any, column: str | None, where: str) -> str:
+    """The column of pictures or of their paths: ``column``, or else the first that is called and typed like one.
+
+    Raises InputError when there is none, or it holds neither bytes nor text.
+    """
+    fits = {name: _fits(schema.field(name).type) for name in schema.names}
+    if column is not None:
+        if not fits.get(column):
+            found = f"of type {schema.field(column).type}" if column in fits else f"not among {', '.join(fits)}"
+            raise InputError(f"{where}: column {column} is {found}; expected a column of bytes or of paths")
+        return column
+    for wanted in (*_PICTURES, *_PATHS):
+        for name, fit in fits.items():
+            if str(name).lower() == wanted and fit:
+                return str(name)
+    raise InputError(
+        f"{where}: no picture column among {', '.join(fits)[:120]}; expected a column of bytes or paths called "
+        "image or path, or name another column with --column"
+    )
+
+
+def _fits(kind: Any) -> bool:
+    """Whether a column of this type may hold bytes, text, or both, as Hugging Face's data sets keep pictures."""
+    types = import_pyarrow().types
+    if types.is_struct(kind):
+        return any(kind.field(i).name in ("bytes", "path") for i in range(kind.num_fields))
+    kind = kind.value_type if types.is_dictionary(kind) else kind
+    return any(str(kind).removeprefix("large_").removesuffix("_view") == name for name in ("binary", "string"))
+
+
+def _cell(cell: Any, where: str, path: str, row: int) -> str | Named | Failure:
+    """Where a cell's picture is: in it, or at the path in it, which is relative to the table's folder."""
+    name = subject_name(path, row)
+    if isinstance(cell, dict):
+        cell = cell.get("bytes") or cell.get("path")
+    if isinstance(cell, str) and cell.strip():
+        return _file(below(folder_of(where), cell), name)
+    if isinstance(cell, bytes) and cell:
+        return Named(name, cell)
+    return Failure(name, f"{printable(name)}: no picture and no path in the row")
+
+
+def _file(where: str, name: str) -> str | Named:
+    return Named(name, partial(read_bytes, where)) if is_address(where) else where
+
+
+def _count_rows(where: str) -> int:
     with _open_table(where) as file:
-        return file.schema_arrow
-
-
-def _pieces(inputs: Iterable[str | Failure], base: str) -> Iterator[tuple[str, str | None, int | None, int, int]]:
-    """(path, error, row group, first row, rows) of each picture file and of each row group."""
-    waiting = iter(inputs)
-    with ThreadPoolExecutor(_FOOTERS) as threads:
-        while some := list(islice(waiting, 1024)):
-            tables = [path for path in some if isinstance(path, str) and is_table(path)]
-            counts = dict(zip(tables, threads.map(lambda path: _group_rows(below(base, path)), tables), strict=True))
-            for item in some:
-                if isinstance(item, Failure):
-                    yield printable(item.path or ""), printable(item.error), None, 0, 1
-                elif printable(item) != item:
-                    yield printable(item), f"{printable(item)}: a name that is not UTF-8; rename it", None, 0, 1
-                elif item not in counts:
-                    yield item, None, None, 0, 1
-                else:
-                    first = 0
-                    for group, rows in enumerate(counts[item]):
-                        yield item, None, group, first, rows
-                        first += rows
-
-
-def _group_rows(where: str) -> list[int]:
-    with _open_table(where) as file:
-        return [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
+        return int(file.metadata.num_rows)
 
 
 def _open_table(where: str) -> Any:

@@ -1,7 +1,8 @@
-"""The folder that a cluster writes into: a file of answers for each block, and what a later run needs to go on.
+"""What a cluster writes: a folder with one Parquet file for each block, and in it one row for each picture.
 
-``part-000000.parquet``, ... hold the answers; ``_earthclip/run.json`` says what was asked of which model,
-``_earthclip/blocks.parquet`` what each block is made of; ``_SUCCESS`` appears when all are there.
+Ray Data's own writer names its files by task and leaves a file cut short where a worker is killed. Here a block's file
+has the block's number and appears whole, so that a run ends in the same files whatever was killed, and a later run
+leaves out what is there.
 """
 
 from __future__ import annotations
@@ -13,129 +14,180 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from earthclip.cluster.storage import below, is_address, local_path, open_storage, read_bytes, write_bytes
+import numpy as np
+
+from earthclip.cluster.blocks import Subject
+from earthclip.cluster.storage import FAULTS, below, is_address, local_path, open_storage, read_bytes, write_bytes
 from earthclip.datasets.shards import reason
 from earthclip.errors import InputError, OutputError
+from earthclip.locating.prediction import Prediction
 from earthclip.outputs.geoparquet import import_pyarrow
-from earthclip.outputs.structured import dumps
+from earthclip.outputs.journal import refuse_another_run
+from earthclip.outputs.structured import area90_km2, digits, dumps, rounded
+from earthclip.outputs.table import level_word, printable
+from earthclip.pictures.prepare import Failure
 
 _PART = re.compile(r"part-(\d{6,})\.parquet")
-_LEFT = re.compile(
-    r"\.part-\d+\.parquet\..*\.part|part-\d+\.parquet\.part"
-)  # of a worker that was killed while it wrote
-_TRY = re.compile(r"_earthclip/try-(\d+)-\d+")
-_MOST_TRIES = 5  # of a block: one that has taken so many workers with it will take the next
-_HEADER, _BLOCKS, _SUCCESS = "_earthclip/run.json", "_earthclip/blocks.parquet", "_SUCCESS"
+_LEFT = re.compile(r"\.?part-\d+\.parquet.*\.part")  # by a worker that was killed while it wrote
+_NOTES, _SUCCESS = "_earthclip/", "_SUCCESS"
+_HEADER, _BLOCKS = f"{_NOTES}run.json", f"{_NOTES}blocks.parquet"
+
+_PLACE = {
+    "latitude": "float64",
+    "longitude": "float64",
+    "probability": "float64",
+    "place": "string",
+    "country_code": "string",
+}
+# Null where a row has no such value; docs/clusters.md explains each.
+COLUMNS = {
+    "path": "string",
+    "row": "int64",  # in the table at path, from 0; null for a picture file
+    "model": "string",
+    **_PLACE,  # the best one
+    "verdict": "string",
+    "radius_km": "float64",
+    "mass": "float64",
+    "area90_km2": "float64",
+    "region_share": "float64",
+    "candidates": "places",
+    "error": "string",
+}
+
+
+def answers_table(rows: list[dict[str, Any]]) -> Any:
+    """Rows of ``answer_row`` as a pyarrow table of ``COLUMNS``."""
+    pyarrow = import_pyarrow()
+    place = pyarrow.struct([(name, getattr(pyarrow, kind)()) for name, kind in _PLACE.items()])
+    kinds = {"places": pyarrow.list_(place)}
+    fields = [(name, kinds.get(kind) or getattr(pyarrow, kind)()) for name, kind in COLUMNS.items()]
+    return pyarrow.Table.from_pylist(rows, schema=pyarrow.schema(fields))
+
+
+def answer_row(path: str, row: int | None, answer: Prediction | Failure) -> dict[str, Any]:
+    """One answer's row; digits and names are those of ``earthclip locate``'s other formats.
+
+    Of an answer that abstained, the best place is null and ``candidates`` remain.
+    """
+    subject: dict[str, Any] = {"path": printable(path), "row": row}
+    if isinstance(answer, Failure):
+        return subject | {"error": printable(answer.error)}
+    places = [
+        dict(zip(_PLACE, (*numbers, place.text, place.country_code), strict=True))
+        for numbers, place in zip(rounded(answer), answer.places, strict=True)
+    ]
+    verdict = answer.verdict
+    return (
+        subject
+        | ({} if answer.abstained or not places else places[0])
+        | {
+            "model": answer.model,
+            "verdict": level_word(answer) or None,
+            "radius_km": None if verdict is None else verdict.radius_km,
+            "mass": None if verdict is None else digits(verdict.mass),
+            "area90_km2": area90_km2(answer),
+            "region_share": None if answer.region_share is None else digits(answer.region_share),
+            "candidates": places,
+        }
+    )
+
+
+def embeddings_table(rows: list[tuple[Subject, np.ndarray | str]], width: int) -> Any:
+    """Rows of path, row, embedding (float32 [width]) and error, one of which is null; ``rows`` have either."""
+    pyarrow = import_pyarrow()
+    errors = [printable(value) if isinstance(value, str) else None for _, value in rows]
+    vectors = np.array([np.zeros(width) if isinstance(value, str) else value for _, value in rows], np.float32)
+    failed = pyarrow.array([error is not None for error in errors], pyarrow.bool_())
+    return pyarrow.table(
+        {
+            "path": pyarrow.array([printable(path) for (path, _), _ in rows], pyarrow.string()),
+            "row": pyarrow.array([row for (_, row), _ in rows], pyarrow.int64()),
+            "embedding": pyarrow.FixedSizeListArray.from_arrays(vectors.reshape(-1), width, mask=failed),
+            "error": pyarrow.array(errors, pyarrow.string()),
+        }
+    )
 
 
 class OutputFolder:
-    """Where answers go, a folder or an address that all workers reach; made on the driver and on each worker."""
+    """The folder or address that a cluster writes; made on the driver and on each worker.
+
+    ``part-000000.parquet``, ... hold the answers; ``_earthclip/run.json`` says what was asked of which model, and
+    ``_earthclip/blocks.parquet`` what each block is made of. ``_SUCCESS`` appears when all are there.
+    """
 
     def __init__(self, where: str) -> None:
         self.where = where if is_address(where) else str(Path(local_path(where)).absolute())
 
     def begin(self, header: Mapping[str, object], plan: Callable[[], Any], *, resume: bool, force: bool) -> Any:
-        """The blocks of the run: of the one to go on with, by ``resume``, or else ``plan()``, which is kept.
+        """The blocks of the run: of the one to continue, by ``resume``, or else ``plan()``, which is kept.
 
-        Raises OutputError when there is something already and neither ``resume`` nor ``force``, when the run to go
-        on with was asked something else, and when nothing can be written.
+        Raises OutputError when the folder has a run and neither ``resume`` nor ``force`` is given, when the run to
+        continue was asked something else, and when nothing can be written.
         """
         names = self._names()
-        begun = any(name == _HEADER for name in names)
         parts = [name for name in names if _PART.fullmatch(name)]
-        if resume and begun:
+        if resume and _HEADER in names:
             self._compare(header)
-            self._remove([name for name in names if _TRY.fullmatch(name)])
-            return self._read_table(_BLOCKS)
-        if (begun or parts) and not force:
-            done = _SUCCESS in names
-            goes_on = begun and not done
-            advice = "--resume goes on, --force starts anew" if goes_on else "choose another, or --force to replace it"
-            raise OutputError(f"{self.where}: holds the answers of a run already; {advice}")
+            return self._read_blocks()
+        if (_HEADER in names or parts) and not force:
+            interrupted = _HEADER in names and _SUCCESS not in names
+            start_over = "add --resume to continue it, or --force to start over"
+            advice = start_over if interrupted else "choose another folder, or add --force to replace it"
+            raise OutputError(f"{self.where}: already holds the output of a run; {advice}")
         blocks = plan()
-        known = (_SUCCESS, _HEADER, _BLOCKS, *parts)
-        self._remove([name for name in names if name in known or _TRY.fullmatch(name)])
+        self._remove([name for name in names if name in (_SUCCESS, *parts) or name.startswith(_NOTES)])
         if not is_address(self.where):
             try:
-                Path(self.where, "_earthclip").mkdir(parents=True, exist_ok=True)
+                Path(self.where, _NOTES).mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise OutputError(f"{self.where}: cannot make the folder ({error.strerror}); choose another") from error
+                raise OutputError(f"{self.where}: cannot be created ({error.strerror}); choose another") from error
         self._write_table(_BLOCKS, blocks)
-        write_bytes(self._at(_HEADER), dumps(dict(header)).encode() + b"\n")  # last: with it, a run has begun
+        write_bytes(below(self.where, _HEADER), dumps(dict(header)).encode() + b"\n")  # last: with it, a run has begun
         return blocks
 
     def withdraw(self) -> None:
         """Forget a run that has written nothing, so that another may be asked for."""
         if not self.done():
-            self._remove([name for name in self._names() if name in (_HEADER, _BLOCKS) or _TRY.fullmatch(name)])
+            self._remove([name for name in self._names() if name.startswith(_NOTES)])
 
     def done(self) -> set[int]:
         """The numbers of the blocks that are written."""
         return {int(match[1]) for name in self._names() if (match := _PART.fullmatch(name))}
 
-    def begin_block(self, number: int) -> int:
-        """Note that a worker tries the block, and return how many of this run did before and were lost.
-
-        Ray would lose one worker after the other to a block that needs too much memory.
-        Raises OutputError when too many workers have begun it, and none has written it.
-        """
-        tried = self._tries(number)
-        if len(tried) >= _MOST_TRIES:
-            raise OutputError(
-                f"{self.where}: block {number} ended {len(tried)} workers, most likely for want of memory; --resume "
-                "with fewer --workers, or with --worker-cpus as many as a machine has"
-            )
-        write_bytes(self._at(f"_earthclip/try-{number}-{len(tried)}"), b"")
-        return len(tried)
-
     def write_block(self, number: int, table: Any) -> None:
         """Put a block's answers in their place, whole or not at all. Raises OutputError."""
         self._write_table(f"part-{number:06}.parquet", table)
 
-    def end_block(self, number: int) -> None:
-        """Forget who tried the block: it is written."""
-        self._remove(self._tries(number))
-
     def finish(self) -> None:
-        """Say that all blocks are written, and remove what killed workers left."""
-        self._remove([name for name in self._names() if _LEFT.fullmatch(name) or _TRY.fullmatch(name)])
-        write_bytes(self._at(_SUCCESS), b"")
+        """Mark the run as complete, and remove what killed workers left."""
+        self._remove([name for name in self._names() if _LEFT.fullmatch(name)])
+        write_bytes(below(self.where, _SUCCESS), b"")
 
     def _compare(self, header: Mapping[str, object]) -> None:
         try:
-            before = dict(json.loads(read_bytes(self._at(_HEADER))))
+            before = dict(json.loads(read_bytes(below(self.where, _HEADER))))
         except (ValueError, TypeError, InputError) as error:
-            raise OutputError(f"{self._at(_HEADER)}: cannot be read as a run's; --force starts anew") from error
-        for name in dict.fromkeys((*header, *before)):
-            was, asked = before.get(name), json.loads(dumps(header.get(name)))
-            if was != asked:
-                raise OutputError(
-                    f"{self.where}: of a run with {name} {was}, found {asked}; ask as that run did, or --force without "
-                    "--resume to start anew"
-                )
+            raise OutputError(
+                f"{below(self.where, _HEADER)}: not the header of a run; add --force to start over"
+            ) from error
+        # Version 0.1.0 did not note what ran the image encoder.
+        refuse_another_run(
+            self.where, before, {name: header[name] for name in header if name != "encoder" or name in before}
+        )
 
-    def _tries(self, number: int) -> list[str]:
-        return [
-            name
-            for name in self._names(("_earthclip/",))
-            if (match := _TRY.fullmatch(name)) and int(match[1]) == number
-        ]
-
-    def _names(self, prefixes: tuple[str, ...] = ("", "_earthclip/")) -> list[str]:
-        """Of files in the folder and in ``_earthclip``, as they are called from here."""
+    def _names(self) -> list[str]:
+        """Of the files in the folder and in ``_earthclip``, as they are called from here."""
         system, path = open_storage(self.where)
-        import pyarrow.fs as fs  # it is there, or the line above has said that it is not
-
+        fs = import_pyarrow().fs
         found = []
         try:
-            info = system.get_file_info(path)
-            if info.type == fs.FileType.File:
+            if system.get_file_info(path).type == fs.FileType.File:
                 raise OutputError(f"{self.where}: expected a folder for a file of each block, found a file")
-            for prefix in prefixes:
+            for prefix in ("", _NOTES):
                 selector = fs.FileSelector(f"{path}/{prefix}".rstrip("/"), allow_not_found=True)
                 found += [prefix + item.base_name for item in system.get_file_info(selector) if item.is_file]
-        except (OSError, ValueError) as error:
-            raise OutputError(f"{self.where}: cannot be listed ({reason(error)}); check the rights") from error
+        except FAULTS as error:
+            raise OutputError(f"{self.where}: cannot be listed ({reason(error)}); check the permissions") from error
         return found
 
     def _remove(self, names: list[str]) -> None:
@@ -146,21 +198,18 @@ class OutputFolder:
                 system.delete_file(f"{path}/{name}")
             except FileNotFoundError:
                 continue
-            except (OSError, ValueError) as error:
-                raise OutputError(f"{self._at(name)}: cannot be replaced ({reason(error)})") from error
-
-    def _at(self, name: str) -> str:
-        return below(self.where, name)
+            except FAULTS as error:
+                raise OutputError(f"{below(self.where, name)}: cannot be replaced ({reason(error)})") from error
 
     def _write_table(self, name: str, table: Any) -> None:
-        pyarrow = import_pyarrow()
         buffer = io.BytesIO()
-        pyarrow.parquet.write_table(table, buffer, compression="zstd")
-        write_bytes(self._at(name), buffer.getvalue())
+        import_pyarrow().parquet.write_table(table, buffer, compression="zstd")
+        write_bytes(below(self.where, name), buffer.getvalue())
 
-    def _read_table(self, name: str) -> Any:
+    def _read_blocks(self) -> Any:
         pyarrow = import_pyarrow()
+        where = below(self.where, _BLOCKS)
         try:
-            return pyarrow.parquet.read_table(io.BytesIO(read_bytes(self._at(name), most=1 << 33)))
+            return pyarrow.parquet.read_table(io.BytesIO(read_bytes(where, most=1 << 33)))
         except (pyarrow.ArrowException, InputError) as error:
-            raise OutputError(f"{self._at(name)}: cannot be read ({reason(error)}); --force starts anew") from error
+            raise OutputError(f"{where}: cannot be read ({reason(error)}); add --force to start over") from error

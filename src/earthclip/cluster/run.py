@@ -13,13 +13,12 @@ import secrets
 import shutil
 import socket
 import tempfile
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from earthclip import errors
-from earthclip.cluster.storage import remove_left
 from earthclip.configuration import usable_processors
 from earthclip.datasets.shards import reason
 from earthclip.errors import EarthCLIPError, InputError, MissingExtraError
@@ -53,34 +52,30 @@ class BlockDone:
 
 
 def answer_on_cluster(
-    task: str | type,
-    job: Any,
-    blocks: Iterable[Any],
-    workers: int | None = None,
-    processors: int | None = None,
+    worker: type, job: Any, blocks: list[Any], workers: int | None = None, processors: int | None = None
 ) -> Generator[BlockDone, None, None]:
-    """Answer ``blocks`` (of cluster.blocks.blocks_of) on all machines of a cluster; gives each when it is written.
+    """Answer ``blocks`` (of ``blocks.blocks_of``) on all machines of a cluster; gives each when it is written.
 
-    ``task`` is "locate", "embeddings" (of pictures) or "embed" (of coordinates), with a ``workers.Job``; or a class of
-    such workers, with a dataclass of its own that has ``processors``. ``workers`` with ``processors`` each are made
-    once; None fills the cluster. A block whose worker is lost is answered by another one, with the same file in the
-    end. Raises what a worker could not go on from, and EarthCLIPError for a fault of Ray's.
+    ``worker`` is a class of ``workers.BlockWorker``, and ``job`` the dataclass it is made of, whose ``processors`` are
+    set here. ``workers`` with ``processors`` each are made once; None fills the cluster. A block whose worker is lost
+    is answered by another one, with the same file in the end. Raises what a worker could not go on from, and
+    EarthCLIPError for a fault of Ray's.
     """
-    from earthclip.cluster.workers import WORKERS
-
-    tables = list(blocks)
-    if not tables:
+    if not blocks:
         return
     with on_ray() as ray:
         import ray.data
 
-        count, each = _share(ray, len(tables), workers, processors)
+        from earthclip.cluster.workers import Attempts
+
+        count, each = _share(ray, len(blocks), workers, processors)
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = context.print_on_execution_start = False
+        attempts = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Attempts).remote()
         # Ordinary data and no read tasks: those would wait for the processors that the workers have taken.
-        answered = ray.data.from_arrow(tables).map_batches(
-            WORKERS[task] if isinstance(task, str) else task,
-            fn_constructor_args=(replace(job, processors=each),),
+        answered = ray.data.from_arrow(blocks).map_batches(
+            worker,
+            fn_constructor_args=(replace(job, processors=each), attempts),
             batch_size=None,
             batch_format="pyarrow",
             num_cpus=each,
@@ -95,7 +90,7 @@ def answer_on_cluster(
         except ray.exceptions.RayError as error:
             lines = [line for line in str(error).splitlines() if line.strip()]
             last = " ".join(lines[-1].split())[:200] if lines else type(error).__name__
-            raise EarthCLIPError(f"Ray: {last}; what was written is kept, --resume goes on") from error
+            raise EarthCLIPError(f"Ray: {last}; finished blocks are kept, continue with --resume") from error
 
 
 def _fault(text: str) -> EarthCLIPError:
@@ -114,11 +109,11 @@ def _share(ray: Any, blocks: int, workers: int | None, processors: int | None) -
     if workers is None or processors is None:  # or both are the user's, and machines may be on their way
         if not most:
             raise EarthCLIPError(
-                "Ray: no machine with processors has joined yet; wait, or give --workers and --worker-cpus"
+                "Ray: no machine with CPUs has joined the cluster yet; wait, or set --workers and --worker-cpus"
             )
         if processors and processors > most:
             raise InputError(
-                f"--worker-cpus {processors}: the largest machine has {most}; ask for no more, or give --workers too"
+                f"--worker-cpus {processors}: the largest machine has {most} CPUs; lower it, or set --workers too"
             )
     if processors is None:
         processors = max(1, min(_PROCESSORS, most, sum(nodes) // workers if workers else most))
@@ -179,6 +174,17 @@ def on_ray() -> Iterator[Any]:
         ray.shutdown()
         if folder:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_left(prefix: str) -> None:
+    """Remove the temporary folders called ``prefix``, a process and a rest, whose process was killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{prefix}[0-9]*-*"):
+        try:
+            os.kill(int(folder.name.removeprefix(prefix).split("-")[0]), 0)
+        except ProcessLookupError:
+            shutil.rmtree(folder, ignore_errors=True)
+        except (ValueError, OSError):
+            continue  # another user's
 
 
 def _cluster_to_join() -> str | None:

@@ -1,26 +1,25 @@
-"""What runs on the workers of a cluster: one model each, made once, and block after block answered and written.
+"""What runs on the workers of a cluster: one model each, loaded once, and block after block answered and written.
 
-Faults that concern the whole run (a model that is not there, a full disk) are returned and not raised: Ray would try
-them again, and tell of them in a hundred lines.
+Faults of the whole run (a model that is not there, a full disk) are returned and not raised: Ray would try them again,
+and tell of them in a hundred lines.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from abc import abstractmethod
-from collections import deque
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar
 
 import numpy as np
 
-from earthclip.cluster.blocks import rows_of
-from earthclip.cluster.output import OutputFolder
-from earthclip.cluster.pictures import Subject, read_pieces
-from earthclip.cluster.rows import answer_row, answers_table, embeddings_table
+from earthclip.cluster.blocks import Subject, pictures_of, read_rows, subject_name
+from earthclip.cluster.output import OutputFolder, answer_row, answers_table, embeddings_table
 from earthclip.cluster.storage import below
 from earthclip.datasets.columns import coordinate_columns, degrees_of, feature_names
 from earthclip.errors import EarthCLIPError, InputError, ModelError
@@ -28,41 +27,30 @@ from earthclip.geo.sphere import are_places, degrees_fault, wrapped
 from earthclip.locating.locator import Locator, load
 from earthclip.locating.question import Question
 from earthclip.models import Precision, Runtime
-from earthclip.models.encoders import Encoder
 from earthclip.models.fastest import choose
+from earthclip.models.folder import ModelFolder
 from earthclip.outputs.geoparquet import import_pyarrow
 from earthclip.outputs.journal import header
-from earthclip.pictures.prepare import Failure, Prepared
+from earthclip.pictures.prepare import Failure, Prepared, batches
 from earthclip.pictures.reader import Reader
 
 _DOWNLOADS = 8  # pictures fetched beside those that are read
+_MOST_LOST = 5  # workers that one block may end
 _TOLD = 20  # faults of pictures that a block hands back in words; all are in its file
-
-
-@runtime_checkable
-class WorkerJob(Protocol):
-    """What any worker is told, whatever it makes."""
-
-    @property
-    def output(self) -> str:
-        """The folder or address where blocks are written."""
-
-    @property
-    def processors(self) -> int:
-        """How many are its own."""
 
 
 @dataclass(frozen=True)
 class Job:
     """What every worker is told once.
 
-    ``base`` is the folder that relative paths are relative to; ``fingerprint`` is that of the model, which each worker
-    must have too.
+    ``base`` is the folder that relative paths are relative to. ``fingerprint`` is that of the model, and ``encoder``
+    what ``encoder_of`` says of it: each worker must have the same.
     """
 
     source: str
     output: str
     fingerprint: str
+    encoder: str | None = None
     base: str = ""
     runtime: Runtime = "auto"
     precision: Precision = "auto"
@@ -73,15 +61,37 @@ class Job:
     batch_size: int = 16
 
 
+def encoder_of(folder: ModelFolder, runtime: Runtime, precision: Precision) -> str:
+    """What runs a model's image encoder on this machine, such as "openvino in bfloat16". Raises as ``choose`` does."""
+    chosen = choose(folder, runtime, precision)
+    return f"{chosen.runtime} in {chosen.precision}"
+
+
+class Attempts:
+    """How many workers have begun each block. Ray would lose one after the other to a block that needs too much memory.
+
+    It is an actor of its own, since a worker that is lost cannot tell.
+    """
+
+    def __init__(self) -> None:
+        self._begun: Counter[int] = Counter()
+
+    def begin(self, block: int) -> int:
+        """Count one more; returns how many there were before, all of which were lost."""
+        self._begun[block] += 1
+        return self._begun[block] - 1
+
+
 class BlockWorker:
     """Makes blocks and writes them; called by Ray Data with a block's pieces, gives one row of what came of it."""
 
-    def __init__(self, job: WorkerJob) -> None:
-        self._fault = None
+    def __init__(self, processors: int, attempts: Any = None) -> None:
+        """``attempts`` is an ``Attempts``, as an actor of Ray's."""
+        self._attempts = attempts
+        self._fault: str | None = None
         # As many threads as Ray counts for this worker, not one for each processor of the machine.
-        os.environ["EARTHCLIP_THREADS"] = str(job.processors)
+        os.environ["EARTHCLIP_THREADS"] = str(processors)
         try:
-            self._output = OutputFolder(job.output)
             self.open()
         except (EarthCLIPError, OSError) as error:
             self._fault = f"{type(error).__name__}: {error}"
@@ -92,11 +102,18 @@ class BlockWorker:
         block, fault = int(pieces.column("block")[0].as_py()), self._fault
         errors: list[str] = []
         rows = lost = 0
+        if self._attempts is not None:
+            import ray
+
+            lost = ray.get(self._attempts.begin.remote(block))
+        if lost >= _MOST_LOST:
+            fault = (
+                f"EarthCLIPError: {lost} workers died while processing block {block}, most likely because memory ran "
+                "out; continue with --resume and fewer --workers, or with --worker-cpus set to all CPUs of a machine"
+            )
         if fault is None:
             try:
-                lost = self._output.begin_block(block)
                 rows, errors = self.make(block, pieces)
-                self._output.end_block(block)
             except (EarthCLIPError, OSError) as error:
                 fault = f"{type(error).__name__}: {error}"
         told = pyarrow.array([errors[:_TOLD]], pyarrow.list_(pyarrow.string()))
@@ -106,18 +123,20 @@ class BlockWorker:
     def open(self) -> None:
         """Make what blocks need. Raises EarthCLIPError."""
 
-    def close(self) -> None:
-        """Let go of what ``open`` made; Ray ends the process, where this is not called."""
-
     @abstractmethod
     def make(self, block: int, pieces: Any) -> tuple[int, list[str]]:
         """Write the block, whole; returns how many rows it has and what was wrong with some."""
 
 
-class _ModelWorker(BlockWorker):
-    def __init__(self, job: Job) -> None:
+class ModelWorker(BlockWorker):
+    """A worker with a model, which its blocks are answered by."""
+
+    task: ClassVar[str]  # as _earthclip/run.json calls it
+    block_size: ClassVar[int]  # where nobody says how many: a minute's work or less, which a lost worker repeats
+
+    def __init__(self, job: Job, attempts: Any = None) -> None:
         self.job = job
-        super().__init__(job)
+        super().__init__(job.processors, attempts)
 
     @cached_property
     def locator(self) -> Locator:
@@ -125,13 +144,21 @@ class _ModelWorker(BlockWorker):
         return load(self.job.source, runtime=self.job.runtime, precision=self.job.precision)
 
     def open(self) -> None:
-        if header(self.locator.config, {})["fingerprint"] != self.job.fingerprint:
-            where = f"worker {os.uname().nodename}: {self.locator.folder.path}"
-            raise ModelError(f"{where}: another model than where the run was started; copy the same to all machines")
+        """Raises ModelError unless the model, and what runs it, is that which the run was started with."""
+        job, folder = self.job, self.locator.folder
+        where = f"worker {os.uname().nodename}: {folder.path}"
+        if header(folder.config, {})["fingerprint"] != job.fingerprint:
+            raise ModelError(
+                f"{where}: not the model that the run was started with; copy the same model to all machines"
+            )
+        if job.encoder and (found := encoder_of(folder, job.runtime, job.precision)) != job.encoder:
+            advice = "give --runtime and --precision, which then hold for all machines"
+            raise ModelError(f"{where}: runs {found}, where the run was started it was {job.encoder}; {advice}")
 
     def make(self, block: int, pieces: Any) -> tuple[int, list[str]]:
+        """Answer the block and write its file."""
         table = self.answer(pieces)
-        self._output.write_block(block, table)
+        OutputFolder(self.job.output).write_block(block, table)
         return len(table), [error for error in table.column("error").to_pylist() if error is not None]
 
     @abstractmethod
@@ -139,109 +166,112 @@ class _ModelWorker(BlockWorker):
         """A pyarrow table with a row for each picture or row of the block, and a column ``error``."""
 
 
-class _PictureWorker(_ModelWorker):
+class _PictureWorker(ModelWorker):
+    block_size = 256
+
     def open(self) -> None:
         super().open()
-        preprocessing, job = self.locator.folder.preprocessing, self.job
-        self._reader = Reader(preprocessing, job.question.views, workers=job.processors, draft=job.draft)
+        job = self.job
+        self._reader = Reader(
+            self.locator.folder.preprocessing, job.question.views, workers=job.processors, draft=job.draft
+        )
 
     def close(self) -> None:
+        """End the processes that read; on Ray they end with the worker's own."""
         self._reader.close()
 
     def pictures(self, pieces: Any) -> Iterator[tuple[Subject, Prepared | Failure]]:
+        """Each picture of the block, in order.
+
+        None is read in this process, so that a picture that ends its reader is a Failure and not a lost worker of Ray.
+        """
+        subjects, sources = itertools.tee(pictures_of(pieces, self.job.base, self.job.column))
         ahead = 2 * self.job.batch_size + _DOWNLOADS
-        return read_pieces(self._reader, pieces, self.job.base, self.job.column, ahead)
+        with contextlib.closing(self._reader.read_ahead((source for _, source in sources), ahead, few=0)) as pictures:
+            for picture, (subject, source) in zip(pictures, subjects, strict=True):
+                if isinstance(picture, Failure) and isinstance(source, str):
+                    name = subject_name(*subject)  # the path as it was given, or the row of a table that has it
+                    yield subject, Failure(name, picture.error.replace(source, name))
+                else:
+                    yield subject, picture
 
 
 class LocateWorker(_PictureWorker):
-    """Rows of ``cluster.rows.COLUMNS``, the very answers of ``Locator.locate`` in batches of the same size."""
+    """Rows of ``output.COLUMNS``, the very answers of ``Locator.locate`` in batches of the same size."""
+
+    task = "locate"
 
     def answer(self, pieces: Any) -> Any:
         """The block's places."""
-        subjects: deque[Subject] = deque()
+        subjects: list[Subject] = []
 
         def noted() -> Iterator[Prepared | Failure]:
             for subject, picture in self.pictures(pieces):
                 subjects.append(subject)
                 yield picture
 
-        job = self.job
-        answers = self.locator.answers(noted(), job.question, batch_size=job.batch_size)
-        return answers_table([answer_row(*subjects.popleft(), answer) for answer in answers])
+        answers = list(self.locator.answers(noted(), self.job.question, batch_size=self.job.batch_size))
+        return answers_table([answer_row(*subject, answer) for subject, answer in zip(subjects, answers, strict=True)])
 
 
 class ImageEmbeddingWorker(_PictureWorker):
     """Rows of path, row, embedding (float32 [d]) and error; what ``Locator.encode_image`` gives."""
 
-    def open(self) -> None:
-        """Also the encoder, which may be had without a gallery."""
-        super().open()
-        self._width = self.locator.config.embedding_size
-        if self.job.question.views not in self.locator.config.views:
-            known = ", ".join(self.locator.config.views)
-            raise InputError(f"model '{self.locator.name}' takes views {known}, found '{self.job.question.views}'")
-        self._encoder: Encoder = choose(self.locator.folder, self.job.runtime, self.job.precision).open(self._width)
+    task = "embeddings"
 
     def answer(self, pieces: Any) -> Any:
         """The block's embeddings."""
-        subjects: list[Subject] = []
-        errors: list[str | None] = []
-        found: list[np.ndarray] = []
-        pictures = self.pictures(pieces)
-        while batch := list(itertools.islice(pictures, self.job.batch_size)):
-            rows = np.zeros((len(batch), self._width), np.float32)
-            read = [index for index, (_, picture) in enumerate(batch) if isinstance(picture, Prepared)]
-            if read:
-                pixels = [picture.pixels for _, picture in batch if isinstance(picture, Prepared)]
-                rows[read] = self._encoder.encode_views(np.stack(pixels))
-            found.append(rows)
-            subjects += [subject for subject, _ in batch]
-            errors += [picture.error if isinstance(picture, Failure) else None for _, picture in batch]
-        return embeddings_table(subjects, np.concatenate(found), errors)
+        rows: list[tuple[Subject, np.ndarray | str]] = []
+        for batch in batches(self.pictures(pieces), self.job.batch_size):
+            readable = [picture for _, picture in batch if isinstance(picture, Prepared)]
+            embeddings = iter(self.locator.encode_image(readable, self.job.batch_size, self.job.question.views))
+            for subject, picture in batch:
+                rows.append((subject, picture.error if isinstance(picture, Failure) else next(embeddings)))
+        return embeddings_table(rows, self.locator.config.embedding_size)
 
 
-class LocationEmbeddingWorker(_ModelWorker):
+class LocationEmbeddingWorker(ModelWorker):
     """The rows of tables of coordinates, with a float32 column for each feature and ``error`` for what is no place."""
+
+    task = "embed"
+    block_size = 8192
 
     def answer(self, pieces: Any) -> Any:
         """The block's rows; raises InputError for a table that cannot be read, since its columns are not known then."""
         pyarrow = import_pyarrow()
-        tables = []
-        for piece in pieces.to_pylist():
-            where = below(self.job.base, piece["path"])
-            table = rows_of(where, piece["group"], piece["skip"], piece["rows"])
-            latitude, longitude = coordinate_columns(table.schema.names, where)
-            if latitude is None or longitude is None:
-                raise InputError(f"{where}: has no columns called latitude and longitude; rename them")
-            degrees = np.stack([_degrees(table.column(latitude), where), _degrees(table.column(longitude), where)], 1)
-            places = are_places(degrees)
-            width = self.locator.config.embedding_size
-            if taken := set(feature_names(width)) & set(table.schema.names):
-                raise InputError(f"{where}: has a column called {min(taken)} already; rename or drop it")
-            features = np.full((len(degrees), width), np.nan, np.float32)
-            if places.any():
-                features[places] = self.locator.encode_location(wrapped(degrees[places]))
-            for name, values in zip(feature_names(width), features.T, strict=True):
-                table = table.append_column(name, pyarrow.array(np.ascontiguousarray(values), mask=~places))
-            faults = [None if ok else degrees_fault(*pair) for ok, pair in zip(places, degrees.tolist(), strict=True)]
-            tables.append(_with_errors(table, faults, where))
+        tables = [self._embed(below(self.job.base, piece["path"]), piece) for piece in pieces.to_pylist()]
         try:
             return pyarrow.concat_tables(tables, promote_options="permissive")
         except pyarrow.ArrowException as error:
             names = ", ".join(dict.fromkeys(pieces.column("path").to_pylist()))
             raise InputError(f"{names}: columns of different types ({error}); embed the tables one by one") from error
 
-
-def _with_errors(table: Any, faults: list[str | None], where: str) -> Any:
-    """The table with what was wrong with each row: what an earlier command said of it, or else ``faults``."""
-    pyarrow = import_pyarrow()
-    if "error" in table.schema.names:
-        earlier = table.column("error").to_pylist()
-        if any(error is not None and not isinstance(error, str) for error in earlier):
-            raise InputError(f"{where}: has a column called error that is not of text; rename or drop it")
-        faults = [before or fault for before, fault in zip(earlier, faults, strict=True)]
-        table = table.drop_columns(["error"])
-    return table.append_column("error", pyarrow.array(faults, pyarrow.string()))
+    def _embed(self, where: str, piece: Any) -> Any:
+        pyarrow = import_pyarrow()
+        table = read_rows(where, piece["row"], piece["rows"])
+        latitude, longitude = coordinate_columns(table.schema.names, where)
+        if latitude is None or longitude is None:
+            raise InputError(
+                f"{where}: no columns called latitude and longitude; rename the columns that hold the coordinates"
+            )
+        degrees = np.stack([_degrees(table.column(latitude), where), _degrees(table.column(longitude), where)], 1)
+        places = are_places(degrees)
+        names = feature_names(self.locator.config.embedding_size)
+        if taken := set(names) & set(table.schema.names):
+            raise InputError(f"{where}: already has a column called {min(taken)}; rename or drop it")
+        features = np.full((len(degrees), len(names)), np.nan, np.float32)
+        if places.any():
+            features[places] = self.locator.encode_location(wrapped(degrees[places]))
+        for name, values in zip(names, features.T, strict=True):
+            table = table.append_column(name, pyarrow.array(np.ascontiguousarray(values), mask=~places))
+        faults = [None if ok else degrees_fault(*pair) for ok, pair in zip(places, degrees.tolist(), strict=True)]
+        if "error" in table.schema.names:  # what an earlier command said of a row stays
+            earlier = table.column("error").to_pylist()
+            if any(error is not None and not isinstance(error, str) for error in earlier):
+                raise InputError(f"{where}: has a column called error that does not hold text; rename or drop it")
+            faults = [before or fault for before, fault in zip(earlier, faults, strict=True)]
+            table = table.drop_columns(["error"])
+        return table.append_column("error", pyarrow.array(faults, pyarrow.string()))
 
 
 def _degrees(column: Any, where: str) -> np.ndarray:
@@ -249,10 +279,3 @@ def _degrees(column: Any, where: str) -> np.ndarray:
         return degrees_of(column.combine_chunks())
     except import_pyarrow().ArrowException as error:
         raise InputError(f"{where}: coordinates of type {column.type}; expected numbers of degrees") from error
-
-
-WORKERS: dict[str, type[BlockWorker]] = {
-    "locate": LocateWorker,
-    "embeddings": ImageEmbeddingWorker,
-    "embed": LocationEmbeddingWorker,
-}

@@ -42,6 +42,19 @@ def partial_of(output: Path) -> Path:
     return output.with_name(output.name + ".partial")
 
 
+def refuse_another_run(where: object, before: Mapping[str, object], header: Mapping[str, object]) -> None:
+    """Raise OutputError naming what differs between the header of the run at ``where`` and that of this one."""
+    asked = json.loads(dumps(dict(header)))
+    for name in (*asked, *before):
+        if name in _LATER and name not in before:
+            continue
+        if before.get(name) != asked.get(name):
+            raise OutputError(
+                f"{where}: holds a run with {name} {before.get(name)}, but this run has {asked.get(name)}; use the "
+                "same options, or add --force and leave out --resume to start over"
+            )
+
+
 @contextlib.contextmanager
 def open_journal(output: Path, batch_size: int, *, resume: bool = False, force: bool = False) -> Iterator[Journal]:
     """The journal of ``output``, locked against other runs; removed at the end when it holds no answers.
@@ -151,15 +164,7 @@ class Journal:
             before = dict(json.loads(first))
         except (ValueError, TypeError) as error:
             raise OutputError(f"{self.path}: not a journal written by earthclip; move or rename this file") from error
-        for name in (*header, *before):
-            if name in _LATER and name not in before:
-                continue
-            was, asked = before.get(name), header.get(name)
-            if was != asked:
-                raise OutputError(
-                    f"{self.path}: holds a run with {name} {was}, but this run has {asked}; use the same options, "
-                    "or add --force and leave out --resume to start over"
-                )
+        refuse_another_run(self.path, before, header)
 
     def _count(self, file: IO[bytes]) -> None:
         """Count the answers; from a line that was not written whole, cut the journal back to its last whole batch."""

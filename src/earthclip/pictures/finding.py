@@ -32,21 +32,23 @@ def each_picture(
     listed: Path | None = None,
     passed_over: PassedOver | None = None,
     suffixes: Collection[str] | None = None,
+    *,
+    literal: bool = False,
 ) -> Iterator[Path | Failure]:
     """Files as given, the pictures in folders, what patterns match, then the paths of the list, in that order.
 
     Folders are searched at all depths in sorted order for ``suffixes``, or else for the pictures that are read here;
     ``passed_over`` counts the other files. Hidden names are left out, links to folders not followed. ``*``, ``?``,
     ``[...]`` and ``**`` are a pattern unless a file has that very name. ``-`` stands for a list on standard input,
-    whose paths end with line breaks or, where there are any, with NUL. A folder without pictures or that cannot be
-    read, a pipe, socket or device, and a pattern without matches are a Failure. Raises InputError for a list that
-    cannot be read.
+    whose paths end with line breaks or, where there are any, with NUL. With ``literal``, every argument is a name. A
+    folder without pictures or that cannot be read, a pipe, socket or device, and a pattern without matches are a
+    Failure. Raises InputError for a list that cannot be read.
     """
     search = _Search(frozenset(suffixes) if suffixes else None, PassedOver() if passed_over is None else passed_over)
     for argument in arguments:
-        if str(argument) == STDIN:
+        if str(argument) == STDIN and not literal:
             yield from _listed(argument, search)
-        elif _is_pattern(str(argument)) and not os.path.lexists(argument):
+        elif not literal and _is_pattern(str(argument)) and not os.path.lexists(argument):
             yield from _matches(argument, search)
         else:
             yield from _file_or_folder(argument, search)
@@ -177,20 +179,26 @@ def _names(folder: Path, *, hidden: bool = False) -> list[str]:
         return []
 
 
-def _listed(path: Path, search: _Search) -> Iterator[Path | Failure]:
+def read_list(path: Path) -> Iterator[str]:
+    """The names in a list, or in that on standard input for ``-``. Raises InputError for one that cannot be read."""
     if str(path) == STDIN:
         if sys.stdin is None:
             raise InputError("-: expected paths on stdin, which is closed")
-        yield from _paths(cast(io.BufferedIOBase, sys.stdin.buffer), "stdin", search)
+        yield from _names_in(cast(io.BufferedIOBase, sys.stdin.buffer), "stdin")
         return
     try:
         with path.open("rb") as file:
-            yield from _paths(file, str(path), search)
+            yield from _names_in(file, str(path))
     except OSError as error:
         raise InputError(f"{path}: the list of paths cannot be read ({error.strerror})") from error
 
 
-def _paths(file: io.BufferedIOBase, where: str, search: _Search) -> Iterator[Path | Failure]:
+def _listed(path: Path, search: _Search) -> Iterator[Path | Failure]:
+    for name in read_list(path):
+        yield from _file_or_folder(Path(name), search)
+
+
+def _names_in(file: io.BufferedIOBase, where: str) -> Iterator[str]:
     rest, end = b"", b""
     while block := file.read1(1 << 16):
         rest += block
@@ -199,12 +207,11 @@ def _paths(file: io.BufferedIOBase, where: str, search: _Search) -> Iterator[Pat
         end = end or (b"\0" if b"\0" in rest else b"\n" if b"\n" in rest else b"")
         if end:
             *lines, rest = rest.split(end)
-            for line in lines:
-                yield from _entry(line, search)
-    yield from _entry(rest, search)
+            yield from (name for line in lines if (name := _name_in(line)))
+    if name := _name_in(rest):
+        yield name
 
 
-def _entry(line: bytes, search: _Search) -> Iterator[Path | Failure]:
+def _name_in(line: bytes) -> str:
     text = line.removeprefix(b"\xef\xbb\xbf").removesuffix(b"\r")
-    if text.strip():
-        yield from _file_or_folder(Path(os.fsdecode(text)), search)
+    return os.fsdecode(text) if text.strip() else ""
