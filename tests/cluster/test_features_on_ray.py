@@ -35,7 +35,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_features_are_those_of_one_machine(
-    self, model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     how = ["features", photos / "table.csv", "--backbone", photos / "clip", "--views", 2]
     assert run(*how, "--workers", 1, "-o", tmp_path / "here") == 1

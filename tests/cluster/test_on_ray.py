@@ -53,7 +53,7 @@ def test_a_block_that_ends_five_workers_ends_the_run(model: Path, tmp_path: Path
 
 
 def test_a_killed_worker_loses_nothing(
-    self, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("photos").mkdir()
@@ -125,7 +125,7 @@ def test_embeddings_of_a_table_of_pictures(model: Path, tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_asked_begins_nothing(
-    self, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_picture(Path("a.png"), seed=1)
