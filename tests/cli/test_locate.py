@@ -135,7 +135,7 @@ def test_output_is_checked_before_the_work(tmp_path: Path, picture: Path, capsys
     (tmp_path / "there.csv").touch()
     for output, says in (
         (tmp_path / "there.csv", "already exists"),
-        (tmp_path / "nofolder" / "x.csv", "cannot write there"),
+        (tmp_path / "nofolder" / "x.csv", "cannot be written"),
         (tmp_path, "found a folder"),
         (Path("/dev/null"), "found a device"),
     ):

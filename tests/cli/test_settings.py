@@ -117,8 +117,8 @@ class TestOutput:
             (["-o", "a.csv", "--format", "table"], "-o a.csv means --format csv by its suffix, found --format table."),
             (["-o", "a.cvs"], "-o a.cvs: the suffix '.cvs' names no format; did you mean '.csv'?"),
             (["-o", "a.xyz"], "-o a.xyz: the suffix '.xyz' names no format; expected one of .json, .jsonl"),
-            (["--format", "geoparquet"], "geoparquet is not text; name a file with -o FILE"),
-            (["-o", "-", "--format", "geoparquet"], "geoparquet is not text; name a file with -o FILE"),
+            (["--format", "geoparquet"], "geoparquet is a binary format; name a file with -o FILE"),
+            (["-o", "-", "--format", "geoparquet"], "geoparquet is a binary format; name a file with -o FILE"),
             (["-o", "-", "--resume"], "--resume needs -o FILE"),
         ],
     )

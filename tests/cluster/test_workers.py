@@ -127,9 +127,9 @@ def test_a_worker_hands_back_what_it_cannot_go_on_from(
     assert mine.exists() and not left.exists()
     missing = Job(str(tmp_path / "nope"), job.output, job.fingerprint)
     assert LocateWorker(missing)(made).to_pylist()[0]["fault"].startswith("ModelError: ")
-    other = Job(job.source, job.output, job.fingerprint, "openvino in bfloat16", runtime="onnxruntime")
+    other = Job(job.source, job.output, job.fingerprint, "e.onnx, run by openvino in bfloat16", runtime="onnxruntime")
     fault = LocateWorker(other)(made).to_pylist()[0]["fault"]
-    assert "runs onnxruntime in float32, where the run was started it was openvino in bfloat16" in fault
+    assert "run by onnxruntime in float32; the run was started with e.onnx, run by openvino in bfloat16; give " in fault
     assert not (tmp_path / "out" / "part-000000.parquet").exists()
 
 

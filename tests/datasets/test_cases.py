@@ -64,4 +64,4 @@ def test_not_all_metadata_of_bigtiff_is_known() -> None:
     """So that nobody takes it for empty."""
     path = CASES / "25-bigtiff-no-photo" / "big.tif"
     assert read_metadata(path).container == "BigTIFF"
-    assert "of this format not all metadata is known" in "\n".join(examine(path).lines())
+    assert "this program does not know all metadata of this format" in "\n".join(examine(path).lines())

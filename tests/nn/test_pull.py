@@ -106,7 +106,7 @@ def test_views_and_words_average_logits(pulled: Path, tmp_path: Path) -> None:
     (alone,) = locator.locate([picture], text="snow", text_weight=1.0)
     (words,) = locator.locate_text(["snow"])
     np.testing.assert_allclose(alone.probabilities, words.probabilities, atol=1e-5)
-    with pytest.raises(InputError, match="expected words"):
+    with pytest.raises(InputError, match="expected a description of a place"):
         locator.locate_text([" "])
     with pytest.raises(InputError, match="text_weight is 2"):
         locator.locate([picture], text="snow", text_weight=2.0)
@@ -176,7 +176,7 @@ pull_geoclip(Path({str(out)!r}), source=Path({str(parts / "release")!r}), clip=P
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=False).returncode == -9
     (left,) = tmp_path.iterdir()
     assert not out.exists()
-    with pytest.raises(ModelError, match=r"no config\.json in it"):
+    with pytest.raises(ModelError, match=r"config\.json is missing"):
         load(left)
     pull_geoclip(out, source=parts / "release", location_only=True, say=lambda _: None)
     assert [path.name for path in tmp_path.iterdir()] == ["m"]

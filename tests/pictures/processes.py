@@ -34,4 +34,11 @@ def wait_until(true: Callable[[], object], seconds: float = 20) -> None:
 
 
 def workers() -> list[int]:
-    return children(os.getpid())
+    """This process's workers that read pictures; other tests may have left children of another kind."""
+    return [pid for pid in children(os.getpid()) if b"earthclip.pictures.worker" in _command(pid)]
+
+
+def _command(pid: int) -> bytes:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""

@@ -119,8 +119,7 @@ def image_encoder(ask: Ask, locator: Locator) -> str:
     """The image encoder and what runs it, such as "image_encoder.onnx, run by openvino in bfloat16"."""
     from earthclip.models.fastest import choose
 
-    chosen = choose(locator.folder, ask.runtime, ask.precision)
-    return f"{chosen.path.name}, run by {chosen.runtime} in {chosen.precision}"
+    return str(choose(locator.folder, ask.runtime, ask.precision))
 
 
 @contextlib.contextmanager

@@ -92,15 +92,15 @@ def _run_pictures(
     listed: Path | None,
     run: ClusterRun,
 ) -> int:
-    from earthclip.cluster.workers import encoder_of
+    from earthclip.models.fastest import choose
     from earthclip.models.sources import resolve
 
     if listed:
         check_list(listed)
-    encoder = encoder_of(resolve(ask.model.source), ask.runtime, ask.precision)
+    encoder = str(choose(resolve(ask.model.source), ask.runtime, ask.precision))
     batch_size = BATCH_SIZES[ask.question.views]
     job = _job(ask, run, encoder=encoder, question=ask.question, draft=ask.draft, batch_size=batch_size)
-    asked = {**_asked_of(pictures, listed), "column": run.column, **options, "encoder": encoder}
+    asked = {**_asked_of(pictures, listed), "column": run.column, **options, "image_encoder": encoder}
     return _run(worker, job, ask, asked, lambda: _inputs(pictures, listed), run)
 
 

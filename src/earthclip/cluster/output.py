@@ -170,10 +170,7 @@ class OutputFolder:
             raise OutputError(
                 f"{below(self.where, _HEADER)}: not the header of a run; add --force to start over"
             ) from error
-        # Version 0.1.0 did not note what ran the image encoder.
-        refuse_another_run(
-            self.where, before, {name: header[name] for name in header if name != "encoder" or name in before}
-        )
+        refuse_another_run(self.where, before, header)
 
     def _names(self) -> list[str]:
         """Of the files in the folder and in ``_earthclip``, as they are called from here."""

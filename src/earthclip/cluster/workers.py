@@ -28,7 +28,6 @@ from earthclip.locating.locator import Locator, load
 from earthclip.locating.question import Question
 from earthclip.models import Precision, Runtime
 from earthclip.models.fastest import choose
-from earthclip.models.folder import ModelFolder
 from earthclip.outputs.geoparquet import import_pyarrow
 from earthclip.outputs.journal import header
 from earthclip.pictures.prepare import Failure, Prepared, batches
@@ -44,7 +43,7 @@ class Job:
     """What every worker is told once.
 
     ``base`` is the folder that relative paths are relative to. ``fingerprint`` is that of the model, and ``encoder``
-    what ``encoder_of`` says of it: each worker must have the same.
+    what runs its image encoder: each worker must have the same.
     """
 
     source: str
@@ -59,12 +58,6 @@ class Job:
     question: Question = field(default_factory=Question)
     draft: bool = True
     batch_size: int = 16
-
-
-def encoder_of(folder: ModelFolder, runtime: Runtime, precision: Precision) -> str:
-    """What runs a model's image encoder on this machine, such as "openvino in bfloat16". Raises as ``choose`` does."""
-    chosen = choose(folder, runtime, precision)
-    return f"{chosen.runtime} in {chosen.precision}"
 
 
 class Attempts:
@@ -151,9 +144,9 @@ class ModelWorker(BlockWorker):
             raise ModelError(
                 f"{where}: not the model that the run was started with; copy the same model to all machines"
             )
-        if job.encoder and (found := encoder_of(folder, job.runtime, job.precision)) != job.encoder:
+        if job.encoder and (found := str(choose(folder, job.runtime, job.precision))) != job.encoder:
             advice = "give --runtime and --precision, which then hold for all machines"
-            raise ModelError(f"{where}: runs {found}, where the run was started it was {job.encoder}; {advice}")
+            raise ModelError(f"{where}: has {found}; the run was started with {job.encoder}; {advice}")
 
     def make(self, block: int, pieces: Any) -> tuple[int, list[str]]:
         """Answer the block and write its file."""

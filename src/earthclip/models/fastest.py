@@ -37,6 +37,10 @@ class Choice:
     runtime: Runtime
     precision: Precision
 
+    def __str__(self) -> str:
+        """Such as "image_encoder.onnx, run by openvino in bfloat16"."""
+        return f"{self.path.name}, run by {self.runtime} in {self.precision}"
+
     def open(self, embedding_size: int) -> Encoder:
         """The encoder itself. Raises ModelError when it cannot be run."""
         cache = home() / "graphs"

@@ -145,7 +145,14 @@ class EmbedBody(BaseModel):
             rows = cls.model_validate_json(body).coordinates
         except ValidationError as error:
             raise _refusal(error, cls) from None
-        return np.array(rows, np.float64).reshape(-1, 2)
+        coordinates = np.array(rows, np.float64).reshape(-1, 2)
+        if (beyond := np.flatnonzero(coordinates[:, 1] > 180.0)).size:
+            raise Refusal(
+                422,
+                f"coordinates, row {beyond[0]} (counted from 0): longitudes must lie in [-180, 180] degrees; "
+                "subtract 360 from those beyond",
+            )
+        return coordinates
 
 
 class Place(BaseModel):

@@ -136,7 +136,7 @@ def test_labels_of_single_blocks_cannot_be_learned() -> None:
     """Each block has its own label, as memory would like it; held out by blocks, none can be asked."""
     coordinates = places(2000)
     task = Task("block", "classes", coordinates, cell_of(coordinates, 4))
-    with pytest.raises(InputError, match=r"task block: 0 of .* expected at least 2; ask for more places"):
+    with pytest.raises(InputError, match=r"task block: 0 of .* expected at least 2; use more places"):
         next(probe(task, [VECTORS]))
 
 
@@ -212,7 +212,7 @@ def test_unknown_tasks_are_refused() -> None:
     assert check_names([" land", "country", "land"]) == ["land", "country"]
     with pytest.raises(InputError, match="unknown task 'biome'; known: land, climate"):
         check_names(["land", "biome"])
-    with pytest.raises(InputError, match="a task needs places, found 0"):
+    with pytest.raises(InputError, match="the number of places is 0; expected at least 1"):
         build("land", 0)
 
 
