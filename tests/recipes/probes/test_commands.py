@@ -75,7 +75,7 @@ def test_nus_wide_prints_the_papers_figures(tmp_path: Path, tiny_model: Path) ->
     ("arguments", "error", "message"),
     [
         (["features", "--tasks", "biome"], InputError, "unknown task 'biome'; known: land"),
-        (["features", "--points", "0", "--tasks", "land"], InputError, "number of places is 0; expected at least 1"),
+        (
             ["features", "--points", "0", "--tasks", "land"],
             InputError,
             "the number of places is 0; expected at least 1",
