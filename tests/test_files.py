@@ -71,3 +71,25 @@ def test_sha256(tmp_path: Path) -> None:
     path = tmp_path / "data"
     path.write_bytes(b"earth" * 100_000)
     assert sha256_of(path) == hashlib.sha256(b"earth" * 100_000).hexdigest()
+
+
+def test_a_link_stays_and_its_target_is_written(tmp_path: Path) -> None:
+    target, link = tmp_path / "elsewhere" / "real.csv", tmp_path / "link.csv"
+    target.parent.mkdir()
+    target.write_text("old")
+    link.symlink_to(target)
+    with atomic_write(link, overwrite=True) as file:
+        file.write(b"new")
+    assert link.is_symlink() and target.read_text() == "new"
+    assert [path.name for path in target.parent.iterdir()] == ["real.csv"]
+
+
+def test_a_device_or_folder_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path, found in ((tmp_path / "pipe", "a device or pipe"), (tmp_path, "a folder")):
+        with (
+            pytest.raises(OutputError, match=f"expected a file to write, found {found}"),
+            atomic_write(path, overwrite=True) as file,
+        ):
+            file.write(b"x")
+    assert not (tmp_path / "pipe").is_file()

@@ -18,12 +18,17 @@ from earthclip.errors import OutputError
 def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[IO[bytes]]:
     """A binary file that appears at ``path`` only when the block ends without an error.
 
-    Raises OutputError when ``path`` exists and ``overwrite`` is false, or when its folder cannot be written.
+    A symbolic link stays, and its target is written. Raises OutputError when ``path`` exists and ``overwrite`` is
+    false, when it is a folder, a device or a pipe, or when its folder cannot be written.
     """
     if not overwrite:
         refuse_existing(path)
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():  # to replace a device would take it away from every other program
+        found = "a folder; name a file in it" if target.is_dir() else "a device or pipe; leave -o out and redirect"
+        raise OutputError(f"{path}: expected a file to write, found {found}")
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror}); choose a folder you can write to") from error
     part = Path(name)
@@ -33,7 +38,7 @@ def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         part.chmod(0o666 & ~_umask())
-        part.replace(path)
+        part.replace(target)
     except OSError as error:
         part.unlink(missing_ok=True)
         raise OutputError(f"{path}: writing failed ({error.strerror})") from error

@@ -110,7 +110,7 @@ def test_what_stands_in_the_way_is_told(
     journal = tmp_path / "out.partial"
     assert locate(*given, "--resume") == 1  # nothing to resume: it starts
     assert locate(*given, "--resume") == 0
-    assert capsys.readouterr().err.endswith("complete already, nothing is left to resume\n")
+    assert capsys.readouterr().err.endswith("no interrupted run is beside this file, so nothing is left to resume\n")
     assert locate(*given) == 2
     assert "already exists" in capsys.readouterr().err
     (tmp_path / "out").rename(tmp_path / "whole")

@@ -144,3 +144,15 @@ def test_interrupt_is_quiet(tiny_model: Path, tmp_path: Path) -> None:
     out, err = process.communicate()
     assert out == "" and err.strip() == ""
     assert list(tmp_path.iterdir()) == []  # no half file either
+
+
+def test_a_closed_stdout_is_no_fault() -> None:
+    command = f"{sys.executable} -m earthclip --help >&-"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_empty_path_is_not_the_current_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["locate", ""], ["privacy", "strip", "", "--out", "clean"]):
+        assert main(arguments) == 2
+        assert "expected a path, found nothing between the quotes" in capsys.readouterr().err

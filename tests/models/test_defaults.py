@@ -35,6 +35,11 @@ def test_the_current_folder_comes_before_the_users(here: Path, earthclip_home: P
     assert read_defaults() == Defaults("orbit", ("Norway", "60,10,200"), "onnxruntime")  # nothing of the user's
 
 
+def test_a_byte_order_mark_is_no_fault(here: Path) -> None:
+    write(here, "\ufeffmodel = \"orbit\"\n")
+    assert read_defaults().model == "orbit"
+
+
 def test_one_region_needs_no_brackets(here: Path) -> None:
     write(here, 'region = "Norway"\n')
     assert read_defaults().region == ("Norway",)

@@ -109,6 +109,8 @@ def main(argv: Sequence[str] | None = None, command: click.Command = cli, name: 
     """
     if sys.stderr is None:  # closed by the shell (2>&-); print would take stdout instead
         sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):  # a stream that was replaced, by a test for one
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]

@@ -20,7 +20,7 @@ from earthclip.cli.status import libraries_muted
     earthclip locate photo.jpg --text "in the Andes" --model geoclip
     earthclip locate --text "snow-capped volcano" --model geoclip
     earthclip locate photos/ -o photos.geojson
-    find photos -newer last.csv -print0 | earthclip locate - -o new.csv
+    find photos -type f -newer last.csv -print0 | earthclip locate - -o new.csv
     """,
     old={
         "--privacy": "earthclip privacy check PICTURE...",

@@ -78,7 +78,7 @@ class Destination:
         from earthclip.outputs.journal import open_journal, partial_of
 
         if self.resume and not self.force and self.output.exists() and not partial_of(self.output).exists():
-            note(f"{self.output}: complete already, nothing is left to resume")
+            note(f"{self.output}: no interrupted run is beside this file, so nothing is left to resume")
             raise click.exceptions.Exit(0)
         with open_journal(self.output, batch_size, resume=self.resume, force=self.force) as journal:
             try:

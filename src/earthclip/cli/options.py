@@ -142,7 +142,9 @@ class LocalPath(click.Path):
     """A path of this machine. Raises InputError for an address, which only a cluster reads and writes."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path as ``path_type`` has it."""
+        """The path as ``path_type`` has it; an empty one, as of an unset variable, would mean the current folder."""
+        if not str(value).strip():
+            self.fail("expected a path, found nothing between the quotes.", param, ctx)
         if "://" in str(value) and not Path(value).exists():
             raise InputError(
                 f"{value}: earthclip reads and writes files of this machine here; save the file first, or use "

@@ -37,7 +37,7 @@ def read_defaults() -> Defaults:
     if path is None:
         return Defaults()
     try:
-        keys = tomllib.loads(path.read_text(encoding="utf-8"))
+        keys = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: expected a TOML file ({error}); see docs/command-line.md") from error
     except OSError as error:
