@@ -72,8 +72,7 @@ def write_pictures(folder: Path, count: int) -> Path:
 def run(photos: Path, output: Path) -> subprocess.Popen[bytes]:
     """The command, quiet, continued where an earlier run was interrupted."""
     command = [sys.executable, "-m", "earthclip", "locate", str(photos), "--model", "orbit", "-o", str(output)]
-    resume = ["--resume"] if output.with_name(f"{output.name}.partial").exists() else []
-    return subprocess.Popen([*command, *resume], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen([*command, "--resume"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":

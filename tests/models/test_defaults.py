@@ -36,7 +36,7 @@ def test_the_current_folder_comes_before_the_users(here: Path, earthclip_home: P
 
 
 def test_a_byte_order_mark_is_no_fault(here: Path) -> None:
-    write(here, "\ufeffmodel = \"orbit\"\n")
+    write(here, '\ufeffmodel = "orbit"\n')
     assert read_defaults().model == "orbit"
 
 

@@ -204,3 +204,11 @@ def test_what_ran_the_model_is_compared_unless_the_journal_is_older(tmp_path: Pa
     begin(tmp_path / "new.csv", False, image_encoder="onnxruntime in float32")
     with pytest.raises(OutputError, match="onnxruntime in float32, but this run has openvino in bfloat16"):
         begin(tmp_path / "new.csv", True, image_encoder="openvino in bfloat16")
+
+
+def test_a_run_killed_between_its_last_two_steps_is_resumed(tmp_path: Path) -> None:
+    output = tmp_path / "out.csv"
+    run(output, NAMES, stop=len(NAMES) - 1)
+    output.write_text("whole, but its journal is still there")
+    assert run(output, NAMES, resume=True) < len(NAMES)
+    assert not partial(output).exists() and output.read_text().startswith("path,")

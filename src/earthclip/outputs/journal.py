@@ -63,9 +63,9 @@ def open_journal(output: Path, batch_size: int, *, resume: bool = False, force: 
     ``output``, or a journal that is not resumed, exists and not ``force``, when another run has it, or when it cannot
     be written.
     """
-    if not force:
-        refuse_existing(output)
     path = partial_of(output)
+    if not force and not (resume and path.exists()):  # killed between its last two steps, a run has left both
+        refuse_existing(output)
     file = _open_locked(path, output)
     journal = Journal(file, path, output, batch_size, resume)
     try:
