@@ -6,7 +6,6 @@ with it, and keyword arguments change its text for one command.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from textwrap import dedent
@@ -32,6 +31,8 @@ class RenamedError(click.ClickException):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """What may have been meant, as the end of a message."""
+    import difflib  # only where something was wrong: --help does without
+
     known = list(known)
     close = difflib.get_close_matches(name, known, n=1)
     return f"did you mean '{close[0]}'?" if close else f"expected one of {', '.join(known)}."

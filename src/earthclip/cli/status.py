@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sys
 import time
 from collections import deque
@@ -55,7 +54,7 @@ class StatusLine:
         """Put ``text`` in the line, or what fits in the terminal's width."""
         now = time.monotonic()
         if self.active and now - self._shown > 0.1:
-            width = shutil.get_terminal_size().columns
+            width = _columns()
             print(f"\r\033[K{text[: width - 1]}", end="", file=sys.stderr, flush=True)
             self._shown, self._visible = now, True
 
@@ -130,3 +129,9 @@ def _descriptor_of(stream: object) -> int | None:
         return int(stream.fileno())  # type: ignore[attr-defined]
     except (AttributeError, OSError, ValueError):
         return None
+
+
+def _columns() -> int:
+    import shutil  # with the compression libraries it brings, a tenth of what --help takes
+
+    return shutil.get_terminal_size().columns
