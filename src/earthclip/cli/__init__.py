@@ -15,8 +15,8 @@ from typing import Any
 import click
 
 from earthclip import __version__
-from earthclip.cli.options import HELP_NAMES, Context, RenamedError, nearest
-from earthclip.cli.tree import TREE, Entry, renamed
+from earthclip.cli.options import HELP_NAMES, Context, nearest
+from earthclip.cli.tree import TREE, Entry, RenamedError, renamed
 from earthclip.errors import EarthCLIPError, MissingExtraError
 
 BROKEN_PIPE = 141

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from earthclip.cli import options
-from earthclip.cli.options import RenamedError, command
+from earthclip.cli.options import command
 from earthclip.cli.status import Pace, StatusLine, libraries_muted, note, say
+from earthclip.cli.tree import RenamedError
 from earthclip.models import Precision, Runtime
 
 if TYPE_CHECKING:

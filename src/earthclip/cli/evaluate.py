@@ -11,6 +11,7 @@ import click
 
 from earthclip.cli import options
 from earthclip.cli.formats import format_of
+from earthclip.cli.tree import RenamedError
 
 if TYPE_CHECKING:
     from earthclip.cli.evaluate_run import Wanted
@@ -42,7 +43,7 @@ def renamed(arguments: list[str]) -> list[str]:
         raise click.UsageError(f"evaluate lacks {missing[0]}; type {_BY_TABLE}.")
     if difflib.get_close_matches(arguments[0], ("model", "table"), n=1):
         return arguments  # a misspelt name, for which the group has an answer
-    raise options.RenamedError("'earthclip evaluate MODEL DATASET' is now 'earthclip evaluate model MODEL DATASET'")
+    raise RenamedError("'earthclip evaluate MODEL DATASET' is now 'earthclip evaluate model MODEL DATASET'")
 
 
 def _leaderboard_known(_: click.Context, __: click.Parameter, name: str | None) -> str | None:

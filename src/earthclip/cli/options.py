@@ -1,7 +1,6 @@
 """What all commands share: how their help is laid out, and the options that several of them take.
 
-``command`` and ``option`` stand for click's own. Each shared option is defined here once: ``options.model()`` decorates
-with it, and keyword arguments change its text for one command.
+Each shared option is defined once: ``options.model()`` decorates with it, keyword arguments change its settings.
 """
 
 from __future__ import annotations
@@ -14,19 +13,16 @@ from typing import Any, TypeVar
 import click
 
 from earthclip.cli import status
+from earthclip.cli.tree import RenamedError
 from earthclip.errors import InputError
 from earthclip.models import PRECISIONS, RUNTIMES
 from earthclip.pictures import VIEWS
 
 F = TypeVar("F", bound=Callable[..., Any])
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
-# Spelled out, since to import them would make --help load numpy; a test holds them together with the library's.
+# Spelled out, since to import them would load numpy; a test holds them together with the library's.
 PRIORS = ("model", "land")
 _WHOLE = "\N{NON-BREAKING HYPHEN}"
-
-
-class RenamedError(click.ClickException):
-    """An old name, answered with the new one."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -143,13 +139,12 @@ class LocalPath(click.Path):
     """A path of this machine. Raises InputError for an address, which only a cluster reads and writes."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path as ``path_type`` has it; an empty one, as of an unset variable, would mean the current folder."""
-        if not str(value).strip():
+        """The path as ``path_type`` has it."""
+        if not str(value).strip():  # an unset variable, which would mean the current folder
             self.fail("expected a path, found nothing between the quotes.", param, ctx)
         if "://" in str(value) and not Path(value).exists():
             raise InputError(
-                f"{value}: earthclip reads and writes files of this machine here; save the file first, or use "
-                "'earthclip cluster', see docs/clusters.md"
+                f"{value}: this command reads and writes local files; save the file first, or use 'earthclip cluster'"
             )
         return super().convert(value, param, ctx)
 

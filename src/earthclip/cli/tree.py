@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import click
+
+
+class RenamedError(click.ClickException):
+    """An old name, answered with the new one."""
+
 
 @dataclass(frozen=True)
 class Entry:
