@@ -69,7 +69,7 @@ def test_an_interrupted_run_says_how_to_continue(tiny_model: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["locate", "s3://bucket/*.jpg"], "s3://bucket/*.jpg: earthclip reads and writes files of this machine here"),
+        (["locate", "s3://bucket/*.jpg"], "s3://bucket/*.jpg: this command reads and writes local files"),
         (["locate", "a.jpg", "-o", "s3://bucket/a.csv"], "s3://bucket/a.csv: earthclip reads and writes files"),
         (["embed", "places", "s3://b/t.parquet", "-o", "x.npy"], "use 'earthclip cluster'"),
         (["cluster", "embed", "images", "a.jpg", "-o", "x", "--text", "sea"], "no such option '--text'"),
