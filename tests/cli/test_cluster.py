@@ -70,7 +70,10 @@ def test_an_interrupted_run_says_how_to_continue(tiny_model: Path, tmp_path: Pat
     ("arguments", "says"),
     [
         (["locate", "s3://bucket/*.jpg"], "s3://bucket/*.jpg: this command reads and writes local files"),
-        (["locate", "a.jpg", "-o", "s3://bucket/a.csv"], "s3://bucket/a.csv: this command reads and writes local files"),
+        (
+            ["locate", "a.jpg", "-o", "s3://bucket/a.csv"],
+            "s3://bucket/a.csv: this command reads and writes local files",
+        ),
         (["embed", "places", "s3://b/t.parquet", "-o", "x.npy"], "use 'earthclip cluster'"),
         (["cluster", "embed", "images", "a.jpg", "-o", "x", "--text", "sea"], "no such option '--text'"),
         (["cluster", "locate", "a.jpg"], "Missing option '-o'"),
