@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import shapely
@@ -129,12 +130,21 @@ def cell_polygons(cells: Int64[np.ndarray, " r"], level: int) -> MultiPolygon:
     if np.abs(rings[..., 0]).max() > _POLAR_DEG:
         rings = cell_boundaries(cells, level, _POLAR_POINTS * per_side)
     rings = np.round(rings, 9)[..., ::-1]  # of neighbours the very same points
+    rings[rings[..., 0].min(axis=1) >= 180.0, :, 0] -= 360.0  # so that only those across ±180 have to be cut
     at_pole = np.abs(rings[..., 1]) == 90.0
     plain = ~at_pole.any(axis=1)
     polygons = [*shapely.polygons(rings[plain]), *(_over_pole(ring) for ring in rings[~plain])]
-    merged = cut(shapely.union_all(np.array(polygons, dtype=object)))
+    merged = cut(_merged(np.array(polygons, dtype=object)))
     # Only points that lie on a straight line, to a thousandth of a cell, are left out.
     return cut(shapely.simplify(merged, width_deg / 1000))
+
+
+def _merged(polygons: Any) -> BaseGeometry:
+    try:
+        # Relies on neighbours having the same points on their sides, and takes a sixth of union_all's time.
+        return shapely.coverage_union_all(polygons)
+    except shapely.GEOSException:  # at poles, and where rings of cells touch themselves in a corner
+        return shapely.union_all(polygons)
 
 
 def _over_pole(ring: Float64[np.ndarray, "points 2"]) -> shapely.Polygon:
