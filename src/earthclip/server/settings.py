@@ -23,7 +23,7 @@ _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 class Settings:
     """Limits of a server. Raises ConfigError for values with which it could answer nothing."""
 
-    batch_size: int = 8  # photos encoded at once; more would keep each waiting for the others
+    batch_size: int = 16  # photos encoded at once; more would keep each waiting for the others
     wait_ms: float = 3.0  # how long the encoder waits for a batch to fill
     max_waiting: int = 64  # pictures, texts and tables of coordinates between arrival and answer
     max_requests: int = 64  # requests whose bodies are read or answered at a time
