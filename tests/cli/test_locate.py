@@ -39,7 +39,7 @@ def test_one_picture(tiny_model: Path, picture: Path, capsys: pytest.CaptureFixt
     assert lines[0].split() == ["rank", "latitude", "longitude", "probability", "place"]
     assert lines[1] == str(picture)
     assert [line.split()[0] for line in lines[2:] if line[:4].strip()] == list("12345")
-    assert "% of the probability" in " ".join(captured.out.split())
+    assert "of guess 1" in captured.out and "90 % region: " in captured.out
 
 
 def test_a_folder_is_searched_in_order(tiny_model: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:

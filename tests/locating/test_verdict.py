@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earthclip.errors import InputError
+from earthclip.geo.cells import grid
 from earthclip.geo.sphere import great_circle_km
 from earthclip.locating.posterior import Posterior
-from earthclip.locating.trust import LEVELS, Verdict, check_confidence, judge
+from earthclip.locating.trust import LEVELS, CredibleRegion, Verdict, check_confidence, judge
 from tests.locating.posteriors import hill, lattice
 
 FINE, COARSE = lattice(60.0), lattice(400.0)
@@ -32,7 +33,8 @@ def test_nowhere_in_particular() -> None:
     verdict = verdict_on(Posterior.from_logits(COARSE, np.zeros(len(COARSE))))
     assert verdict.level is None and verdict.radius_km is None
     assert verdict.mass == pytest.approx((1 - np.cos(2500 / 6371)) / 2, rel=0.05)  # share of the sphere
-    assert verdict.sentence == "Nowhere in particular: 4 % of the probability lies within 2,500 km of the first place"
+    said = "Location unknown: no region stands out (only 4 % of the probability within 2,500 km of guess 1)"
+    assert verdict.sentence == said
 
 
 def test_nothing_is_claimed_between_places_far_apart() -> None:
@@ -64,11 +66,9 @@ def test_the_place_judged_may_be_another() -> None:
 
 
 def test_sentences() -> None:
-    assert Verdict("region", 200.0, 0.61).sentence == (
-        "Probably within 200 km of the first place (61 % of the probability)"
-    )
+    assert Verdict("region", 200.0, 0.61).sentence == "Likely within 200 km of guess 1 (61 %)"
     assert "within 2,500 km" in Verdict("continent", 2500.0, 0.5).sentence
-    assert "(more than 99 % of" in Verdict("street", 1.0, 0.9999).sentence
+    assert "(more than 99 %)" in Verdict("street", 1.0, 0.9999).sentence
 
 
 def test_the_least_confidence_is_a_probability() -> None:
@@ -76,3 +76,21 @@ def test_the_least_confidence_is_a_probability() -> None:
     for wrong in (-0.1, 1.1, float("nan")):
         with pytest.raises(InputError, match="min_confidence is"):
             check_confidence(wrong)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_areas_are_cells_joined_by_their_sides(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    centres = grid(4)
+    near = np.flatnonzero((np.abs(centres[:, 0]) < 60) & (np.abs(centres[:, 1]) < 150))
+    cells = rng.choice(near, 200, replace=False)
+    region = CredibleRegion(0.9, 4, cells, 1.0)
+    assert region.areas == len(region.polygons().geoms)
+
+
+def test_an_area_goes_across_the_antimeridian_and_over_a_pole() -> None:
+    centres = grid(5)
+    for place in ([0.0, 180.0], [90.0, 0.0], [-90.0, 0.0]):
+        distance = great_circle_km(centres, np.tile([place], (len(centres), 1)))
+        assert CredibleRegion(0.9, 5, np.flatnonzero(distance < 800), 1.0).areas == 1
+    assert CredibleRegion(0.9, 5, np.empty(0, np.int64), 1.0).areas == 0

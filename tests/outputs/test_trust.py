@@ -101,11 +101,11 @@ def test_table_names_places_and_says_how_far_to_trust() -> None:
     lines = written("table", full()).splitlines()
     assert lines[0].endswith("  place") and lines[1] == "etna.jpg"
     assert lines[2].endswith("near Catania, Italy")
-    trust = "Within 200 km of <the best place>; 90 % of the probability is within 2.3 million km²"
-    assert " ".join(" ".join(lines[-2:]).split()) == trust and lines[-2].startswith("      Within")
+    trust = "Within 200 km of <the best place>. 90 % region: 2.3 million km²."
+    assert lines[-1] == f"      {trust}"
     name, dash, *said = written("table", full(abstained=True)).splitlines()[1:]
     assert (name, dash) == ("etna.jpg", "   -")
-    assert " ".join(" ".join(said).split()) == f"no answer to trust; {trust}"
+    assert " ".join(" ".join(said).split()) == f"No answer: less sure than was asked for. {trust}"
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ NOWHERE = {
     "level": None,
     "radius_km": None,
     "mass": 0.4,
-    "sentence": "Nowhere in particular: 40 % of the probability lies within 2,500 km of the first place",
+    "sentence": "Location unknown: no region stands out (only 40 % of the probability within 2,500 km of guess 1)",
 }
 
 

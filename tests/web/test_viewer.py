@@ -44,6 +44,6 @@ def test_the_list_is_read_without_a_map_too(open_page: Callable[..., Any], tmp_p
         out.write(full(None, abstained=True))
     page = open_page(url=path.as_uri(), offline=True)
     assert page.locator(".places li").count() == 2
-    assert page.locator("#verdict-title").inner_text() == "Nowhere in particular"
+    assert page.locator("#verdict-title").inner_text() == "Location unknown"
     assert page.get_by_text("cannot be drawn in this browser").is_visible()
     assert np.isclose(float(page.locator(".coordinates").first.inner_text().split("°")[0]), PLACES[0, 0], atol=1e-3)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
 from earthclip.errors import InputError
-from earthclip.geo.cells import cell_area_km2, cell_width_km, cosine_of_km
+from earthclip.geo.cells import cell_area_km2, cell_boundaries, cell_width_km, cosine_of_km
 from earthclip.locating.posterior import Posterior
 
 if TYPE_CHECKING:
@@ -31,6 +32,25 @@ class CredibleRegion:
     level: int
     cells: Int64[np.ndarray, " r"]
     area_km2: float
+
+    @cached_property
+    def areas(self) -> int:
+        """How many separate areas the region has; cells that share a side are one area. 0 where cells are not known."""
+        corners = cell_boundaries(self.cells, self.level)  # [r, 4, 2]
+        corners[..., 1] %= 360.0
+        corners[np.abs(corners[..., 0]) > 89.999, 1] = 0.0
+        _, numbers = np.unique(np.round(corners.reshape(-1, 2), 6), axis=0, return_inverse=True)
+        ring = numbers.reshape(-1, 4)
+        sides = np.sort(np.stack([ring, np.roll(ring, -1, axis=1)], axis=2), axis=2).reshape(-1, 2)  # [4 r, 2]
+        _, side = np.unique(sides, axis=0, return_inverse=True)
+        area = np.arange(len(self.cells))
+        while True:  # each cell takes the lowest number among those that it shares a side with, until none changes
+            lowest = np.full(side.max(initial=-1) + 1, len(area))
+            np.minimum.at(lowest, side.ravel(), np.repeat(area, 4))
+            lower = lowest[side.reshape(-1, 4)].min(axis=1, initial=len(area))
+            if (lower == area).all():
+                return len(np.unique(area))
+            area = lower
 
     def polygons(self) -> MultiPolygon:
         """The outline, (longitude, latitude) in degrees: cells merged, cut at ±180, closed over the poles."""
@@ -121,12 +141,12 @@ class Verdict:
 
     @property
     def sentence(self) -> str:
-        """The verdict in plain words, such as "Probably within 200 km of the first place (61 % of the probability)"."""
+        """The verdict in plain words, such as "Likely within 200 km of guess 1 (61 %)"."""
         held = "more than 99 %" if self.mass > 0.995 else f"{100 * self.mass:.0f} %"
         if self.radius_km is None:
-            most = f"{LEVELS[-1][1]:,.0f}"
-            return f"Nowhere in particular: {held} of the probability lies within {most} km of the first place"
-        return f"Probably within {self.radius_km:,.0f} km of the first place ({held} of the probability)"
+            radius = f"{LEVELS[-1][1]:,.0f} km"
+            return f"Location unknown: no region stands out (only {held} of the probability within {radius} of guess 1)"
+        return f"Likely within {self.radius_km:,.0f} km of guess 1 ({held})"
 
 
 def judge(posterior: Posterior, place: Float64[np.ndarray, " 2"]) -> tuple[Verdict, float]:

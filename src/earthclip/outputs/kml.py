@@ -10,8 +10,8 @@ from typing import Any, TextIO
 from earthclip.locating.prediction import Prediction
 from earthclip.outputs.drawing import outline, ring_of
 from earthclip.outputs.sidecar import xml_text
-from earthclip.outputs.structured import area90_km2, rounded
-from earthclip.outputs.table import area_text, level_word
+from earthclip.outputs.structured import rounded
+from earthclip.outputs.table import area_text, level_word, trust_sentences
 from earthclip.pictures.prepare import Failure
 
 # Colours are aabbggrr. The best place stands out; regions are seen through.
@@ -93,13 +93,7 @@ def _boundary(side: str, ring: Any) -> str:
 
 
 def _description(answer: Prediction) -> str:
-    verdict, area = answer.verdict, area90_km2(answer)
-    lines = [f"Estimated by the model {answer.model}, not measured."]
-    if verdict is not None:
-        lines.append(verdict.sentence)
-    if area is not None:
-        lines.append(f"90 % of the probability is within {area_text(area)}.")
-    return "\n".join(lines)
+    return "\n".join([f"Estimated by the model {answer.model}, not measured.", *trust_sentences(answer)])
 
 
 def _facts(answer: Prediction) -> dict[str, object]:

@@ -22,8 +22,7 @@ from earthclip.locating.posterior import Posterior
 from earthclip.locating.prediction import Prediction
 from earthclip.outputs import cartography
 from earthclip.outputs.drawing import outline
-from earthclip.outputs.structured import area90_km2
-from earthclip.outputs.table import area_text
+from earthclip.outputs.table import trust_sentences
 from earthclip.pictures.decode import decode
 
 _WIDTH, _HEIGHT, _DPI = 14.0, 8.6, 130  # inches
@@ -73,13 +72,8 @@ def draw(answer: Prediction, photo: Image.Image | None = None) -> Any:
 
 def _draw_heading(figure: Any, answer: Prediction) -> None:
     _write(figure, 0.02, 0.955, answer.subject, size=15, weight="bold", longest=90)
-    parts = ["no answer to trust"] if answer.abstained else []
-    if (verdict := answer.verdict) is not None:
-        parts.append(verdict.sentence.rstrip("."))
-    if (area := area90_km2(answer)) is not None:
-        parts.append(f"90 % of the probability is within {area_text(area)}")
-    parts.append(f"model {answer.model}, an estimate to verify")
-    _write(figure, 0.02, 0.918, "; ".join(parts), size=10.5, color=_PALE, longest=170)
+    parts = [*trust_sentences(answer), f"An estimate by the model {answer.model}, to be verified."]
+    _write(figure, 0.02, 0.918, " ".join(parts), size=10.5, color=_PALE, longest=170)
 
 
 def _draw_photo(axes: Any, answer: Prediction, photo: Image.Image | None) -> None:

@@ -68,7 +68,7 @@ def _trust(answer: Prediction) -> list[object]:
 
 _HEADER = "rank  latitude  longitude  probability          place"
 _PLACE_COLUMN, _BAR_WIDTH, _SHORTEST_PLACE = 48, 10, 20
-_DOUBTFUL = 0.05  # of the probability in the region that was asked for
+_DOUBTFUL = 0.05  # the share of --region below which the picture was probably taken elsewhere
 
 
 class TableWriter:
@@ -87,13 +87,8 @@ class TableWriter:
         if isinstance(answer, Failure):
             return
         lines = [printable(answer.subject), *(self._places(answer) or ["   -"])]
-        notes = [sentence] if (sentence := _sentence(answer)) else []
-        if answer.region_share is not None:
-            share = f"{_percent(answer.region_share)} of the probability when nothing is ruled out"
-            doubt = "; probably taken elsewhere" if answer.region_share < _DOUBTFUL else ""
-            notes.append(f"only {printable(answer.region)}: {share}{doubt}")
-        for note in notes:
-            lines += wrapped(note, self._width, " " * 6, " " * 6)
+        for sentence in trust_sentences(answer):
+            lines += wrapped(sentence, self._width, " " * 6, " " * 6)
         if not self._started:
             lines.insert(0, _HEADER)
         elif len(lines) > 2:
@@ -135,14 +130,23 @@ def wrapped(text: str, width: int, first: str, indent: str) -> list[str]:
     ] or [first.rstrip()]
 
 
-def _sentence(answer: Prediction) -> str:
-    verdict, area = answer.verdict, area90_km2(answer)
-    parts = ["no answer to trust"] if answer.abstained else []
-    if verdict is not None:
-        parts.append(verdict.sentence.rstrip("."))
-    if area is not None:
-        parts.append(f"90 % of the probability is within {area_text(area)}")
-    return "; ".join(parts)
+def trust_sentences(answer: Prediction) -> list[str]:
+    """How far to trust an answer: a conflict with the region asked for, abstaining, then verdict and 90 % region."""
+    sentences = []
+    if answer.region_share is not None:
+        share = f"the unrestricted model gives {printable(answer.region)} {_percent(answer.region_share)}"
+        doubtful = answer.region_share < _DOUBTFUL
+        sentences.append(
+            f"Warning: {share}; the picture was probably taken elsewhere." if doubtful else f"T{share[1:]}."
+        )
+    if answer.abstained:
+        sentences.append("No answer: less sure than was asked for.")
+    said = [] if answer.verdict is None else [answer.verdict.sentence.rstrip(".") + "."]
+    for region in answer.credible:
+        if abs(region.mass - 0.9) < 1e-9:
+            areas = f" in {region.areas} areas" if len(region.cells) and region.areas > 1 else ""
+            said.append(f"90 % region: {area_text(region.area_km2)}{areas}.")
+    return [*sentences, " ".join(said)] if said else sentences
 
 
 def area_text(area_km2: float) -> str:

@@ -9,13 +9,13 @@ const DOUBTFUL = 0.05; // share of a region below which the picture is probably 
 /** The first place, unless nothing points to it more than to the rest of the world. */
 export function headline(answer: Answer): string {
   const best = answer.predictions[0];
-  if (answer.abstained || !best || answer.verdict?.level === null) return "Nowhere in particular";
+  if (answer.abstained || !best || answer.verdict?.level === null) return "Location unknown";
   const name = placeName(best);
   return name.charAt(0).toUpperCase() + name.slice(1);
 }
 
 export function sentence(answer: Answer): string {
-  const text = answer.verdict?.sentence.replace(/^Nowhere in particular: /, "") ?? "";
+  const text = answer.verdict?.sentence.replace(/^Location unknown: /, "") ?? "";
   return text && `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!]$/.test(text) ? "" : "."}`;
 }
 
