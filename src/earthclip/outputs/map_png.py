@@ -6,6 +6,8 @@ Extra ``map``. Drawn by matplotlib's Agg without pyplot, so that neither a displ
 from __future__ import annotations
 
 import functools
+import textwrap
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,9 +73,12 @@ def draw(answer: Prediction, photo: Image.Image | None = None) -> Any:
 
 
 def _draw_heading(figure: Any, answer: Prediction) -> None:
-    _write(figure, 0.02, 0.955, answer.subject, size=15, weight="bold", longest=90)
+    # The name without its folders, which may tell more of the user than a picture to be shared should.
+    named = replace(answer, path=Path(answer.path).name) if answer.path else answer
+    _write(figure, 0.02, 0.96, named.subject, size=15, weight="bold", longest=90)
     parts = [*trust_sentences(answer), f"An estimate by the model {answer.model}, to be verified."]
-    _write(figure, 0.02, 0.918, " ".join(parts), size=10.5, color=_PALE, longest=170)
+    for line, text in enumerate(textwrap.wrap(" ".join(parts), 150, max_lines=2, placeholder="...")):
+        _write(figure, 0.02, 0.929 - 0.023 * line, text, size=10.5, color=_PALE)
 
 
 def _draw_photo(axes: Any, answer: Prediction, photo: Image.Image | None) -> None:
