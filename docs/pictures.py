@@ -33,7 +33,7 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=_FLAGS)
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.goto(written.as_uri())
-        page.wait_for_function("window.earthclip?.map.loaded()")
+        page.wait_for_function("() => window.earthclip?.map.loaded()")
         page.wait_for_timeout(3000)  # for the map to come to rest
         Image.open(io.BytesIO(page.screenshot())).convert("RGB").save("docs/page.jpg", quality=80, optimize=True)
 
