@@ -53,15 +53,16 @@ def ring_of(ring: Any) -> list[list[float]]:
 
 
 MAX_CELLS = 2000
+_SHOWN = 0.99  # of the probability: the rest would tint most of the Earth, and fill most of a file
 _DEEPEST = 7  # cells of 51 km
 _PLACES_A_CELL = 8  # on average, or the chance by which places fall into cells would show as a pattern
 _CORNERS = (3, 2, 0, 1)  # child of a cell that lies in its north, west, south and east
 
 
 def surface_of(posterior: Posterior) -> dict[str, Any]:
-    """The ``MAX_CELLS`` most probable cells: their level, nested numbers, probabilities, and outlines as (lon, lat).
+    """The most probable cells that hold 99 %: their level, nested numbers, probabilities, and outlines as (lon, lat).
 
-    The level is the deepest whose occupied cells hold 8 places or more on average.
+    The level is the deepest whose occupied cells hold 8 places or more on average. There are ``MAX_CELLS`` at most.
     """
     level, cells = _DEEPEST, cell_of(posterior.coordinates, _DEEPEST)
     while level > 0 and len(np.unique(cells)) * _PLACES_A_CELL > len(cells):
@@ -69,7 +70,7 @@ def surface_of(posterior: Posterior) -> dict[str, Any]:
     numbers, which = np.unique(cells, return_inverse=True)
     probabilities = np.bincount(which, posterior.probabilities, len(numbers))
     best = np.argsort(-probabilities, kind="stable")[:MAX_CELLS]
-    best = best[probabilities[best] > 0]
+    best = best[: 1 + int(np.searchsorted(np.cumsum(probabilities[best]), _SHOWN))]
     outlines = np.round(cell_outlines(numbers[best], level)[:, :, ::-1], 4)
     return {
         "level": level,
