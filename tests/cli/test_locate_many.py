@@ -100,7 +100,7 @@ def test_a_killed_run_leaves_no_process_and_no_lock(tiny_model: Path, pictures: 
     process.communicate()
     assert workers
     wait_until(lambda: not any(map(alive, workers)), 5)
-    assert locate(pictures, "--model", tiny_model, "-o", tmp_path / "out", "--resume") == 1  # fewer than were answered
+    assert locate(pictures, "--model", tiny_model, "-o", tmp_path / "out", "--resume") == 2  # fewer than were answered
 
 
 def test_what_stands_in_the_way_is_told(
@@ -110,7 +110,7 @@ def test_what_stands_in_the_way_is_told(
     journal = tmp_path / "out.partial"
     assert locate(*given, "--resume") == 1  # nothing to resume: it starts
     assert locate(*given, "--resume") == 0
-    assert capsys.readouterr().err.endswith("no interrupted run is beside this file, so nothing is left to resume\n")
+    assert capsys.readouterr().err.endswith("out is complete; nothing is left to do\n")  # a table says no more
     assert locate(*given) == 2
     assert "already exists" in capsys.readouterr().err
     (tmp_path / "out").rename(tmp_path / "whole")

@@ -27,7 +27,7 @@ from earthclip.cli.answering import (
 from earthclip.cli.status import note, say
 from earthclip.errors import OutputError
 from earthclip.locating.prediction import Prediction
-from earthclip.pictures.finding import check_list, count_pictures
+from earthclip.pictures.finding import check_list, count_pictures, each_picture
 from earthclip.pictures.prepare import Failure
 
 if TYPE_CHECKING:
@@ -75,11 +75,8 @@ class Destination:
             device = "a device or pipe; leave -o out and redirect"
             found = "a folder; name a file in it" if self.output.is_dir() else device
             raise OutputError(f"{self.output}: expected a file to write, found {found}")
-        from earthclip.outputs.journal import open_journal, partial_of
+        from earthclip.outputs.journal import open_journal
 
-        if self.resume and not self.force and self.output.exists() and not partial_of(self.output).exists():
-            note(f"{self.output}: no interrupted run is beside this file, so nothing is left to resume")
-            raise click.exceptions.Exit(0)
         with open_journal(self.output, batch_size, resume=self.resume, force=self.force) as journal:
             try:
                 yield journal
@@ -87,6 +84,24 @@ class Destination:
                 if journal.kept:
                     say(f"interrupted: {journal.kept:,} answers are kept in {journal.path}; continue with --resume")
                 raise click.exceptions.Exit(INTERRUPTED) from error
+
+    def is_finished(self, ask: Ask, arguments: tuple[Path, ...], listed: Path | None) -> bool:
+        """Whether the run to resume is complete, which is said. Raises OutputError where another run is."""
+        from earthclip.models.sources import resolve
+        from earthclip.outputs.finished import check_finished
+        from earthclip.outputs.journal import partial_of
+
+        if self.output is None or not self.resume or self.force or partial_of(self.output).exists():
+            return False
+        if not self.output.is_file():
+            return False
+        question = ask.question
+        asked = {"text": question.text, "top_k": question.top_k, "region": question.region}
+        asked["model"] = resolve(ask.model.source).config.name
+        n = check_finished(self.output, self.format, asked, each_picture(arguments, listed))
+        answers = "" if n is None else f": {n:,} answers"
+        note(f"{self.output} is complete{answers}; nothing is left to do")
+        return True
 
     @contextlib.contextmanager
     def beside(self, config: ModelConfig) -> Iterator[Takers]:
@@ -123,6 +138,8 @@ def locate_pictures(
     if listed:
         check_list(listed)
     destination.check(arguments, listed, 0)
+    if destination.is_finished(ask, arguments, listed):
+        return 0
     with destination.journal(BATCH_SIZES[ask.question.views]) as journal:
         locator = open_model(ask)
         if journal:

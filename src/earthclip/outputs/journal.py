@@ -112,22 +112,34 @@ class Journal:
         self._begun = True
 
     def unanswered(self, pictures: Iterable[Path | Failure]) -> Iterator[Path | Failure]:
-        """``pictures`` without those that were answered before ``begin``; pictures are identified by path."""
+        """``pictures`` without those that were answered before ``begin``; pictures are identified by path.
+
+        Raises OutputError when one that was answered is not among ``pictures``; there may be more of them than before.
+        """
         pictures, before = iter(pictures), (answer.path for answer in self._answers())
         for path in before:
             picture = next(pictures, None)
-            if picture is None:
-                return
-            if _path_of(picture) != path:
-                # Files came or went: from here on, what is left of the answers is looked up, whatever the order.
-                left = Counter(itertools.chain([path], before))
-                for later in itertools.chain([picture], pictures):
-                    if left[_path_of(later)] > 0:
-                        left[_path_of(later)] -= 1
-                    else:
-                        yield later
+            if picture is None or _path_of(picture) != path:
+                # Files came or went: all that are left are looked up, whatever the order, before there is more work.
+                rest = pictures if picture is None else itertools.chain([picture], pictures)
+                yield from self._new_among(rest, Counter(itertools.chain([path], before)))
                 return
         yield from pictures
+
+    def _new_among(self, pictures: Iterable[Path | Failure], answered: Counter[str | None]) -> list[Path | Failure]:
+        new = []
+        for picture in pictures:
+            if answered[path := _path_of(picture)] > 0:
+                answered[path] -= 1
+            else:
+                new.append(picture)
+        if gone := answered.total():
+            raise OutputError(
+                f"{self.path}: {gone:,} of its answers are about pictures that are not given now, such as "
+                f"{next(answered.elements())}; give the same pictures, with others beside them if you like, or add "
+                "--force and leave out --resume to start over"
+            )
+        return new
 
     def write(self, answer: Prediction | Failure) -> None:
         """Keep one answer; it is on disk when its batch is complete. Raises OutputError."""
