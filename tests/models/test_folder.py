@@ -11,7 +11,7 @@ import pytest
 
 from earthclip.errors import ModelError
 from earthclip.models.config import read_config, write_config
-from earthclip.models.folder import open_folder
+from earthclip.models.folder import gallery_of, open_folder
 from tests.tiny import PLACES
 
 
@@ -88,3 +88,9 @@ def test_galleries_that_are_none(model: Path, gallery: np.ndarray | bytes, expec
     write_config(model, read_config(model))
     text = fault(model)
     assert "gallery.npy" in text and expected in text
+
+
+def test_a_published_gallery_has_places() -> None:
+    assert gallery_of(b"LAT,LON\n1,2\n", "gallery.csv").tolist() == [[1.0, 2.0]]
+    with pytest.raises(ModelError, match=r"^gallery.csv: no rows; expected at least one place; or download the table"):
+        gallery_of(b"LAT,LON\n", "gallery.csv")
