@@ -95,7 +95,7 @@ def test_a_killed_run_leaves_no_process_and_no_lock(tiny_model: Path, pictures: 
     workers = children(process.pid)
     second = start(*arguments, "--resume")
     _, err = second.communicate(timeout=20)
-    assert second.returncode == 2 and "another run is writing this file; wait for that run to end" in err
+    assert second.returncode == 2 and "another run is writing there; wait for that run to end" in err
     process.kill()
     process.communicate()
     assert workers

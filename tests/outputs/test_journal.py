@@ -155,7 +155,7 @@ def test_two_runs_cannot_share_a_file(tmp_path: Path) -> None:
         journal.begin(HEADER)
         for options in ({}, {"resume": True}, {"force": True}):
             with (
-                pytest.raises(OutputError, match="another run is writing this file"),
+                pytest.raises(OutputError, match="another run is writing there"),
                 open_journal(output, BATCH, **options),
             ):
                 pass

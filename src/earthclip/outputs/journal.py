@@ -28,7 +28,7 @@ from earthclip.outputs.structured import dumps, from_object, to_object
 from earthclip.pictures.prepare import Failure
 
 FORMAT = 1
-_LATER = ("image_encoder",)  # what journals of version 0.1.0 do not say
+_LATER = ("image_encoder", "location_encoder")  # what journals and clusters' folders of version 0.1.0 do not say
 
 
 def header(config: ModelConfig, options: Mapping[str, object]) -> dict[str, object]:
@@ -66,7 +66,7 @@ def open_journal(output: Path, batch_size: int, *, resume: bool = False, force: 
     path = partial_of(output)
     if not force and not (resume and path.exists()):  # killed between its last two steps, a run has left both
         refuse_existing(output)
-    file = _open_locked(path, output)
+    file = open_locked(path, output)
     journal = Journal(file, path, output, batch_size, resume)
     try:
         if file.seek(0, os.SEEK_END) and not (resume or force):
@@ -227,14 +227,18 @@ def _path_of(picture: Path | Failure) -> str | None:
     return picture.path if isinstance(picture, Failure) else os.fspath(picture)
 
 
-def _open_locked(path: Path, output: Path) -> IO[bytes]:
+def open_locked(path: Path, output: Path) -> IO[bytes]:
+    """The file at ``path``, made if need be, and locked until it is closed. Raises OutputError about ``output``.
+
+    On Windows, and on a drive without locks, another run that has it is not found out.
+    """
     while True:
         try:
             file = path.open("a+b", buffering=0)
         except OSError as error:
             fault = f"{output}: cannot be written ({error.strerror}); choose a folder you can write to"
             raise OutputError(fault) from error
-        if sys.platform == "win32":  # two runs on one file are not found out there
+        if sys.platform == "win32":
             return file
         import fcntl
 
@@ -243,10 +247,10 @@ def _open_locked(path: Path, output: Path) -> IO[bytes]:
         except BlockingIOError as error:
             file.close()
             raise OutputError(
-                f"{path}: another run is writing this file; wait for that run to end, or choose another name"
+                f"{output}: another run is writing there; wait for that run to end, or choose another name"
             ) from error
         except OSError:
-            return file  # a drive without locks
+            return file
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(file.fileno()), path.stat()):
                 return file
