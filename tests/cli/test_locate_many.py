@@ -147,6 +147,30 @@ def test_other_options_are_not_mixed(
     assert (tmp_path / "other").read_bytes() == out.read_bytes()
 
 
+def test_relative_paths_are_resumed_in_their_folder_only(
+    tiny_model: Path,
+    pictures: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = ["00.png", "01.png", "--model", tiny_model, "--workers", "0", "-o", tmp_path / "out.csv"]
+    monkeypatch.chdir(pictures)
+    with monkeypatch.context() as killed:
+        killed.setattr("earthclip.outputs.journal.Journal.finish", lambda journal, _: journal._flush())
+        assert locate(*given) == 0
+    assert count(tmp_path / "out.csv.partial") == 2
+    monkeypatch.chdir(tmp_path)
+    assert locate(*given, "--resume") == 2
+    assert f"holds a run with folder {pictures}, but this run has {tmp_path}; use" in capsys.readouterr().err
+    monkeypatch.chdir(pictures)
+    assert locate(*given, "--resume") == 0
+    assert locate(*given, "--resume") == 0
+    assert capsys.readouterr().err.endswith("out.csv is complete: 2 answers; nothing is left to do\n")
+    assert locate(*given, "--resume", "--top-k", "3") == 2
+    assert "out.csv: is complete, and holds a run with top_k 5, but this run has 3; choose" in capsys.readouterr().err
+
+
 def test_nothing_is_left_when_every_picture_failed(tiny_model: Path, tmp_path: Path) -> None:
     missing = [tmp_path / f"{i}.jpg" for i in range(40)]
     assert locate(*missing, "--model", tiny_model, "-o", tmp_path / "out") == 2

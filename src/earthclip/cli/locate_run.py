@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -143,7 +144,9 @@ def locate_pictures(
     with destination.journal(BATCH_SIZES[ask.question.views]) as journal:
         locator = open_model(ask)
         if journal:
-            _begin(journal, ask, locator, {"image_encoder": image_encoder(ask, locator)})
+            absolute = listed is None and all(path.is_absolute() for path in arguments)  # from elsewhere, others
+            folder = None if absolute else os.fspath(Path.cwd())
+            _begin(journal, ask, locator, {"image_encoder": image_encoder(ask, locator), "folder": folder})
         total = count_pictures(arguments, listed) if sys.stderr.isatty() else None
         with answers_of(ask, locator, arguments, listed, workers, journal) as answers:
             return _write(answers, ask, locator, total, destination, journal)
@@ -159,10 +162,10 @@ def locate_texts(ask: Ask, destination: Destination) -> int:
         return _write(locator.locate_text(ask.texts, ask.question), ask, locator, None, destination, journal)
 
 
-def _begin(journal: Journal, ask: Ask, locator: Locator, runs_on: dict[str, str]) -> None:
+def _begin(journal: Journal, ask: Ask, locator: Locator, more: dict[str, str | None]) -> None:
     from earthclip.outputs.journal import header
 
-    journal.begin(header(locator.config, {**ask.options, **runs_on}))
+    journal.begin(header(locator.config, {**ask.options, **more}))
 
 
 def _write(

@@ -28,7 +28,8 @@ from earthclip.outputs.structured import dumps, from_object, to_object
 from earthclip.pictures.prepare import Failure
 
 FORMAT = 1
-_LATER = ("image_encoder", "location_encoder")  # what journals and clusters' folders of version 0.1.0 do not say
+# What journals and clusters' folders of version 0.1.0 do not say.
+_LATER = ("image_encoder", "location_encoder", "folder")
 
 
 def header(config: ModelConfig, options: Mapping[str, object]) -> dict[str, object]:
