@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -23,12 +24,12 @@ def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[IO[bytes]]:
     """
     if not overwrite:
         refuse_existing(path)
-    target = Path(os.path.realpath(path))
+    target = _target(path)
     if target.exists() and not target.is_file():  # to replace a device would take it away from every other program
         found = "a folder; name a file in it" if target.is_dir() else "a device or pipe; leave -o out and redirect"
         raise OutputError(f"{path}: expected a file to write, found {found}")
     try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.{os.getpid()}.", suffix=".part")
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror}); choose a folder you can write to") from error
     part = Path(name)
@@ -56,9 +57,8 @@ def staging_folder(path: Path) -> Iterator[Path]:
     staging = path.parent / f".{path.name}.{os.getpid()}.part"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for left in path.parent.glob(f".{path.name}.*.part"):
-            if left == staging or not _runs(left.name.split(".")[-2]):
-                shutil.rmtree(left)
+        for left in _left(path, r"(\d+)(\.former)?"):
+            shutil.rmtree(left)
         staging.mkdir()
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror}); choose a folder you can write to") from error
@@ -87,6 +87,25 @@ def sha256_of(path: Path) -> str:
     """Hexadecimal SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def remove_left(path: Path) -> None:
+    """Remove what processes that were killed while they wrote ``path`` with ``atomic_write`` have left beside it."""
+    with contextlib.suppress(OSError):  # writing says what is wrong there
+        for left in _left(_target(path), r"(\d+)\.[^.]+"):
+            left.unlink()
+
+
+def _left(path: Path, form: str) -> list[Path]:
+    """Those beside ``path`` whose names say, in this form, a process that runs no more, or this one, which has none."""
+    names = re.compile(rf"\.{re.escape(path.name)}\.{form}\.part")
+    found = ((left, names.fullmatch(left.name)) for left in path.parent.iterdir())
+    return [left for left, match in found if match and (int(match[1]) == os.getpid() or not _runs(match[1]))]
+
+
+def _target(path: Path) -> Path:
+    """The file that is written in the place of ``path``: a symbolic link stays."""
+    return Path(os.path.realpath(path))
 
 
 def _runs(pid: str) -> bool:

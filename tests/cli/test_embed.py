@@ -121,7 +121,6 @@ BAD: list[tuple[str, type[EarthCLIPError], str]] = [
     ("lat,lon\n1,2\n139.7,35.7\n", InputError, "line 3: .*are latitude and longitude swapped"),
     ("lat,lon\n1,nan\n", InputError, "line 2: lon must be a number of degrees, found 'nan'"),
     ("", InputError, "empty; expected a header"),
-    ("lat,lon\n", InputError, "no rows"),
     ("a,b\n1,2\n", InputError, "in the header 'a, b'"),
     ("lat,lon,feature_003\n1,2,3\n", OutputError, "already has a column feature_003"),
 ]
@@ -179,3 +178,23 @@ def test_neither_help_nor_csv_load_what_they_do_not_need(table: Path, tiny_model
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("source", ["t.csv", "t.parquet"])
+@pytest.mark.parametrize("target", ["e.npy", "e.csv", "e.parquet"])
+def test_a_table_without_rows_gives_one_without_rows(
+    tmp_path: Path, tiny_model: Path, source: str, target: str
+) -> None:
+    (tmp_path / "t.csv").write_text("id,lat,lon\n")
+    pq.write_table(
+        pa.table({name: pa.array([], pa.float64()) for name in ("id", "lat", "lon")}), tmp_path / "t.parquet"
+    )
+    result = run(tmp_path / source, "--model", tiny_model, "-o", tmp_path / target)
+    assert result.exit_code == 0 and f"no places: {tmp_path / source} has no rows" in result.stderr
+    if target == "e.npy":
+        assert np.load(tmp_path / target).shape == (0, WIDTH)
+    elif target == "e.csv":
+        assert (tmp_path / target).read_text().startswith("id,lat,lon,feature_000,")
+    else:
+        table = pq.read_table(tmp_path / target)
+        assert table.num_rows == 0 and table.schema.names[:4] == ["id", "lat", "lon", "feature_000"]

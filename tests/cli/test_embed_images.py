@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -120,3 +123,38 @@ def test_what_stands_in_the_way_is_told_first(
     ):
         assert embed(*arguments, "--model", "obrit") == 2
         assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["e.npy", "e.csv", "e.parquet"])
+def test_an_empty_list_is_said_and_gives_an_empty_output(
+    tiny_model: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed, target = tmp_path / "list.txt", tmp_path / name
+    listed.write_text("\n")
+    assert embed("--list", listed, "--model", tiny_model, "-o", target) == 0
+    assert f"no pictures: {listed} lists none" in capsys.readouterr().err
+    if name == "e.npy":
+        assert np.load(target).shape == (0, WIDTH)
+        target = tmp_path / "e.npy.csv"
+    names = pq.read_table(target).schema.names if name == "e.parquet" else target.read_text().strip().split(",")
+    assert names[:2] == ["path", "error"]
+
+
+def test_what_a_killed_run_left_is_removed_and_never_read(tiny_model: Path, pictures: Path, tmp_path: Path) -> None:
+    write_picture(tmp_path / "a.png", seed=1)
+    program = f"""
+import os, signal
+from earthclip.cli import main
+from earthclip.locating.locator import Locator
+Locator.encode_image = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+main(["embed", "images", "a.png", "--model", {str(tiny_model)!r}, "-o", "e.npy", "--workers", "0"])
+"""
+    assert subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True).returncode == -9
+    left = [path.name for path in tmp_path.iterdir() if path.name != "a.png"]
+    assert len(left) == 2 and all(name.startswith(".e.npy.") and name.endswith(".part") for name in left)
+    (tmp_path / f".e.npy.{os.getppid()}.x.part").touch()  # of a run that goes on
+    (tmp_path / ".e.npy.mine.part").touch()
+    assert embed(tmp_path, "--model", tiny_model, "-o", tmp_path / "e.npy") == 0
+    assert np.load(tmp_path / "e.npy").shape == (1, WIDTH)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"a.png", "e.npy", "e.npy.csv", f".e.npy.{os.getppid()}.x.part", ".e.npy.mine.part"}

@@ -132,7 +132,7 @@ def test_the_line_of_a_command_opens_its_help(capsys: pytest.CaptureFixture[str]
 
 @pytest.mark.parametrize("words", [(), *GROUPS], ids=called)
 def test_help_of_groups_loads_nothing_heavy(words: tuple[str, ...]) -> None:
-    heavy = ["numpy", "PIL", "onnxruntime", "jaxtyping", "torch", "shapely", "platformdirs"]
+    heavy = ["numpy", "PIL", "onnxruntime", "jaxtyping", "torch", "shapely", "platformdirs", "tabulate"]
     program = (
         f"import sys; from earthclip.cli import main; main({[*words, '--help']}); "
         f"print([name for name in {heavy} if name in sys.modules])"

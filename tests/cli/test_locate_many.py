@@ -95,12 +95,12 @@ def test_a_killed_run_leaves_no_process_and_no_lock(tiny_model: Path, pictures: 
     workers = children(process.pid)
     second = start(*arguments, "--resume")
     _, err = second.communicate(timeout=20)
-    assert second.returncode == 2 and "another run is writing this file; wait for that run to end" in err
+    assert second.returncode == 2 and "another run is writing there; wait for that run to end" in err
     process.kill()
     process.communicate()
     assert workers
     wait_until(lambda: not any(map(alive, workers)), 5)
-    assert locate(pictures, "--model", tiny_model, "-o", tmp_path / "out", "--resume") == 1  # fewer than were answered
+    assert locate(pictures, "--model", tiny_model, "-o", tmp_path / "out", "--resume") == 2  # fewer than were answered
 
 
 def test_what_stands_in_the_way_is_told(
@@ -110,7 +110,7 @@ def test_what_stands_in_the_way_is_told(
     journal = tmp_path / "out.partial"
     assert locate(*given, "--resume") == 1  # nothing to resume: it starts
     assert locate(*given, "--resume") == 0
-    assert capsys.readouterr().err.endswith("no interrupted run is beside this file, so nothing is left to resume\n")
+    assert capsys.readouterr().err.endswith("out is complete; nothing is left to do\n")  # a table says no more
     assert locate(*given) == 2
     assert "already exists" in capsys.readouterr().err
     (tmp_path / "out").rename(tmp_path / "whole")
@@ -145,6 +145,30 @@ def test_other_options_are_not_mixed(
     assert f"other.partial: holds a run with {name}, but this run has " in capsys.readouterr().err
     assert locate(*given, tmp_path / "other", "--resume") == 1
     assert (tmp_path / "other").read_bytes() == out.read_bytes()
+
+
+def test_relative_paths_are_resumed_in_their_folder_only(
+    tiny_model: Path,
+    pictures: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = ["00.png", "01.png", "--model", tiny_model, "--workers", "0", "-o", tmp_path / "out.csv"]
+    monkeypatch.chdir(pictures)
+    with monkeypatch.context() as killed:
+        killed.setattr("earthclip.outputs.journal.Journal.finish", lambda journal, _: journal._flush())
+        assert locate(*given) == 0
+    assert count(tmp_path / "out.csv.partial") == 2
+    monkeypatch.chdir(tmp_path)
+    assert locate(*given, "--resume") == 2
+    assert f"holds a run with folder {pictures}, but this run has {tmp_path}; use" in capsys.readouterr().err
+    monkeypatch.chdir(pictures)
+    assert locate(*given, "--resume") == 0
+    assert locate(*given, "--resume") == 0
+    assert capsys.readouterr().err.endswith("out.csv is complete: 2 answers; nothing is left to do\n")
+    assert locate(*given, "--resume", "--top-k", "3") == 2
+    assert "out.csv: is complete, and holds a run with top_k 5, but this run has 3; choose" in capsys.readouterr().err
 
 
 def test_nothing_is_left_when_every_picture_failed(tiny_model: Path, tmp_path: Path) -> None:

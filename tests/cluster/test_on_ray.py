@@ -124,6 +124,24 @@ def test_embeddings_of_a_table_of_pictures(model: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(np.array([row["embedding"] for row in rows]), expected, atol=1e-6)
 
 
+def test_embeddings_are_the_same_whatever_was_killed(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    files = [write_picture(tmp_path / "photos" / f"{i:03}.png", seed=i) for i in range(8)]
+    for i in range(8, 160):
+        (tmp_path / "photos" / f"{i:03}.png").hardlink_to(files[i % 8])
+    given = ["cluster", "embed", "images", tmp_path / "photos", "--model", model, *EXACT, "--block-size", 4]
+    killer = Killer(tmp_path / "e", b"ImageEmbeddingWorker")
+    killer.start()
+    assert run(*given, "--workers", 2, "-o", tmp_path / "e") == 0
+    killer.over.set()
+    killer.join()
+    assert killer.killed and len(list((tmp_path / "e").glob("part-*"))) == 40
+    rows = answers(tmp_path / "e")
+    assert [Path(str(row["path"])).name for row in rows] == [f"{i:03}.png" for i in range(160)]
+    expected = np.tile(load(model, runtime="onnxruntime").encode_image(files), (20, 1))
+    np.testing.assert_allclose(np.array([row["embedding"] for row in rows]), expected, atol=1e-6)
+
+
 def test_what_cannot_be_asked_begins_nothing(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,6 +179,14 @@ def test_places_are_the_same_files_whatever_was_killed(model: Path, tmp_path: Pa
         {path.name: path.read_bytes() for path in tmp_path.glob(f"{name}/*t")} for name in ("quiet", "killed")
     )
     assert len(quiet) == 250 and killed == quiet
+    header = tmp_path / "quiet" / "_earthclip" / "run.json"
+    asked = json.loads(header.read_text())
+    assert asked["location_encoder"] == "location_encoder.onnx, run by onnxruntime in float32"
+    header.write_text(json.dumps(asked | {"location_encoder": "location_encoder.onnx, run by openvino in bfloat16"}))
+    assert run(*given, *how, "-o", tmp_path / "quiet", "--resume") == 2
+    del asked["location_encoder"]  # as runs of earlier versions
+    header.write_text(json.dumps(asked))
+    assert run(*given, *how, "-o", tmp_path / "quiet", "--resume") == 0
 
 
 def test_embeddings_of_a_folder_of_what_locate_wrote(model: Path, tmp_path: Path) -> None:

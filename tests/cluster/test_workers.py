@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,8 @@ def test_a_worker_hands_back_what_it_cannot_go_on_from(
     other = Job(job.source, job.output, job.fingerprint, "e.onnx, run by openvino in bfloat16", runtime="onnxruntime")
     fault = LocateWorker(other)(made).to_pylist()[0]["fault"]
     assert "run by onnxruntime in float32; the run was started with e.onnx, run by openvino in bfloat16; give " in fault
+    fault = LocationEmbeddingWorker(replace(other, encoder="l.onnx, run by openvino in bfloat16"))(made).to_pylist()[0]
+    assert "location_encoder.onnx, run by onnxruntime in float32; the run was started with l.onnx, " in fault["fault"]
     assert not (tmp_path / "out" / "part-000000.parquet").exists()
 
 

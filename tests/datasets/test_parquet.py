@@ -80,7 +80,6 @@ def test_parquet_in_chunks(tmp_path: Path, short_chunks: None) -> None:
         ({"lat": [True], "lon": [1.0]}, "column lat is of type bool; expected numbers of degrees"),
         ({"lat": [1.0], "lon": [[1.0]]}, "column lon is of type list<.*; expected numbers of degrees"),
         ({"x": [1.0], "y": [1.0]}, "in the header 'x, y'"),
-        ({"lat": pa.array([], pa.float64()), "lon": pa.array([], pa.float64())}, "no rows"),
     ],
 )
 def test_bad_parquet_is_named_in_one_line(

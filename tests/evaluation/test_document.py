@@ -16,7 +16,7 @@ from earthclip.evaluation.comparison import leaderboard
 from earthclip.evaluation.document import Picture, Section, document
 from earthclip.evaluation.measured import Evaluation, evaluate
 from earthclip.evaluation.outcomes import Outcomes
-from earthclip.evaluation.rendering import escaped, to_html, to_markdown, to_text
+from earthclip.evaluation.rendering import escaped, open_markdown, to_html, to_markdown, to_text
 from earthclip.geo.sphere import great_circle_km
 from earthclip.metrics import Intervals, Report
 
@@ -141,7 +141,8 @@ def test_html_is_whole_and_asks_for_nothing(evaluation: Evaluation, pictures: li
     page.feed(to_html(document(evaluation, pictures), "made of <nothing>"))
     assert page.open == []
     assert "script" not in page.tags
-    assert page.tags.count("img") == 3
+    assert page.tags.count("img") == 3 and page.tags.count("table") == 8
+    assert page.tags.count("strong") == 3  # the difference, and what was measured here, beside what is quoted
     assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
     assert '<script>alert("1")</script>' in page.text
     assert "made of <nothing>" in page.text
@@ -189,3 +190,6 @@ def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MissingExtraError, match=r"earthclip\[map\]"):
         check_plots()
+    monkeypatch.setitem(sys.modules, "markdown_it", None)
+    with pytest.raises(MissingExtraError, match=r"a report as HTML needs markdown-it-py, .*earthclip\[map\]"):
+        open_markdown()

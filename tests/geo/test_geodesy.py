@@ -174,11 +174,6 @@ def test_bad_coordinates_are_named(array: object, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_rows_are_counted_from_the_first() -> None:
-    with pytest.raises(InputError, match=r"^x, row 11 \(counted from 0\): latitude inf"):
-        check_coordinates(np.array([[1.0, 2.0], [np.inf, 0.0], [np.nan, 0.0]]), "x", first_row=10)
-
-
 def test_edges_and_digits_of_degrees() -> None:
     for place in ((90.0, -180.0), (-90.0, 359.999999)):
         assert degrees_fault(*place) is None

@@ -11,7 +11,7 @@ import pytest
 
 from earthclip.errors import ModelError
 from earthclip.models.config import read_config, write_config
-from earthclip.models.folder import open_folder
+from earthclip.models.folder import gallery_of, open_folder
 from tests.tiny import PLACES
 
 
@@ -88,3 +88,25 @@ def test_galleries_that_are_none(model: Path, gallery: np.ndarray | bytes, expec
     write_config(model, read_config(model))
     text = fault(model)
     assert "gallery.npy" in text and expected in text
+
+
+def test_a_published_gallery_is_a_table_of_places() -> None:
+    assert gallery_of(b"\xef\xbb\xbfLAT,LON\r\n1,2\r\n-90,180\r\n", "g.csv").tolist() == [[1.0, 2.0], [-90.0, -180.0]]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"LAT,LON\n", "g.csv: no rows; expected at least one place"),
+        (b"", "g.csv: empty; expected a header"),
+        (b"LAT,X\n1,2\n", "g.csv: no column of a longitude"),
+        (b"LAT,LON\n1,north\n", "g.csv, line 2: LON must be a number of degrees, found 'north'"),
+        (b"LAT,LON\n1\n", "g.csv, line 2: expected 2 values as in the header, found 1"),
+        (b"LAT,LON\n91,2\n", "g.csv, line 2: latitude 91, longitude 2: "),
+        (b"LAT,LON\n\xff,2\n", "g.csv: not UTF-8 text"),
+    ],
+)
+def test_a_published_gallery_at_fault_is_told(content: bytes, message: str) -> None:
+    with pytest.raises(ModelError, match=r"; or download the table again$") as caught:
+        gallery_of(content, "g.csv")
+    assert str(caught.value).startswith(message) and "\n" not in str(caught.value)

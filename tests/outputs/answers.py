@@ -55,7 +55,8 @@ def full(path: str | None = "etna.jpg", **known: Any) -> Prediction:
     if known.get("region") is not None:
         fields["region_share"] = 1.0
     scored = {"embedding": np.zeros(1, np.float32), "scorer": Fixed(posterior)}
-    return Prediction(path, "orbit", PLACES, np.array([0.41234567, 1e-9]), **fields | scored | known)
+    model = known.pop("model", "orbit")
+    return Prediction(path, model, PLACES, np.array([0.41234567, 1e-9]), **fields | scored | known)
 
 
 def bare(path: str | None = "bare.jpg") -> Prediction:

@@ -84,18 +84,26 @@ def test_a_torn_header_is_a_new_run(tmp_path: Path) -> None:
     assert run(tmp_path / "out", NAMES, resume=True) == 20
 
 
-def test_files_that_came_or_went_meanwhile(tmp_path: Path) -> None:
+def test_files_that_came_meanwhile(tmp_path: Path) -> None:
     output = tmp_path / "out"
     run(output, NAMES, stop=8)
-    names = ["new", *NAMES[:3], *NAMES[4:], "newer"]
+    names = ["new", *reversed(NAMES), "newer"]
     assert run(output, names, resume=True, format="jsonl") == 14
     paths = [json.loads(line)["path"] for line in output.read_bytes().split(b"\n")[:-1]]
-    assert paths == [*NAMES[:8], "new", *NAMES[8:], "newer"]
+    assert paths[:9] == [*NAMES[:8], "new"] and paths[-1] == "newer"
+    assert sorted(paths) == sorted(names)
 
 
-def test_fewer_pictures_than_answers(tmp_path: Path) -> None:
-    run(tmp_path / "out", NAMES, stop=8)
-    assert run(tmp_path / "out", NAMES[:3], resume=True) == 0
+@pytest.mark.parametrize(
+    ("names", "gone"), [(NAMES[:3], 5), ([*NAMES[:2], *NAMES[3:]], 1), (["new", *NAMES[:5]], 3), ([], 8)]
+)
+def test_answers_about_other_pictures_are_not_mixed_in(tmp_path: Path, names: list[str], gone: int) -> None:
+    output = tmp_path / "out"
+    run(output, NAMES, stop=8)
+    before = partial(output).read_bytes()
+    with pytest.raises(OutputError, match=rf"out.partial: {gone} of its answers are about pictures .* such as (p|bad)"):
+        run(output, names, resume=True)
+    assert partial(output).read_bytes() == before and not output.exists()
 
 
 @pytest.mark.parametrize(
@@ -147,7 +155,7 @@ def test_two_runs_cannot_share_a_file(tmp_path: Path) -> None:
         journal.begin(HEADER)
         for options in ({}, {"resume": True}, {"force": True}):
             with (
-                pytest.raises(OutputError, match="another run is writing this file"),
+                pytest.raises(OutputError, match="another run is writing there"),
                 open_journal(output, BATCH, **options),
             ):
                 pass

@@ -39,7 +39,9 @@ def ten_crop(image: Image.Image, size: int, shortest: int) -> np.ndarray:
     return np.stack(squares)
 
 
-@pytest.mark.parametrize("picture", [noise(300, 200), noise(1, 1), noise(201, 500)], ids=lambda picture: f"{picture.width}x{picture.height}")
+@pytest.mark.parametrize(
+    "picture", [noise(300, 200), noise(1, 1), noise(201, 500)], ids=lambda picture: f"{picture.width}x{picture.height}"
+)
 def test_none_is_what_preprocess_gives(picture: Image.Image) -> None:
     assert np.array_equal(view_pixels(picture, CLIP, "none"), preprocess(picture, CLIP)[None])
 

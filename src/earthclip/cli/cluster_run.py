@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +69,7 @@ def embed_places_on_cluster(ask: Ask, table: str, run: ClusterRun) -> int:
     """Embed the coordinates of Parquet tables; returns the exit code."""
     from earthclip.cluster.blocks import TABLE_SUFFIXES, is_table
     from earthclip.cluster.workers import LocationEmbeddingWorker
+    from earthclip.locating.locator import load
 
     def tables() -> Iterator[str | Failure]:
         for item in _inputs((table,), None, TABLE_SUFFIXES):
@@ -80,8 +81,10 @@ def embed_places_on_cluster(ask: Ask, table: str, run: ClusterRun) -> int:
 
     # Named only where it is not what it always was, so that runs begun before there was a choice can be resumed.
     precision = {} if ask.precision == "auto" else {"precision": ask.precision}
-    asked = {**_asked_of((table,), None), "runtime": ask.runtime, **precision}
-    return _run(LocationEmbeddingWorker, _job(ask, run), ask, asked, tables, run)
+    locator = load(ask.model.source, runtime=ask.runtime, precision=ask.precision)
+    encoder = str(locator.open_location_encoder())
+    asked = {**_asked_of((table,), None), "runtime": ask.runtime, **precision, "location_encoder": encoder}
+    return _run(LocationEmbeddingWorker, _job(ask, run, encoder=encoder), ask, asked, tables, run)
 
 
 def _run_pictures(
@@ -151,7 +154,9 @@ def _run(
             return blocks
 
         described = header(folder.config, {"task": worker.task, **asked})
+        stack.callback(output.release)
         blocks = output.begin(described, planned, resume=run.resume, force=run.force)
+        job = replace(job, run=output.run)
         introduce(folder, ask)
         if folder.config.caution and worker.task == "locate":
             say(f"caution: {folder.config.caution}")

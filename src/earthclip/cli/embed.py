@@ -72,6 +72,8 @@ def places(
         width = locator.config.embedding_size
         with open_features(output, coordinates, width, overwrite=force) as writer:
             rows = _embed(coordinates, locator, writer)
+    if not rows:
+        note(f"no places: {coordinates.source} has no rows")
     note(f"{output or 'standard output'}: {rows:,} rows, {width} features")
 
 

@@ -18,7 +18,7 @@ from earthclip.evaluation.answers import SUFFIXES, Missing, answers_for
 from earthclip.evaluation.comparison import Leaderboard
 from earthclip.evaluation.document import Picture, comparison_section, document, leaderboard_section
 from earthclip.evaluation.measured import Evaluation, evaluate
-from earthclip.evaluation.rendering import to_markdown, to_text
+from earthclip.evaluation.rendering import open_markdown, to_html, to_markdown, to_text
 from earthclip.evaluation.report import format_report
 from earthclip.files import atomic_write, refuse_existing
 from earthclip.outputs.structured import dumps
@@ -50,6 +50,8 @@ class Wanted:
             from earthclip.evaluation.plots import check_plots
 
             check_plots()
+        if self.form == "html":
+            open_markdown()
         if self.plots is not None and not self.force:
             for name in _PICTURES:
                 refuse_existing(self.plots / f"{name}.png")
@@ -197,7 +199,6 @@ def _text(evaluation: Evaluation, pictures: list[Picture], wanted: Wanted) -> st
     if wanted.form == "json":
         return dumps(evaluation.to_object())
     if wanted.form == "html":
-        from earthclip.evaluation.rendering import to_html
         from earthclip.geo.places import ATTRIBUTION
 
         return to_html(document(evaluation, pictures), ATTRIBUTION).rstrip("\n")

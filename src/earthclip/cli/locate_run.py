@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from earthclip.cli.answering import (
 from earthclip.cli.status import note, say
 from earthclip.errors import OutputError
 from earthclip.locating.prediction import Prediction
-from earthclip.pictures.finding import check_list, count_pictures
+from earthclip.pictures.finding import check_list, count_pictures, each_picture
 from earthclip.pictures.prepare import Failure
 
 if TYPE_CHECKING:
@@ -75,11 +76,8 @@ class Destination:
             device = "a device or pipe; leave -o out and redirect"
             found = "a folder; name a file in it" if self.output.is_dir() else device
             raise OutputError(f"{self.output}: expected a file to write, found {found}")
-        from earthclip.outputs.journal import open_journal, partial_of
+        from earthclip.outputs.journal import open_journal
 
-        if self.resume and not self.force and self.output.exists() and not partial_of(self.output).exists():
-            note(f"{self.output}: no interrupted run is beside this file, so nothing is left to resume")
-            raise click.exceptions.Exit(0)
         with open_journal(self.output, batch_size, resume=self.resume, force=self.force) as journal:
             try:
                 yield journal
@@ -87,6 +85,24 @@ class Destination:
                 if journal.kept:
                     say(f"interrupted: {journal.kept:,} answers are kept in {journal.path}; continue with --resume")
                 raise click.exceptions.Exit(INTERRUPTED) from error
+
+    def is_finished(self, ask: Ask, arguments: tuple[Path, ...], listed: Path | None) -> bool:
+        """Whether the run to resume is complete, which is said. Raises OutputError where another run is."""
+        from earthclip.models.sources import resolve
+        from earthclip.outputs.finished import check_finished
+        from earthclip.outputs.journal import partial_of
+
+        if self.output is None or not self.resume or self.force or partial_of(self.output).exists():
+            return False
+        if not self.output.is_file():
+            return False
+        question = ask.question
+        asked = {"text": question.text, "top_k": question.top_k, "region": question.region}
+        asked["model"] = resolve(ask.model.source).config.name
+        n = check_finished(self.output, self.format, asked, each_picture(arguments, listed))
+        answers = "" if n is None else f": {n:,} answers"
+        note(f"{self.output} is complete{answers}; nothing is left to do")
+        return True
 
     @contextlib.contextmanager
     def beside(self, config: ModelConfig) -> Iterator[Takers]:
@@ -123,10 +139,14 @@ def locate_pictures(
     if listed:
         check_list(listed)
     destination.check(arguments, listed, 0)
+    if destination.is_finished(ask, arguments, listed):
+        return 0
     with destination.journal(BATCH_SIZES[ask.question.views]) as journal:
         locator = open_model(ask)
         if journal:
-            _begin(journal, ask, locator, {"image_encoder": image_encoder(ask, locator)})
+            absolute = listed is None and all(path.is_absolute() for path in arguments)  # from elsewhere, others
+            folder = None if absolute else os.fspath(Path.cwd())
+            _begin(journal, ask, locator, {"image_encoder": image_encoder(ask, locator), "folder": folder})
         total = count_pictures(arguments, listed) if sys.stderr.isatty() else None
         with answers_of(ask, locator, arguments, listed, workers, journal) as answers:
             return _write(answers, ask, locator, total, destination, journal)
@@ -142,10 +162,10 @@ def locate_texts(ask: Ask, destination: Destination) -> int:
         return _write(locator.locate_text(ask.texts, ask.question), ask, locator, None, destination, journal)
 
 
-def _begin(journal: Journal, ask: Ask, locator: Locator, runs_on: dict[str, str]) -> None:
+def _begin(journal: Journal, ask: Ask, locator: Locator, more: dict[str, str | None]) -> None:
     from earthclip.outputs.journal import header
 
-    journal.begin(header(locator.config, {**ask.options, **runs_on}))
+    journal.begin(header(locator.config, {**ask.options, **more}))
 
 
 def _write(

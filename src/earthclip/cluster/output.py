@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
+import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -22,7 +24,7 @@ from earthclip.datasets.shards import reason
 from earthclip.errors import InputError, OutputError
 from earthclip.locating.prediction import Prediction
 from earthclip.outputs.geoparquet import import_pyarrow
-from earthclip.outputs.journal import refuse_another_run
+from earthclip.outputs.journal import open_locked, refuse_another_run
 from earthclip.outputs.structured import area90_km2, digits, dumps, rounded
 from earthclip.outputs.table import level_word, printable
 from earthclip.pictures.prepare import Failure
@@ -30,7 +32,7 @@ from earthclip.pictures.prepare import Failure
 _PART = re.compile(r"part-(\d{6,})\.parquet")
 _LEFT = re.compile(r"\.?part-\d+\.parquet.*\.part")  # by a worker that was killed while it wrote
 _NOTES, _SUCCESS = "_earthclip/", "_SUCCESS"
-_HEADER, _BLOCKS = f"{_NOTES}run.json", f"{_NOTES}blocks.parquet"
+_HEADER, _BLOCKS, _LOCK = f"{_NOTES}run.json", f"{_NOTES}blocks.parquet", f"{_NOTES}lock"
 
 _PLACE = {
     "latitude": "float64",
@@ -113,21 +115,29 @@ class OutputFolder:
 
     ``part-000000.parquet``, ... hold the answers; ``_earthclip/run.json`` says what was asked of which model, and
     ``_earthclip/blocks.parquet`` what each block is made of. ``_SUCCESS`` appears when all are there.
+
+    ``_earthclip/lock`` holds ``run`` of the run that writes: on disks no other can begin, and at addresses, where
+    nobody can tell a run that goes on from one that was killed, the later one takes the folder over.
     """
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, run: str = "") -> None:
+        """``run`` is for a worker to write blocks for it alone; a driver's ``begin`` makes one up."""
         self.where = where if is_address(where) else str(Path(local_path(where)).absolute())
+        self.run = run
+        self._lock: IO[bytes] | None = None
 
     def begin(self, header: Mapping[str, object], plan: Callable[[], Any], *, resume: bool, force: bool) -> Any:
         """The blocks of the run: of the one to continue, by ``resume``, or else ``plan()``, which is kept.
 
-        Raises OutputError when the folder has a run and neither ``resume`` nor ``force`` is given, when the run to
-        continue was asked something else, and when nothing can be written.
+        The folder is then this run's, until ``release``. Raises OutputError when the folder has a run and neither
+        ``resume`` nor ``force`` is given, when the run to continue was asked something else, when another one is
+        writing, and when nothing can be written.
         """
         names = self._names()
         parts = [name for name in names if _PART.fullmatch(name)]
         if resume and _HEADER in names:
             self._compare(header)
+            self._take()
             return self._read_blocks()
         if (_HEADER in names or parts) and not force:
             interrupted = _HEADER in names and _SUCCESS not in names
@@ -135,33 +145,68 @@ class OutputFolder:
             advice = start_over if interrupted else "choose another folder, or add --force to replace it"
             raise OutputError(f"{self.where}: already holds the output of a run; {advice}")
         blocks = plan()
-        self._remove([name for name in names if name in (_SUCCESS, *parts) or name.startswith(_NOTES)])
         if not is_address(self.where):
             try:
                 Path(self.where, _NOTES).mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise OutputError(f"{self.where}: cannot be created ({error.strerror}); choose another") from error
+        self._take()
+        former = [name for name in names if name in (_SUCCESS, *parts) or name.startswith(_NOTES)]
+        self._remove([name for name in former if name != _LOCK])
         self._write_table(_BLOCKS, blocks)
         write_bytes(below(self.where, _HEADER), dumps(dict(header)).encode() + b"\n")  # last: with it, a run has begun
         return blocks
 
     def withdraw(self) -> None:
         """Forget a run that has written nothing, so that another may be asked for."""
-        if not self.done():
+        if self._is_ours() and not self.done():
             self._remove([name for name in self._names() if name.startswith(_NOTES)])
+        self.release()
 
     def done(self) -> set[int]:
         """The numbers of the blocks that are written."""
         return {int(match[1]) for name in self._names() if (match := _PART.fullmatch(name))}
 
     def write_block(self, number: int, table: Any) -> None:
-        """Put a block's answers in their place, whole or not at all. Raises OutputError."""
+        """Put a block's answers in their place, whole or not at all.
+
+        Raises OutputError, also when another run has taken the folder over.
+        """
+        if self.run and not self._is_ours():
+            raise OutputError(f"{self.where}: another run has begun to write there; this one ends, what it wrote stays")
         self._write_table(f"part-{number:06}.parquet", table)
 
     def finish(self) -> None:
         """Mark the run as complete, and remove what killed workers left."""
         self._remove([name for name in self._names() if _LEFT.fullmatch(name)])
         write_bytes(below(self.where, _SUCCESS), b"")
+
+    def release(self) -> None:
+        """Let other runs have the folder."""
+        if self.run and self._is_ours():
+            self._remove([_LOCK])
+        if self._lock:
+            self._lock.close()
+        self.run, self._lock = "", None
+
+    def _take(self) -> None:
+        if self.run:
+            return
+        run = secrets.token_hex(8)
+        if is_address(self.where):
+            write_bytes(below(self.where, _LOCK), run.encode())
+        else:
+            self._lock = open_locked(Path(self.where, _LOCK), Path(self.where))
+            self._lock.truncate(0)
+            self._lock.write(run.encode())
+            os.fsync(self._lock.fileno())  # other machines read it, which may see no more than what is on the drive
+        self.run = run
+
+    def _is_ours(self) -> bool:
+        try:
+            return read_bytes(below(self.where, _LOCK)) == self.run.encode()
+        except InputError:
+            return False
 
     def _compare(self, header: Mapping[str, object]) -> None:
         try:

@@ -43,13 +43,14 @@ class Job:
     """What every worker is told once.
 
     ``base`` is the folder that relative paths are relative to. ``fingerprint`` is that of the model, and ``encoder``
-    what runs its image encoder: each worker must have the same.
+    what runs its image or location encoder: each worker must have the same. ``run`` is the output folder's.
     """
 
     source: str
     output: str
     fingerprint: str
     encoder: str | None = None
+    run: str = ""
     base: str = ""
     runtime: Runtime = "auto"
     precision: Precision = "auto"
@@ -144,14 +145,18 @@ class ModelWorker(BlockWorker):
             raise ModelError(
                 f"{where}: not the model that the run was started with; copy the same model to all machines"
             )
-        if job.encoder and (found := str(choose(folder, job.runtime, job.precision))) != job.encoder:
+        if job.encoder and (found := self.encoder()) != job.encoder:
             advice = "give --runtime and --precision, which then hold for all machines"
             raise ModelError(f"{where}: has {found}; the run was started with {job.encoder}; {advice}")
+
+    def encoder(self) -> str:
+        """What runs the encoder that blocks need."""
+        return str(choose(self.locator.folder, self.job.runtime, self.job.precision))
 
     def make(self, block: int, pieces: Any) -> tuple[int, list[str]]:
         """Answer the block and write its file."""
         table = self.answer(pieces)
-        OutputFolder(self.job.output).write_block(block, table)
+        OutputFolder(self.job.output, self.job.run).write_block(block, table)
         return len(table), [error for error in table.column("error").to_pylist() if error is not None]
 
     @abstractmethod
@@ -228,6 +233,10 @@ class LocationEmbeddingWorker(ModelWorker):
 
     task = "embed"
     block_size = 8192
+
+    def encoder(self) -> str:
+        """What runs the location encoder."""
+        return str(self.locator.open_location_encoder())
 
     def answer(self, pieces: Any) -> Any:
         """The block's rows; raises InputError for a table that cannot be read, since its columns are not known then."""

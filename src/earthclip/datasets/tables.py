@@ -78,14 +78,10 @@ class CSVTable(Header):
 
     def chunks(self) -> Iterator[Chunk]:
         """All rows but blank ones, in order. Raises InputError naming the line of the first row at fault."""
-        size, found = _chunk_rows(len(self.columns)), False
-        while rows := self._read(size):
+        while rows := self._read(_chunk_rows(len(self.columns))):
             chunk = self._by_column(rows) or self._by_row(rows)
             if len(chunk.coordinates):
-                found = True
                 yield chunk
-        if not found:
-            raise InputError(f"{self.source}: no rows; expected at least one below the header")
 
     def rows(
         self, left_out: Callable[[str], None] | None = None, more: Sequence[int] = ()
@@ -195,8 +191,6 @@ class ParquetTable(Header):
                     self.place(where, cells)  # says what is wrong
             yield Chunk(wrapped(coordinates), batch)
             row += len(coordinates)
-        if not row:
-            raise InputError(f"{self.source}: no rows; expected at least one")
 
     def rows(
         self, left_out: Callable[[str], None] | None = None, more: Sequence[int] = ()

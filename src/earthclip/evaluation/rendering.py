@@ -5,9 +5,16 @@ from __future__ import annotations
 import base64
 import html
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from earthclip.evaluation.document import Cell, Picture, Section, Table
+from tabulate import tabulate
+
+from earthclip.errors import MissingExtraError
+from earthclip.evaluation.document import Cell, Section, Table
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
 
 _MARKS = re.compile(r"([\\`*_\[\]<>|#~&!])")
 
@@ -44,25 +51,23 @@ def clean(text: str) -> str:
 
 
 def _aligned(table: Table) -> str:
-    rows = [list(table.header), *([clean(str(cell)) for cell in row] for row in table.rows)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        cells = zip(row, widths, strict=True)
-        padded = [f"{v:<{w}}" if column in table.words else f"{v:>{w}}" for column, (v, w) in enumerate(cells)]
-        lines.append("  ".join(padded).rstrip())
-    return "\n".join(lines)
+    return _drawn(table, "plain", clean, [[clean(str(cell)) for cell in row] for row in table.rows])
 
 
 def _piped(table: Table) -> str:
-    rules = ["---" if column in table.words else "---:" for column in range(len(table.header))]
-    lines = [list(map(escaped, table.header)), rules]
-    for number, row in enumerate(table.rows):
-        cells = [escaped(str(cell)) for cell in row]
-        if number in table.marked:
-            cells[0] = f"**{cells[0]}**"
-        lines.append(cells)
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    rows = [[_marked_up(cell) for cell in row] for row in table.rows]
+    for number in table.marked:
+        rows[number][0] = f"**{rows[number][0]}**"
+    return _drawn(table, "pipe", escaped, rows)
+
+
+def _marked_up(cell: Cell) -> str:
+    return escaped(cell.value) + (f" *({escaped(cell.interval)})*" if cell.interval else "")
+
+
+def _drawn(table: Table, form: str, show: Callable[[str], str], rows: list[list[str]]) -> str:
+    sides = ["left" if column in table.words else "right" for column in range(len(table.header))]
+    return str(tabulate(rows, list(map(show, table.header)), form, colalign=sides, disable_numparse=True))
 
 
 # Nothing may be fetched or run, whatever a system or a table is called.
@@ -75,67 +80,44 @@ _STYLE = """
 body { margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: var(--ink); background: var(--page);
   font: 15px/1.5 system-ui, sans-serif }
 h1 { font-size: 1.7rem; overflow-wrap: anywhere } h2 { font-size: 1.25rem; margin-top: 2.5rem }
-.table { overflow-x: auto } table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums }
-th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top }
-th { color: var(--pale); font-weight: 600; vertical-align: bottom } .word { text-align: left }
-tr.marked td { background: var(--mark) } td small { display: block; color: var(--pale); white-space: nowrap }
-figure { margin: 1.5rem 0 } img { max-width: 100%; height: auto; background: #ffffff } p { max-width: 48rem }
+table { display: block; overflow-x: auto; border-collapse: collapse; margin: 1rem 0;
+  font-variant-numeric: tabular-nums }
+th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); vertical-align: top }
+th { color: var(--pale); font-weight: 600; vertical-align: bottom }
+tr:has(strong) td { background: var(--mark) } strong { font-weight: inherit }
+td em { display: block; color: var(--pale); font-size: smaller; font-style: normal; white-space: nowrap }
+img { max-width: 100%; height: auto; background: #ffffff } p { max-width: 48rem } p:has(img) { max-width: none }
 footer { margin-top: 3rem; color: var(--pale); font-size: .85rem }
 """
 
 
 def to_html(sections: Sequence[Section], footer: str = "") -> str:
-    """The document of ``sections``, the first titled as the whole; every text of theirs is escaped."""
-    parts = []
-    for number, section in enumerate(sections):
-        level = 2 if number else 1
-        parts.append(f"<h{level}>{_text(section.title)}</h{level}>")
-        parts += [f"<p>{_text(paragraph)}</p>" for paragraph in section.paragraphs]
-        parts += map(_table, section.tables)
-        parts += map(_figure, section.pictures)
-    title = _text(sections[0].title)
+    """The document's Markdown as a page, the first section titled as the whole; every text of theirs is escaped."""
+    pictures = (picture for section in sections for picture in section.pictures)
+    links = {picture.name: f"data:image/png;base64,{base64.b64encode(picture.png).decode()}" for picture in pictures}
+    body = open_markdown().render(to_markdown(sections, links))
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{_POLICY}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
+<title>{html.escape(clean(sections[0].title))}</title>
 <style>{_STYLE}</style>
 </head>
 <body>
 <main>
-{chr(10).join(parts)}
-</main>
-<footer>{_text(footer)}</footer>
+{body}</main>
+<footer>{html.escape(clean(footer))}</footer>
 </body>
 </html>
 """
 
 
-def _table(table: Table) -> str:
-    def line(cells: Sequence[str], tag: str, kind: str = "") -> str:
-        words = [' class="word"' if column in table.words else "" for column in range(len(cells))]
-        inner = "".join(f"<{tag}{word}>{cell}</{tag}>" for word, cell in zip(words, cells, strict=True))
-        return f"<tr{kind}>{inner}</tr>"
-
-    head = line([_text(name) for name in table.header], "th")
-    rows = [
-        line([_cell(cell) for cell in row], "td", ' class="marked"' if number in table.marked else "")
-        for number, row in enumerate(table.rows)
-    ]
-    body = "\n".join(rows)
-    return f'<div class="table"><table>\n<thead>{head}</thead>\n<tbody>\n{body}\n</tbody>\n</table></div>'
-
-
-def _cell(cell: Cell) -> str:
-    return _text(cell.value) + (f"<small>{_text(cell.interval)}</small>" if cell.interval else "")
-
-
-def _figure(picture: Picture) -> str:
-    data = base64.b64encode(picture.png).decode()
-    return f'<figure><img src="data:image/png;base64,{data}" alt="{_text(picture.alt)}"></figure>'
-
-
-def _text(text: str) -> str:
-    return html.escape(clean(text))
+def open_markdown() -> MarkdownIt:
+    """What makes HTML of Markdown, without HTML inside. Raises MissingExtraError without the extra ``map``."""
+    try:
+        from markdown_it import MarkdownIt
+    except ImportError as error:
+        raise MissingExtraError("a report as HTML", "map", "markdown-it-py") from error
+    return MarkdownIt("commonmark", {"html": False, "xhtmlOut": False}).enable("table")

@@ -101,12 +101,12 @@ def local_grid(centres: Num[np.ndarray, "c 2"], offsets_km: Num[np.ndarray, "g 2
     return from_unit_vectors(unit_vectors(centres)[:, None] + step)
 
 
-def check_coordinates(array: object, where: str, first_row: int = 0) -> Float64[np.ndarray, "n 2"]:
+def check_coordinates(array: object, where: str) -> Float64[np.ndarray, "n 2"]:
     """The array as float64 ``[n, 2]`` of (latitude, longitude) in degrees, longitude in [-180, 180).
 
     Latitudes lie in [-90, 90], longitudes in [-180, 360); those from 180 on are wrapped. ``where`` names the source in
     messages. Raises InputError for another shape, for values that are not numbers, and for the first row that is not a
-    place; rows count from 0, and ``first_row`` is the number of the first.
+    place; rows count from 0.
     """
     try:
         coordinates = np.asarray(array, dtype=np.float64)
@@ -119,7 +119,7 @@ def check_coordinates(array: object, where: str, first_row: int = 0) -> Float64[
     if not valid.all():
         row = int(np.argmin(valid))
         fault = degrees_fault(*coordinates[row].tolist())
-        raise InputError(f"{where}, row {first_row + row} (counted from 0): {fault}")
+        raise InputError(f"{where}, row {row} (counted from 0): {fault}")
     return wrapped(coordinates)
 
 

@@ -96,7 +96,7 @@ class Locator:
         with self._lock:
             if self._gallery is None:
                 exact = self._precision == "float32" or self._runtime == "onnxruntime"
-                self._gallery = open_gallery(self.folder, self._open_location_encoder, self._progress, exact=exact)
+                self._gallery = open_gallery(self.folder, self.open_location_encoder, self._progress, exact=exact)
             return self._gallery
 
     def warm_up(self) -> None:
@@ -147,7 +147,7 @@ class Locator:
         self, coordinates: Num[np.ndarray, "n 2"] | Sequence[Sequence[int | float]]
     ) -> Float32[np.ndarray, "n d"]:
         """Unit embeddings of (latitude, longitude) in degrees. Raises InputError for what are not coordinates."""
-        return self._open_location_encoder().encode_location(check_coordinates(coordinates, "coordinates"))
+        return self.open_location_encoder().encode_location(check_coordinates(coordinates, "coordinates"))
 
     def locate(
         self,
@@ -245,7 +245,8 @@ class Locator:
                 self._text_encoder = Tokenizer(self.folder.file(TOKENIZER), words.length, words.pad_id), encoder
             return self._text_encoder
 
-    def _open_location_encoder(self) -> LocationEncoder:
+    def open_location_encoder(self) -> LocationEncoder:
+        """What encodes coordinates, which says what runs it. Raises ModelError when the model has none."""
         with self._lock:
             if self._location_encoder is None:
                 phases = self.folder.file(LOCATION_PHASES) if self.folder.has(LOCATION_PHASES) else None

@@ -124,6 +124,10 @@ class LocationEncoder:
         if self._encoder.width is not None:
             _check_width(self._encoder, self._encoder.width, embedding_size)
 
+    def __str__(self) -> str:
+        """Such as "location_encoder.onnx, run by openvino in bfloat16"."""
+        return f"{self._encoder.path.name}, run by {self.runtime} in {'float32' if self.exact else 'bfloat16'}"
+
     def encode_location(
         self, coordinates: Float[np.ndarray, "n 2"], progress: Progress | None = None
     ) -> Float32[np.ndarray, "n d"]:

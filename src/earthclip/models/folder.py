@@ -89,7 +89,10 @@ def gallery_of(content: bytes, where: str) -> Float64[np.ndarray, "m 2"]:
     """The places of a published CSV, degrees ``[m, 2]``. Raises ModelError, naming ``where``, for anything else."""
     try:
         with contextlib.closing(CSVTable(io.BytesIO(content), where)) as table:
-            return np.concatenate([chunk.coordinates for chunk in table.chunks()])
+            chunks = [chunk.coordinates for chunk in table.chunks()]
+        if not chunks:
+            raise InputError(f"{where}: no rows; expected at least one place")
+        return np.concatenate(chunks)
     except InputError as error:
         raise ModelError(f"{error}; or download the table again") from error
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Protocol, TextIO
 
 from earthclip.errors import OutputError
-from earthclip.files import atomic_write
+from earthclip.files import atomic_write, remove_left
 from earthclip.locating.prediction import Prediction
 from earthclip.outputs.geojson import GeoJSONWriter
 from earthclip.outputs.geoparquet import GeoParquetWriter, import_pyarrow
@@ -64,6 +64,7 @@ def open_writer(format: str, path: Path, *, overwrite: bool = False) -> Iterator
     format needs an extra.
     """
     check_format(format, path)
+    remove_left(path)
     with atomic_write(path, overwrite=overwrite) as file:
         if format in _BINARY:
             out = _BINARY[format](file)

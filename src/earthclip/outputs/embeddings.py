@@ -21,7 +21,7 @@ from jaxtyping import Bool, Float32
 from earthclip.datasets.columns import feature_names, numbers
 from earthclip.datasets.tables import CSVTable, ParquetTable
 from earthclip.errors import OutputError
-from earthclip.files import atomic_write, refuse_existing
+from earthclip.files import atomic_write, refuse_existing, remove_left
 from earthclip.outputs.geoparquet import import_pyarrow
 
 _ROWS_OF_TEXT = 1024  # formatted at a time: 6 MB where there are 512 features
@@ -194,6 +194,8 @@ def open_features(path: Path | None, table: Table, width: int, *, overwrite: boo
         yield CSVFeatureWriter(sys.stdout.buffer, table, width)
         sys.stdout.buffer.flush()
         return
+    for left in (path, names_beside(path)):
+        remove_left(left)
     with contextlib.ExitStack() as files:
         writer: FeatureWriter = _WRITERS[path.suffix.lower()](
             files.enter_context(atomic_write(path, overwrite=overwrite)), table, width

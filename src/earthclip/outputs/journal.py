@@ -28,7 +28,8 @@ from earthclip.outputs.structured import dumps, from_object, to_object
 from earthclip.pictures.prepare import Failure
 
 FORMAT = 1
-_LATER = ("image_encoder",)  # what journals of version 0.1.0 do not say
+# What journals and clusters' folders of version 0.1.0 do not say.
+_LATER = ("image_encoder", "location_encoder", "folder")
 
 
 def header(config: ModelConfig, options: Mapping[str, object]) -> dict[str, object]:
@@ -66,7 +67,7 @@ def open_journal(output: Path, batch_size: int, *, resume: bool = False, force: 
     path = partial_of(output)
     if not force and not (resume and path.exists()):  # killed between its last two steps, a run has left both
         refuse_existing(output)
-    file = _open_locked(path, output)
+    file = open_locked(path, output)
     journal = Journal(file, path, output, batch_size, resume)
     try:
         if file.seek(0, os.SEEK_END) and not (resume or force):
@@ -112,22 +113,34 @@ class Journal:
         self._begun = True
 
     def unanswered(self, pictures: Iterable[Path | Failure]) -> Iterator[Path | Failure]:
-        """``pictures`` without those that were answered before ``begin``; pictures are identified by path."""
+        """``pictures`` without those that were answered before ``begin``; pictures are identified by path.
+
+        Raises OutputError when one that was answered is not among ``pictures``; there may be more of them than before.
+        """
         pictures, before = iter(pictures), (answer.path for answer in self._answers())
         for path in before:
             picture = next(pictures, None)
-            if picture is None:
-                return
-            if _path_of(picture) != path:
-                # Files came or went: from here on, what is left of the answers is looked up, whatever the order.
-                left = Counter(itertools.chain([path], before))
-                for later in itertools.chain([picture], pictures):
-                    if left[_path_of(later)] > 0:
-                        left[_path_of(later)] -= 1
-                    else:
-                        yield later
+            if picture is None or _path_of(picture) != path:
+                # Files came or went: all that are left are looked up, whatever the order, before there is more work.
+                rest = pictures if picture is None else itertools.chain([picture], pictures)
+                yield from self._new_among(rest, Counter(itertools.chain([path], before)))
                 return
         yield from pictures
+
+    def _new_among(self, pictures: Iterable[Path | Failure], answered: Counter[str | None]) -> list[Path | Failure]:
+        new = []
+        for picture in pictures:
+            if answered[path := _path_of(picture)] > 0:
+                answered[path] -= 1
+            else:
+                new.append(picture)
+        if gone := answered.total():
+            raise OutputError(
+                f"{self.path}: {gone:,} of its answers are about pictures that are not given now, such as "
+                f"{next(answered.elements())}; give the same pictures, with others beside them if you like, or add "
+                "--force and leave out --resume to start over"
+            )
+        return new
 
     def write(self, answer: Prediction | Failure) -> None:
         """Keep one answer; it is on disk when its batch is complete. Raises OutputError."""
@@ -215,14 +228,18 @@ def _path_of(picture: Path | Failure) -> str | None:
     return picture.path if isinstance(picture, Failure) else os.fspath(picture)
 
 
-def _open_locked(path: Path, output: Path) -> IO[bytes]:
+def open_locked(path: Path, output: Path) -> IO[bytes]:
+    """The file at ``path``, made if need be, and locked until it is closed. Raises OutputError about ``output``.
+
+    On Windows, and on a drive without locks, another run that has it is not found out.
+    """
     while True:
         try:
             file = path.open("a+b", buffering=0)
         except OSError as error:
             fault = f"{output}: cannot be written ({error.strerror}); choose a folder you can write to"
             raise OutputError(fault) from error
-        if sys.platform == "win32":  # two runs on one file are not found out there
+        if sys.platform == "win32":
             return file
         import fcntl
 
@@ -231,10 +248,10 @@ def _open_locked(path: Path, output: Path) -> IO[bytes]:
         except BlockingIOError as error:
             file.close()
             raise OutputError(
-                f"{path}: another run is writing this file; wait for that run to end, or choose another name"
+                f"{output}: another run is writing there; wait for that run to end, or choose another name"
             ) from error
         except OSError:
-            return file  # a drive without locks
+            return file
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(file.fileno()), path.stat()):
                 return file
