@@ -52,6 +52,8 @@ def test_it_is_gone_on_with_or_refused(output: Path, capsys: pytest.CaptureFixtu
         assert [(row["path"], row["rank"]) for row in now] == [(row["path"], row["rank"]) for row in whole]
     else:
         answers, expected = read_json_lines(output), read_json_lines(Path("journals", output.name))
+        for answer in [*answers, *expected]:
+            answer.get("verdict", {}).pop("sentence", None)  # is written anew, in the words of today
         assert answers[:KEPT] == expected[:KEPT]
         check_same_places(expected, answers)
 

@@ -58,7 +58,8 @@ def test_every_fault_is_found(damaged: Path) -> None:
     assert report.left_out == {NULL_ISLAND: 1, SEEN_ELSEWHERE: 1, NO_FILE: 1}
     assert report.files == {EMPTY: 1, NO_PHOTO: 1, OTHER_KIND: 1, CUT_SHORT: 4, SAME_BYTES: 1}
     assert report.examples[SAME_BYTES] == ["twin.jpg as good.jpg"]
-    assert report.examples[OTHER_KIND] == [f"{damaged.parent / 'images' / 'png.jpg'} is PNG"]
+    (example,) = report.examples[OTHER_KIND]  # of which a long one is cut short
+    assert f"{damaged.parent / 'images' / 'png.jpg'} is PNG".startswith(example.removesuffix("..."))
     assert (report.rows, report.usable, report.exit_code) == (14, 5, 1)
 
 
