@@ -29,8 +29,8 @@ _HEIC_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", 
 _AVIF_BRANDS = frozenset((b"avif", b"avis"))
 _CONTAINER_BRANDS = frozenset((b"mif1", b"msf1"))  # of either
 
-# What Pillow's decoders have been seen to raise on damaged files.
-_FAULTS = (
+# What Pillow's decoders have been seen to raise on damaged files
+FAULTS = (
     OSError,
     SyntaxError,
     ValueError,
@@ -108,27 +108,33 @@ def decode_reduced(
         return _decode(file, smallest, max_pixels, str(path))
 
 
-def _decode(file: BufferedIOBase, smallest: int | None, max_pixels: int, where: str) -> Reduced:
+def open_picture(file: BufferedIOBase, where: str, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """The picture in an open file as Pillow has it, its pixels not decoded yet. Raises InputError, and ``FAULTS``."""
     container = _container(file, where)
+    Image.preinit()
+    if container == "HEIC":
+        _register_heif()
+    formats = [name for name in _FORMATS if name in Image.OPEN or name != "HEIF"]
     try:
-        Image.preinit()
-        if container == "HEIC":
-            _register_heif()
-        formats = [name for name in _FORMATS if name in Image.OPEN or name != "HEIF"]
-        with without_pillow_warnings(), Image.open(cast("IO[bytes]", file), formats=formats) as image:
+        return Image.open(cast("IO[bytes]", file), formats=formats)
+    except Image.DecompressionBombError as error:
+        found = re.search(r"\d+", str(error))
+        raise _too_large(where, int(found[0]) if found else None, max_pixels) from error
+    except UnidentifiedImageError as error:
+        raise InputError(f"{where}: {_not_a_picture(container)}") from error
+
+
+def _decode(file: BufferedIOBase, smallest: int | None, max_pixels: int, where: str) -> Reduced:
+    try:
+        with without_pillow_warnings(), open_picture(file, where, max_pixels) as image:
             _check_size(image, where, max_pixels)
             size = image.size
             drafted = image.draft(None, (smallest, smallest)) if smallest else None
             rgb = as_rgb(image, where, max_pixels)
             if drafted is None:
                 return Reduced(rgb, rgb.size, (0.0, 0.0, float(rgb.width), float(rgb.height)))
-            return _turned(rgb, size, drafted[1][2:], _orientation(image))
-    except Image.DecompressionBombError as error:
-        found = re.search(r"\d+", str(error))
-        raise _too_large(where, int(found[0]) if found else None, max_pixels) from error
-    except UnidentifiedImageError as error:
-        raise InputError(f"{where}: {_not_a_picture(container)}") from error
-    except _FAULTS as error:
+            return _turned(rgb, size, drafted[1][2:], orientation_of(image))
+    except FAULTS as error:
         raise _damaged(where, error) from error
 
 
@@ -143,8 +149,8 @@ def as_rgb(image: Image.Image, where: str, max_pixels: int = MAX_PIXELS) -> Imag
     try:
         with without_pillow_warnings():
             image.load()
-            return _upright(_to_rgb(image), _orientation(image))
-    except _FAULTS as error:
+            return upright(_to_rgb(image), orientation_of(image))
+    except FAULTS as error:
         raise _damaged(where, error) from error
 
 
@@ -156,23 +162,24 @@ def _check_size(image: Image.Image, where: str, max_pixels: int) -> None:
         raise InputError(f"{where}: the picture has no pixels ({image.width} x {image.height}); give another")
 
 
-def _upright(rgb: Image.Image, orientation: int) -> Image.Image:
+def upright(image: Image.Image, orientation: int) -> Image.Image:
+    """A stored picture turned as its orientation tells."""
     turn = _TURNS.get(orientation)
     if turn is None:
-        return rgb
-    turned = rgb.transpose(turn)
+        return image
+    turned = image.transpose(turn)
     turned.info = {}  # or whoever gets this image would turn it once more
     return turned
 
 
-def _turned(upright: Image.Image, size: tuple[int, int], filled: tuple[float, float], orientation: int) -> Reduced:
-    """``upright``; it was stored as ``size``, and of what was decoded it filled (width, height) ``filled``."""
+def _turned(turned: Image.Image, size: tuple[int, int], filled: tuple[float, float], orientation: int) -> Reduced:
+    """``turned``, upright; it was stored as ``size``, and of what was decoded it filled (width, height) ``filled``."""
     width, height = filled
     if orientation in _SWAPPED:
         size, width, height = size[::-1], height, width
-    left = upright.width - width if orientation in _FROM_RIGHT else 0.0
-    top = upright.height - height if orientation in _FROM_BOTTOM else 0.0
-    return Reduced(upright, size, (left, top, left + width, top + height))
+    left = turned.width - width if orientation in _FROM_RIGHT else 0.0
+    top = turned.height - height if orientation in _FROM_BOTTOM else 0.0
+    return Reduced(turned, size, (left, top, left + width, top + height))
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -202,10 +209,11 @@ def _eight_bits(image: Image.Image) -> np.ndarray:
     return np.asarray(np.clip(np.rint(levels), 0, 255).astype(np.uint8))
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation_of(image: Image.Image) -> int:
+    """The EXIF orientation of an opened picture, 1 to 8 where it is whole."""
     try:
         return int(image.getexif().get(_ORIENTATION_TAG, 1))
-    except _FAULTS:
+    except FAULTS:
         return 1  # damaged metadata does not spoil the pixels
 
 
