@@ -6,7 +6,7 @@ earthclip privacy check photo.jpg, earthclip privacy strip photo.jpg --out clean
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,8 @@ from earthclip.outputs.structured import area90_km2, digits, to_object
 from earthclip.outputs.table import area_text
 from earthclip.pictures import Reencoding
 from earthclip.pictures.kinds import SUFFIXES_OF, kind_of
-from earthclip.pictures.metadata import Metadata, Position, metadata_of, read_bytes
-from earthclip.pictures.metadata.copying import check_pixels, without_metadata
+from earthclip.pictures.metadata import Finding, Metadata, Position, metadata_of, read_bytes
+from earthclip.pictures.metadata.copying import check_pixels, pixel_fault, without_metadata
 from earthclip.pictures.metadata.exiftool import with_exiftool
 from earthclip.pictures.metadata.findings import GROUPS, shown
 from earthclip.pictures.prepare import Failure
@@ -108,7 +108,10 @@ def examine(path: str | Path, answer: Prediction | Failure | None = None) -> Pri
 
 def examine_bytes(data: bytes, path: str | None = None, answer: Prediction | Failure | None = None) -> PrivacyReport:
     """As ``examine``, of a file's bytes."""
-    return PrivacyReport(path, with_exiftool(metadata_of(data), data), answer)
+    metadata = with_exiftool(metadata_of(data), data)
+    if not metadata.damaged and (fault := pixel_fault(data)):
+        metadata = replace(metadata, findings=(*metadata.findings, Finding("hidden", fault, "pixels")))
+    return PrivacyReport(path, metadata, answer)
 
 
 def copy_path(photo: Path, folder: Path, format: str) -> Path:

@@ -62,6 +62,20 @@ def without_metadata(data: bytes, where: str, reencode: Reencoding | None = None
             raise InputError(f"{where}: no copy written, the picture is damaged ({reason}); copy it again") from error
 
 
+def pixel_fault(data: bytes) -> str:
+    """What is wrong with the pixels of a file, among it that other bytes follow them; empty where nothing is."""
+    container = container_of(data)
+    try:
+        with without_pillow_warnings():
+            if container in strip.COPIES:
+                strip.copy_of(data, container)
+    except DamagedError as error:
+        return str(error)
+    except FAULTS:
+        return "its pixels cannot be read"
+    return ""
+
+
 def check_pixels(before: bytes, copy: Copy, where: str) -> None:
     """Make sure that a copy shows what the picture shows, all frames and pages of it. Raises InputError."""
     wrong = InputError(f"{where}: no copy written, because its pixels would change; {_ADVICE}")
@@ -99,7 +113,7 @@ def _reencoded(data: bytes, kind: Reencoding, where: str, notes: tuple[str, ...]
             if kind == "jpeg" or bare.mode != "RGBA":
                 bare = as_rgb(bare, where)
             seen = upright(bare, orientation_of(image))
-        exif = strip.exif_of(image, resolution=False, upright=True, colours=profile is None)
+        exif = strip.exif_of(image, resolution=_dpi(image) is None, upright=True, colours=profile is None)
         return Copy(_saved(seen, kind.upper(), _dpi(image), exif), kind.upper(), notes, exact=False)
 
 
@@ -141,7 +155,7 @@ def _as_png(image: Image.Image, data: bytes, container: str, where: str) -> Copy
     except colour.TableProfileError:
         bare, profile = colour.to_srgb(bare, image.info["icc_profile"]), None
         notes += ("colours converted to sRGB",)
-    exif = strip.exif_of(image, resolution=False, upright=True, colours=profile is None)
+    exif = strip.exif_of(image, resolution=_dpi(image) is None, upright=True, colours=profile is None)
     seen = upright(bare, orientation_of(image))
     return Copy(_saved(seen, "PNG", _dpi(image), exif, profile), "PNG", notes, len(notes) == 1)
 

@@ -129,7 +129,7 @@ class _Reading:
             self._hidden(content, "of an unknown kind", f"JPEG segment {name}")
 
     def _png(self, data: bytes) -> None:
-        parts = [Part("sign", 0, 8, 8, 8)]
+        parts, chunks = [Part("sign", 0, 8, 8, 8)], strip.PNGChunks()
         for part in containers.png_parts(data):
             parts.append(part)
             content = data[part.content : part.content_end]
@@ -147,7 +147,7 @@ class _Reading:
                 known = name.lower() == strip.ICC_NAME.lower()
                 self.found.add("text", "" if known else f"colour profile: {text_of(name)}", "PNG")
                 self.embedded("profile", self._unpacked(packed[1:]))
-            elif part.name not in strip.PNG_KEPT:
+            elif not chunks.needed(part.name, content):
                 kind = "of Content Credentials" if part.name == "caBX" else "of an unknown kind"
                 self._hidden(content, kind, f"PNG {part.name}")
         self._gaps(data, parts)
@@ -201,7 +201,7 @@ class _Reading:
                 for name, inner in strip.webp_frame(content):
                     if name not in strip.WEBP_PIXELS:
                         self._hidden(inner, "of an unknown kind", f"WebP {name}")
-            elif part.name not in strip.WEBP_KEPT:
+            elif part.name not in strip.WEBP_KEPT or (part.name == "ANIM" and len(content) != strip.ANIM_SIZE):
                 self._hidden(content, "of an unknown kind", f"WebP {part.name}")
         self._gaps(data, parts)
 
@@ -214,7 +214,7 @@ class _Reading:
                 self.found.add("text", f"comment: {text_of(containers.gif_text(block))}", "GIF")
             elif block[2:14] == _GIF_XMP:
                 self.embedded("xmp", block[14:-258])  # before a magic trailer that ends its sub-blocks
-            elif part.name not in strip.GIF_KEPT and not strip.is_gif_loop(part, block):
+            elif not strip.is_gif_needed(part, block):
                 self._hidden(block, f"of {text_of(block[3:14]) or 'an unknown kind'}", "GIF")
         self._gaps(data, parts)
 

@@ -23,15 +23,17 @@ ICC_SIGN = b"ICC_PROFILE\0"
 ICC_NAME = b"ICC Profile"  # in a PNG
 # Tables, frames, scans and restart intervals; application data is written anew.
 JPEG_KEPT = frozenset(("C0", "C1", "C2", "C4", "C9", "CA", "CC", "DB", "DA", "DD", "D9"))
-_PNG_LIMITS = {  # bytes that a chunk of one picture can need
-    **{"IHDR": 13, "PLTE": 768, "tRNS": 256, "cHRM": 32, "gAMA": 4, "sBIT": 4, "sRGB": 1, "cICP": 4, "bKGD": 6},
-    **{"pHYs": 9, "mDCV": 24, "mDCv": 24, "cLLI": 8, "cLLi": 8, "acTL": 8, "IEND": 0},
+_PNG_SIZES = {  # of chunks, of which a picture has one each; tRNS and bKGD by the colour type as well
+    **{"IHDR": 13, "cHRM": 32, "gAMA": 4, "sRGB": 1, "cICP": 4, "pHYs": 9, "mDCV": 24, "mDCv": 24, "cLLI": 8},
+    **{"cLLi": 8, "acTL": 8, "IEND": 0},
 }
-_PNG_FRAMES = {"fcTL": 26, "IDAT": 1 << 31, "fdAT": 1 << 31}
-PNG_KEPT = frozenset((*_PNG_LIMITS, *_PNG_FRAMES))
+_PNG_COLOURS = {0: 2, 2: 6, 4: 2, 6: 6}  # bytes of a colour, by the colour type
+_PNG_PALETTE = 3
+_PNG_FRAMES = ("IDAT", "fdAT")
 WEBP_PIXELS = frozenset(("VP8 ", "VP8L", "ALPH"))
 WEBP_KEPT = WEBP_PIXELS | {"VP8X", "ANIM", "ANMF"}
-GIF_KEPT = frozenset(("head", "2C", "21F9", "3B"))
+ANIM_SIZE = 6
+_GIF_KEPT = frozenset(("head", "2C", "21F9", "3B"))
 _GIF_LOOPS = (b"\x0bNETSCAPE2.0", b"\x0bANIMEXTS1.0")
 _WEBP_ICC, _WEBP_EXIF, _WEBP_XMP = 0x20, 0x08, 0x04
 _ICC_PIECE = 65519  # bytes of a profile that a segment of a JPEG can hold
@@ -105,18 +107,40 @@ def _segment(marker: int, content: bytes) -> bytes:
     return struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
 
 
+class PNGChunks:
+    """Tells of the chunks of a PNG, one after another, whether they are needed to show it."""
+
+    def __init__(self) -> None:
+        self._seen, self._type, self._bits = set[str](), -1, 8
+
+    def needed(self, name: str, content: bytes) -> bool:
+        """Whether it is of a kind that decoders read, as large as these are, and not there already."""
+        size = len(content)
+        if name in _PNG_FRAMES or (name == "fcTL" and size == 26):
+            return True
+        if name in self._seen:
+            return False
+        self._seen.add(name)
+        if name == "IHDR" and size == 13:
+            self._bits, self._type = content[8], content[9]
+        if name in ("PLTE", "tRNS") and self._type == _PNG_PALETTE:
+            return size <= (3 if name == "PLTE" else 1) << min(self._bits, 8)
+        if name == "bKGD":
+            return size == _PNG_COLOURS.get(self._type, 1)
+        if name == "tRNS":
+            return self._type in (0, 2) and size == _PNG_COLOURS[self._type]
+        return size == _PNG_SIZES.get(name) or (name == "sBIT" and size <= 4)
+
+
 def png(data: bytes, exif: bytes, profile: bytes | None) -> bytes:
     """A PNG of the kept chunks. Raises DamagedError."""
-    kept, names = [containers.PNG_SIGNATURE], set[str]()
-    check = endings.PNGPixels()
+    kept, has_pixels = [containers.PNG_SIGNATURE], False
+    check, chunks = endings.PNGPixels(), PNGChunks()
     for part in containers.png_parts(data):
         content = data[part.content : part.content_end]
-        limit = _PNG_LIMITS.get(part.name, _PNG_FRAMES.get(part.name))
-        if limit is None or (part.name in names and part.name not in _PNG_FRAMES):
+        if not chunks.needed(part.name, content):
             continue
-        if len(content) > limit:
-            raise DamagedError(f"its {part.name} is larger than any")
-        names.add(part.name)
+        has_pixels = has_pixels or part.name == "IDAT"
         check.take(part.name, content)
         kept.append(containers.png_chunk(part.name.encode("latin-1"), content))
         if part.name == "IHDR":
@@ -125,7 +149,7 @@ def png(data: bytes, exif: bytes, profile: bytes | None) -> bytes:
                 kept.append(containers.png_chunk(b"iCCP", packed))
             if exif:
                 kept.append(containers.png_chunk(b"eXIf", exif))
-    if "IDAT" not in names:
+    if not has_pixels:
         raise DamagedError("it has no pixels")
     return b"".join(kept)
 
@@ -139,7 +163,7 @@ def webp(data: bytes, exif: bytes, profile: bytes | None) -> bytes:
         content = data[part.content : part.content_end]
         if part.name == "VP8X" and len(content) == 10 and not head:
             head = content
-        elif part.name in WEBP_PIXELS or (part.name == "ANIM" and len(content) == 6):
+        elif part.name in WEBP_PIXELS or (part.name == "ANIM" and len(content) == ANIM_SIZE):
             kept.append(containers.webp_chunk(part.name, content))
             picture.append((part.name, content))
         elif part.name == "ANMF" and len(content) >= 16:
@@ -177,16 +201,16 @@ def gif(data: bytes, exif: bytes, profile: bytes | None) -> bytes:
         block = data[part.start : part.end]
         if part.name == "2C":
             endings.check_gif(data, part)
-        if part.name == "21F9" and len(block) != 8:
-            raise DamagedError("an odd extension in a GIF")
-        if part.name in GIF_KEPT or is_gif_loop(part, block):
+        if is_gif_needed(part, block):
             kept.append(block)
     return b"".join(kept)
 
 
-def is_gif_loop(part: Part, block: bytes) -> bool:
-    """Whether a block of a GIF only says how often the animation is repeated."""
-    return part.name == "21FF" and len(block) == 19 and block[2:14] in _GIF_LOOPS
+def is_gif_needed(part: Part, block: bytes) -> bool:
+    """Whether a block of a GIF is a picture, its timing, or how often the animation is repeated."""
+    if part.name == "21FF":
+        return len(block) == 19 and block[2:14] in _GIF_LOOPS
+    return part.name in _GIF_KEPT and (part.name != "21F9" or len(block) == 8)
 
 
 COPIES: dict[str, Callable[[bytes, bytes, bytes | None], bytes]] = {"JPEG": jpeg, "PNG": png, "WebP": webp, "GIF": gif}
@@ -196,5 +220,5 @@ def copy_of(data: bytes, container: str) -> bytes:
     """A copy of a file of one of ``COPIES``. Raises DamagedError, colour.TableProfileError, and what Pillow raises."""
     with Image.open(io.BytesIO(data), formats=[container.upper()]) as image:
         profile = colour.clean(image.info.get("icc_profile"), image.mode)
-        exif = exif_of(image, resolution=container in ("JPEG", "WebP"), colours=profile is None)
+        exif = exif_of(image, resolution=container != "PNG" or "dpi" not in image.info, colours=profile is None)
         return COPIES[container](data, exif, profile)
