@@ -31,7 +31,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def frames(path: Path) -> list[np.ndarray]:
-    with Image.open(path) as image:
+    # From memory: Pillow loses the orientation of some TIFF files that it opens by their names.
+    with Image.open(io.BytesIO(path.read_bytes())) as image:
         return [np.asarray(ImageOps.exif_transpose(frame).convert("RGBA")) for frame in ImageSequence.Iterator(image)]
 
 
@@ -40,7 +41,11 @@ def resolution(path: Path) -> tuple[float, float]:
     with Image.open(path) as image:
         exif = image.getexif()
         sides = (float(exif.get(0x011A, 0)), float(exif.get(0x011B, 0)))
-        return sides if all(side > 1 for side in sides) else tuple(map(float, image.info.get("dpi", (0, 0))))
+        if all(side > 1 for side in sides):
+            return sides
+        if image.format == "JPEG":  # for which Pillow makes up 72 where EXIF tells of none
+            return image.info["jfif_density"] if image.info.get("jfif_unit") else (0, 0)
+        return tuple(map(float, image.info.get("dpi", (0, 0))))
 
 
 def colours(path: Path) -> tuple[object, object]:

@@ -29,6 +29,11 @@ _HEIC_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", 
 _AVIF_BRANDS = frozenset((b"avif", b"avis"))
 _CONTAINER_BRANDS = frozenset((b"mif1", b"msf1"))  # of either
 
+_CODECS = (b"hvc1", b"av01")  # of HEIC's and AVIF's items; others hold pixels without compression, for instance
+_HEAD = 1 << 16
+_UNKNOWN_CODEC = "a HEIF picture that is neither HEVC nor AV1 is not supported; convert it to JPEG or PNG"
+_UNSUPPORTED = re.compile("unsupported|not supported", re.I)
+
 # What Pillow's decoders have been seen to raise on damaged files
 FAULTS = (
     OSError,
@@ -47,6 +52,7 @@ FAULTS = (
     MemoryError,
     struct.error,
     zlib.error,
+    Image.DecompressionBombError,
 )
 
 _TURNS = {
@@ -121,7 +127,10 @@ def open_picture(file: BufferedIOBase, where: str, max_pixels: int = MAX_PIXELS)
         found = re.search(r"\d+", str(error))
         raise _too_large(where, int(found[0]) if found else None, max_pixels) from error
     except UnidentifiedImageError as error:
-        raise InputError(f"{where}: {_not_a_picture(container)}") from error
+        file.seek(0)
+        head = file.read(_HEAD)
+        known = container is None or any(codec in head for codec in _CODECS)
+        raise InputError(f"{where}: {_not_a_picture(container) if known else _UNKNOWN_CODEC}") from error
 
 
 def _decode(file: BufferedIOBase, smallest: int | None, max_pixels: int, where: str) -> Reduced:
@@ -286,4 +295,6 @@ def _damaged(where: str, error: BaseException) -> InputError:
         return memory_fault(where)
     reason = " ".join(str(error).split())[:120] or type(error).__name__
     reason = reason.replace(where, "").strip() or type(error).__name__
+    if _UNSUPPORTED.search(reason):
+        return InputError(f"{where}: a picture of this kind is not supported ({reason}); convert it to JPEG or PNG")
     return InputError(f"{where}: the picture is damaged or cut short ({reason}); copy or download it again")

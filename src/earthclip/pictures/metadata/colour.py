@@ -59,7 +59,7 @@ def clean(profile: object, mode: str) -> bytes | None:
         written = _write(profile, {name: _value(tags[name]) for name in names}, tags)
         if not _alike(profile, written, space):
             raise TableProfileError
-    except (struct.error, IndexError, KeyError, OSError, ImageCms.PyCMSError):
+    except (struct.error, IndexError, KeyError, OSError):
         return None  # damaged: viewers leave it out too
     return written
 
@@ -84,7 +84,7 @@ def fits(profile: bytes, mode: str) -> bool:
     """Whether a profile is whole and of the colours of ``mode``."""
     try:
         opened(profile)
-    except (OSError, ImageCms.PyCMSError):
+    except OSError:
         return False
     return bool(profile[16:20] == _SPACES.get(mode, b"RGB "))
 
@@ -107,10 +107,14 @@ def opened(profile: bytes) -> ImageCms.ImageCmsProfile:
 
 
 def to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    """The picture in sRGB, without a profile. Raises ImageCms.PyCMSError and OSError."""
+    """The picture in sRGB, without a profile. Raises OSError where the profile is damaged."""
     alpha = image.getchannel("A") if image.mode in ("RGBA", "LA") else None
     base = image.convert(image.mode.removesuffix("A")) if alpha else image
-    converted = ImageCms.profileToProfile(base, opened(profile), ImageCms.createProfile("sRGB"), outputMode="RGB")
+    try:
+        srgb = ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(base, opened(profile), srgb, outputMode="RGB")
+    except ImageCms.PyCMSError as error:
+        raise OSError(str(error)) from error
     assert converted is not None  # it is None for inPlace alone
     if alpha:
         converted.putalpha(alpha)
