@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from earthclip.errors import InputError
-from earthclip.pictures.decode import as_rgb, decode
+from earthclip.pictures.decode import as_rgb, decode, decode_reduced
 from earthclip.pictures.warning_filter import without_pillow_warnings
 
 QUADRANTS = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 0]]], np.uint8).repeat(8, 0).repeat(12, 1)

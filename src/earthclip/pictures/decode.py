@@ -129,7 +129,7 @@ def open_picture(file: BufferedIOBase, where: str, max_pixels: int = MAX_PIXELS)
     except UnidentifiedImageError as error:
         file.seek(0)
         head = file.read(_HEAD)
-        known = container is None or any(codec in head for codec in _CODECS)
+        known = container is None or b"infe" not in head or any(codec in head for codec in _CODECS)
         raise InputError(f"{where}: {_not_a_picture(container) if known else _UNKNOWN_CODEC}") from error
 
 

@@ -15,9 +15,10 @@ _PROGRAM = "exiftool"
 _ARGUMENTS = ("-config", "", "-j", "-G1", "-a", "-ee", "-u", "-api", "RequestAll=2", "-")
 # Groups and fields of the file system, of what is computed, and of how the picture is stored
 _STORED = re.compile(
-    r"SourceFile|(ExifTool|System|File|Composite|JFIF|Adobe|MPF0|RIFF|GIF|ICC-.*|ICC_Profile.*|QuickTime|Meta|Jpeg2000|BMP):.*"
-    r"|XMP-x:XMPToolkit|PNG(-.*)?:(ProfileName|Image|Bit|Color|Compression|Filter|Interlace|Palette|Transparency|Pixel|SRGB|Gamma|White|Red|Green"
-    r"|Blue|Animation|Background|Significant).*"
+    r"SourceFile|(ExifTool|System|File|Composite|JFIF|Adobe|MPF0|RIFF|GIF|ICC-.*|ICC_Profile.*|QuickTime|Meta|BMP"
+    r"|Jpeg2000):.*|XMP-x:XMPToolkit"
+    r"|PNG(-.*)?:(ProfileName|Image|Bit|Color|Compression|Filter|Interlace|Palette|Transparency|Pixel|SRGB|Gamma|White"
+    r"|Red|Green|Blue|Animation|Background|Significant).*"
     r"|(IFD\d|SubIFD\d?):(ImageWidth|ImageHeight|BitsPerSample|Compression|Photometric.*|Strip.*|Samples.*|Rows.*"
     r"|Planar.*|Predictor|Sample.*|ExtraSamples|[XY]Resolution|ResolutionUnit|Orientation|YCbCr.*|SubfileType|Tile.*)"
     r"|ExifIFD:(ExifVersion|ComponentsConfiguration|FlashpixVersion|ColorSpace|ExifImage.*)|InteropIFD:.*"
