@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from earthclip.cli import main
 from tests.pictures.photos import jpeg
@@ -58,6 +59,17 @@ def test_copies_need_no_model(photo: Path, tmp_path: Path, monkeypatch: pytest.M
     assert privacy("strip", photo, "--out", tmp_path / "clean") == 0
 
 
+def test_a_copy_to_a_file(photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clean = tmp_path / "clean.png"
+    assert privacy("strip", photo, "-o", clean, "--reencode", "png") == 0
+    assert capsys.readouterr().err == f"without metadata: {clean}\n"
+    with Image.open(clean) as copy:
+        assert (copy.format, copy.size) == ("PNG", (60, 80))
+    assert privacy("strip", photo, "-o", clean, "--reencode", "png") == 2
+    assert "already exists" in capsys.readouterr().err
+    assert privacy("strip", tmp_path / "phot*.jpg", "-o", clean, "--reencode", "png", "--force", "-q") == 0
+
+
 def test_copies_replace_nothing_unasked(photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = ["strip", photo, tmp_path / "gone.jpg", "--out", tmp_path / "clean"]
     assert privacy(*given) == 1
@@ -75,7 +87,7 @@ def test_photos_of_one_name_do_not_take_each_others_place(
     (tmp_path / "more").mkdir()
     other = write_picture(tmp_path / "more" / "photo.jpg", seed=3)
     assert privacy("strip", photo, other, "--out", tmp_path / "clean", "--force") == 1
-    assert f"error: {other}: another photo has the same name" in capsys.readouterr().err
+    assert f"error: {other}: the copy of another photo has the same name" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -83,7 +95,13 @@ def test_photos_of_one_name_do_not_take_each_others_place(
     [
         (["check"], "give a PICTURE. See 'earthclip privacy check --help'."),
         (["strip", "--out", "x"], "give a PICTURE. See 'earthclip privacy strip --help'."),
-        (["strip", "photo.jpg"], "Missing option '--out'"),
+        (["strip", "photo.jpg"], "give either a folder (--out DIR) or, for one photo, a file (-o FILE)."),
+        (["strip", "photo.jpg", "--out", "x", "-o", "y.jpg"], "give either a folder"),
+        (["strip", "photo.jpg", "photo.jpg", "-o", "y.jpg"], "-o FILE takes one photo"),
+        (["strip", ".", "-o", "y.jpg"], "-o FILE takes one photo"),
+        (["strip", "photo.jpg", "-o", "y.png"], "the copy is a JPEG file; choose a name that ends in .jpg"),
+        (["strip", "photo.jpg", "-o", "photo.jpg", "--force"], "this is the photo itself"),
+        (["strip", "photo.jpg", "--reencode", "gif"], "'gif' is not one of 'png', 'jpeg'"),
         (["check", "photo.jpg", "--format", "csv"], "'csv' is not one of 'table', 'jsonl'"),
         (["check", "photo.jpg", "-o", "x"], "no such option '-o'; expected one of --model, "),
         (["check", "s3://bucket/a.jpg"], "save the file first"),

@@ -14,6 +14,7 @@ from earthclip.outputs import privacy
 from earthclip.outputs.privacy import check_strip_folder, examine, examine_bytes, strip_to
 from earthclip.pictures.decode import decode
 from earthclip.pictures.metadata import metadata_of
+from earthclip.pictures.metadata.copying import Copy
 from earthclip.pictures.prepare import Failure
 from tests.outputs.answers import FakeVerdict, bare, full
 from tests.pictures import photos
@@ -76,7 +77,7 @@ def test_without_what_the_pixels_show(photo: Path) -> None:
 
 def test_a_copy_without_metadata(photo: Path, tmp_path: Path) -> None:
     before = photo.read_bytes()
-    copy = strip_to(photo, tmp_path / "new" / "clean")
+    copy = strip_to(photo, tmp_path / "new" / "clean").path
     assert copy == tmp_path / "new" / "clean" / "photo.jpg" and photo.read_bytes() == before
     assert metadata_of(copy.read_bytes()).findings == () and list(copy.parent.iterdir()) == [copy]
     assert decode(copy).tobytes() == decode(photo).tobytes()
@@ -96,10 +97,10 @@ def test_the_photo_itself_is_never_written(photo: Path, tmp_path: Path) -> None:
 def test_no_copy_when_pixels_would_change(photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     black = tmp_path / "black.jpg"
     Image.fromarray(np.zeros((60, 80, 3), np.uint8)).save(black)
-    monkeypatch.setattr(privacy, "without_metadata", lambda data, where: black.read_bytes())
+    monkeypatch.setattr(privacy, "without_metadata", lambda *_: Copy(black.read_bytes(), "JPEG"))
     with pytest.raises(InputError, match="its pixels would change"):
         strip_to(photo, tmp_path / "clean")
-    monkeypatch.setattr(privacy, "without_metadata", lambda data, where: data)
+    monkeypatch.setattr(privacy, "without_metadata", lambda data, *_: Copy(data, "JPEG"))
     with pytest.raises(InputError, match="it would keep metadata"):
         strip_to(photo, tmp_path / "clean")
     assert not (tmp_path / "clean" / "photo.jpg").exists()

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from earthclip.errors import InputError
-from earthclip.pictures.decode import as_rgb, decode
+from earthclip.pictures.decode import as_rgb, decode, decode_reduced
 from earthclip.pictures.warning_filter import without_pillow_warnings
 
 QUADRANTS = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 0]]], np.uint8).repeat(8, 0).repeat(12, 1)
@@ -328,3 +328,16 @@ def test_warnings_filter_is_restored_whatever_the_order_of_threads() -> None:
         second_done.set()
         thread.join(5)
     assert warnings.filters == before
+
+
+def test_what_is_not_supported_is_not_called_damaged() -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(buffer, "BMP")
+    for at, value in ((14, 41), (28, 7), (30, 4)):  # size of the header, bits of a pixel, compression
+        odd = bytearray(buffer.getvalue())
+        odd[at] = value
+        with pytest.raises(InputError, match=r"of this kind is not supported \(Unsupported BMP.*convert it to JPEG"):
+            decode_reduced(io.BytesIO(odd), None)
+    uncompressed = b"\0\0\0\x18ftypmif1\0\0\0\0mif1unif\0\0\0\x14meta\0\0\0\0infeunci"
+    with pytest.raises(InputError, match="neither HEVC nor AV1 is not supported; convert it to JPEG"):
+        decode_reduced(io.BytesIO(uncompressed), None)

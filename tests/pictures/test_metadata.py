@@ -9,11 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageOps
 
 from earthclip.errors import InputError
-from earthclip.pictures.metadata import Metadata, metadata_of, read_metadata, without_metadata
-from earthclip.pictures.metadata.exif import orientation_block, orientation_of
+from earthclip.pictures.metadata import Metadata, metadata_of, read_metadata
 from earthclip.pictures.metadata.findings import Collector, DamagedError, shown
 from earthclip.pictures.metadata.xmp import coordinate, read_xmp
 from tests.pictures import photos
@@ -64,7 +62,7 @@ def test_what_else_a_jpeg_holds() -> None:
     assert values(metadata, "text") == ["comment: at home \N{REPLACEMENT CHARACTER}[2J"]
     assert values(metadata, "hidden") == [
         "12 bytes of Maker",
-        "52 bytes after the picture's end: probably a video",
+        "52 bytes after the picture's end, probably a video",
     ]
 
 
@@ -95,51 +93,6 @@ def test_nothing_found_in_what_has_nothing(tmp_path: Path) -> None:
     assert read_metadata(tmp_path / "a.png") == Metadata("PNG")
     with pytest.raises(InputError, match=r"nope\.jpg: cannot be read"):
         read_metadata(tmp_path / "nope.jpg")
-
-
-@pytest.mark.parametrize("name", [*FILES, "heic"])
-def test_a_copy_has_the_pixels_and_the_orientation_and_nothing_else(name: str) -> None:
-    data = FILES[name] if name in FILES else heic()
-    if name == "heic":
-        import pillow_heif
-
-        pillow_heif.register_heif_opener()
-    copy = without_metadata(data, "a")
-    left = metadata_of(copy)
-    assert (left.positions, left.findings, left.damaged) == ((), (), False)
-    for secret in (b"Puno", b"SN-", b"Apple", b"secret", b"home", b"2024", b"iPhone", b"behind"):
-        assert secret not in copy
-    before, after = Image.open(io.BytesIO(data)), Image.open(io.BytesIO(copy))
-    assert after.getexif().get(0x0112) == before.getexif().get(0x0112) == (1 if name == "heic" else 6)
-    assert ImageOps.exif_transpose(after).tobytes() == ImageOps.exif_transpose(before).tobytes()
-    assert after.info.get("icc_profile") == before.info.get("icc_profile")
-    assert without_metadata(copy, "a") == copy
-
-
-def test_formats_that_are_refused() -> None:
-    buffer = io.BytesIO()
-    photos.picture().save(buffer, "GIF")
-    with pytest.raises(InputError, match=r"a\.gif: metadata can be removed from JPEG, PNG"):
-        without_metadata(buffer.getvalue(), "a.gif")
-    with pytest.raises(InputError, match=r"no copy without metadata \(a PNG chunk ends beyond the file\)"):
-        without_metadata(FILES["png"][:-60], "a.png")
-    with pytest.raises(InputError, match="it has no pixels"):
-        without_metadata(b"\xff\xd8\xff\xd9", "a.jpg")
-
-
-def test_a_jfif_thumbnail_goes() -> None:
-    buffer = io.BytesIO()
-    photos.picture().save(buffer, "JPEG")
-    plain = buffer.getvalue()
-    jfif = photos.jpeg_segment(0xE0, plain[6:18] + b"\2\2" + b"abcdefghijkl")
-    data = plain[:2] + jfif + plain[20:]
-    assert metadata_of(data).of_kind("thumbnail") and without_metadata(data, "a") == plain
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_orientation_blocks(orientation: int) -> None:
-    assert orientation_of(orientation_block(orientation)) == orientation
-    assert orientation_of(b"nonsense") == 1
 
 
 @pytest.mark.parametrize(
@@ -194,12 +147,6 @@ def test_damaged_files_never_crash(name: str, changes: list[tuple[int, int]], cu
     broken = bytes(data[: cut % len(data)] if shorten else data)
     metadata = metadata_of(broken)
     assert all(abs(position.latitude) <= 90 and abs(position.longitude) <= 180 for position in metadata.positions)
-    try:
-        copy = without_metadata(broken, "a")
-    except InputError as error:
-        assert "\n" not in str(error)
-    else:
-        assert metadata_of(copy).position is None
 
 
 @settings(max_examples=80, deadline=None)
@@ -210,10 +157,6 @@ def test_damaged_files_never_crash(name: str, changes: list[tuple[int, int]], cu
 def test_noise_never_crashes(start: bytes, noise: bytes) -> None:
     metadata_of(start + noise)
     metadata_of(b"\0\0\0\x18ftypheic" + noise)
-    try:
-        without_metadata(start + noise, "a")
-    except InputError:
-        return
 
 
 @settings(max_examples=50, deadline=None)

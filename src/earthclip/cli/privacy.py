@@ -12,6 +12,7 @@ from earthclip.cli import options
 from earthclip.cli.options import command
 from earthclip.cli.status import libraries_muted, note, say
 from earthclip.models import Precision, Runtime
+from earthclip.pictures import REENCODINGS, Reencoding
 
 if TYPE_CHECKING:
     from earthclip.locating.prediction import Prediction
@@ -72,30 +73,50 @@ def check(
 @command(
     examples="""
     earthclip privacy strip photo.jpg --out clean/
-    earthclip privacy strip photos/ --out clean/ --force
+    earthclip privacy strip photo.jpg -o clean.jpg
+    earthclip privacy strip photos/ --out clean/ --reencode jpeg --force
     """
 )
 @options.pictures()
-@options.out_folder("--out", metavar="DIR", help="Folder to write the copies to.")
+@options.out_folder("--out", required=False, metavar="DIR", help="Folder to write the copies to.")
+@options.option("-o", "file", type=options.path_type(), metavar="FILE", help="Write the copy of one photo to FILE.")
+@options.option(
+    "--reencode",
+    type=click.Choice(REENCODINGS),
+    help="Write what is seen of each photo as a new PNG or JPEG: 8 bits, sRGB, the first picture only.",
+)
 @options.force()
 @options.listed()
-def strip(pictures: tuple[Path, ...], out: Path, force: bool, listed: Path | None) -> int:
+def strip(
+    pictures: tuple[Path, ...],
+    out: Path | None,
+    file: Path | None,
+    reencode: Reencoding | None,
+    force: bool,
+    listed: Path | None,
+) -> int:
     """Write copies of photos without metadata.
 
     PICTURE is a file, a folder, a quoted pattern such as "photos/**/*.jpg", or `-` for a list of paths on standard
-    input. Each copy has the name of its photo and exactly the same pixels. The originals are not changed.
+    input. Each copy has the name of its photo and exactly the same pixels. HEIC, AVIF and BMP are copied as PNG. A
+    photo that would lose more than metadata is not copied, unless --reencode is given. The originals are not changed.
     """
     if not pictures and not listed:
         raise click.UsageError("give a PICTURE.")
+    if (out is None) == (file is None):
+        raise click.UsageError("give either a folder (--out DIR) or, for one photo, a file (-o FILE).")
+    if file and (listed or len(pictures) > 1 or pictures[0].is_dir()):
+        raise click.UsageError("-o FILE takes one photo; use --out DIR for several.")
     from earthclip.cli.answering import found_pictures
     from earthclip.errors import EarthCLIPError, InputError
-    from earthclip.outputs.privacy import check_strip_folder, strip_to
+    from earthclip.outputs.privacy import check_strip_folder, strip_file, strip_to
     from earthclip.pictures.finding import check_list
     from earthclip.pictures.prepare import Failure
 
     if listed:
         check_list(listed)
-    check_strip_folder(out)
+    if out:
+        check_strip_folder(out)
     copies: set[Path] = set()
     failed = 0
     with libraries_muted():
@@ -103,10 +124,12 @@ def strip(pictures: tuple[Path, ...], out: Path, force: bool, listed: Path | Non
             try:
                 if isinstance(picture, Failure):
                     raise InputError(picture.error)
-                if out / picture.name in copies:
-                    raise InputError(f"{picture}: another photo has the same name; write its copy to another folder")
-                copies.add(strip_to(picture, out, overwrite=force))
-                note(f"without metadata: {out / picture.name}")
+                if file:
+                    copy = strip_file(picture, file, reencode=reencode, overwrite=force and not copies)
+                else:
+                    copy = strip_to(picture, out or Path(), reencode=reencode, overwrite=force, taken=copies)
+                copies.add(copy.path)
+                note(f"without metadata: {copy.path}{''.join(f'; {text}' for text in copy.notes)}")
             except EarthCLIPError as error:
                 say(f"error: {error}")
                 failed += 1

@@ -65,12 +65,6 @@ def position_of(path: Path) -> tuple[Position | None, bool]:
     with path.open("rb") as file:
         data = file.read(_HEAD)
         metadata = metadata_of(data)
-        position = next(filter(_of_camera, metadata.positions), None)
-        if position is None and len(data) == _HEAD and metadata.container != "other":
+        if metadata.position is None and len(data) == _HEAD and metadata.container != "other":
             metadata = metadata_of(data + file.read(_LARGEST))
-            position = next(filter(_of_camera, metadata.positions), None)
-    return position, metadata.container != "other"
-
-
-def _of_camera(position: Position) -> bool:
-    return "thumbnail" not in position.source and "photographed" not in position.source
+    return metadata.position, metadata.container != "other"

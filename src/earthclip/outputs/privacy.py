@@ -5,8 +5,8 @@ earthclip privacy check photo.jpg, earthclip privacy strip photo.jpg --out clean
 
 from __future__ import annotations
 
-import io
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,12 @@ from earthclip.geo.sphere import great_circle_km
 from earthclip.locating.prediction import Prediction
 from earthclip.outputs.structured import area90_km2, digits, to_object
 from earthclip.outputs.table import area_text
-from earthclip.pictures.decode import decode, decode_reduced
-from earthclip.pictures.metadata import Metadata, Position, metadata_of, read_bytes, read_metadata, without_metadata
-from earthclip.pictures.metadata.findings import shown
+from earthclip.pictures import Reencoding
+from earthclip.pictures.kinds import SUFFIXES_OF, kind_of
+from earthclip.pictures.metadata import Finding, Metadata, Position, metadata_of, read_bytes
+from earthclip.pictures.metadata.copying import check_pixels, pixel_fault, without_metadata
+from earthclip.pictures.metadata.exiftool import with_exiftool
+from earthclip.pictures.metadata.findings import GROUPS, shown
 from earthclip.pictures.prepare import Failure
 
 _LABEL_WIDTH = 11
@@ -87,48 +90,105 @@ class PrivacyReport:
         return lines
 
 
+@dataclass(frozen=True)
+class WrittenCopy:
+    """Where a copy is, and what is to be told of it beside that it has no metadata."""
+
+    path: Path
+    notes: tuple[str, ...] = ()
+
+
 def examine(path: str | Path, answer: Prediction | Failure | None = None) -> PrivacyReport:
-    """What the photo at ``path`` reveals; ``answer`` is a model's answer for its pixels. Raises InputError."""
-    return PrivacyReport(str(path), read_metadata(path), answer)
+    """What the photo at ``path`` reveals; ``answer`` is a model's answer for its pixels. Raises InputError.
+
+    Where ExifTool is installed, the report has what it finds as well.
+    """
+    return examine_bytes(read_bytes(Path(path)), str(path), answer)
 
 
 def examine_bytes(data: bytes, path: str | None = None, answer: Prediction | Failure | None = None) -> PrivacyReport:
     """As ``examine``, of a file's bytes."""
-    return PrivacyReport(path, metadata_of(data), answer)
+    metadata = with_exiftool(metadata_of(data), data)
+    if not metadata.damaged and (fault := pixel_fault(data)):
+        metadata = replace(metadata, findings=(*metadata.findings, Finding("hidden", fault, "pixels")))
+    return PrivacyReport(path, metadata, answer)
 
 
-def strip_to(photo: Path, folder: Path, *, overwrite: bool = False) -> Path:
-    """Write a copy of ``photo`` without metadata into ``folder``, made if need be; returns the copy's path.
+def copy_path(photo: Path, folder: Path, format: str) -> Path:
+    """Where a folder's copy of a photo goes: under its name, with another suffix where that names another format."""
+    before = kind_of(photo)
+    same = before is None or before.name == format
+    return folder / (photo.name if same else photo.stem + SUFFIXES_OF[format][0])
 
-    The pixels are bit for bit those of the photo: the copy is decoded and compared, and what is left of its metadata
-    read, before it appears. The photo is not touched. Raises InputError when the format is one whose metadata cannot
-    be taken out, or the picture is damaged; OutputError when the copy exists and not ``overwrite``, would take the
-    place of the photo, or cannot be written.
+
+def write_copy(photo: Path, to: Callable[[str], Path], *, reencode: Reencoding | None, overwrite: bool) -> WrittenCopy:
+    """Write a copy of ``photo`` without metadata; ``to`` is called with the copy's format and gives its path.
+
+    The copy shows the same picture: before it appears its pixels are decoded and compared, and what is left of its
+    metadata is read. The photo is not touched. Raises InputError when the copy would lose more than metadata (see
+    ``without_metadata``) or the picture is damaged; OutputError when the copy exists and not ``overwrite``, would take
+    the place of the photo, or cannot be written.
     """
-    copy = folder / photo.name
-    if copy.exists() and photo.exists() and copy.samefile(photo):
-        raise OutputError(f"{copy}: this is the photo itself; choose another folder for copies without metadata")
-    if not overwrite:
-        refuse_existing(copy)
     data = read_bytes(photo)
-    stripped = without_metadata(data, str(photo))
-    left = metadata_of(stripped)
-    if kept := [position.source for position in left.positions] + [finding.kind for finding in left.findings]:
+    copy = without_metadata(data, str(photo), reencode)
+    path = to(copy.format)
+    if path.exists() and path.samefile(photo):
+        raise OutputError(f"{path}: this is the photo itself; choose another folder for copies without metadata")
+    if not overwrite:
+        refuse_existing(path)
+    left = metadata_of(copy.data)
+    if left.damaged or left.positions or left.findings:
+        kept = [position.source for position in left.positions] + [finding.kind for finding in left.findings]
         raise InputError(
-            f"{photo}: no copy written, because it would keep metadata ({kept[0]}); save the photo as PNG first"
+            f"{photo}: no copy written, because it would keep metadata ({', '.join(kept) or 'damaged'}); "
+            "--reencode png or --reencode jpeg writes a copy of what is seen"
         )
+    check_pixels(data, copy, str(photo))
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(
-            f"{folder}: cannot be created ({error.strerror}); choose a folder you can write to"
+            f"{path.parent}: cannot be created ({error.strerror}); choose a folder you can write to"
         ) from error
-    copied = decode_reduced(io.BytesIO(stripped), None, where=f"{photo} without metadata").image
-    if copied.tobytes() != decode(photo).tobytes():
-        raise InputError(f"{photo}: no copy written, because its pixels would change; save the photo as PNG first")
-    with atomic_write(copy, overwrite=overwrite) as file:
-        file.write(stripped)
-    return copy
+    with atomic_write(path, overwrite=overwrite) as file:
+        file.write(copy.data)
+    return WrittenCopy(path, copy.notes)
+
+
+def strip_to(
+    photo: Path,
+    folder: Path,
+    *,
+    reencode: Reencoding | None = None,
+    overwrite: bool = False,
+    taken: Collection[Path] = (),
+) -> WrittenCopy:
+    """Write a copy of ``photo`` without metadata into ``folder``, made if need be. Raises as ``write_copy``.
+
+    InputError too when the copy's path is among those ``taken`` by other photos.
+    """
+
+    def chosen(format: str) -> Path:
+        path = copy_path(photo, folder, format)
+        if path in taken:
+            raise InputError(f"{photo}: the copy of another photo has the same name; write this one to another folder")
+        return path
+
+    return write_copy(photo, chosen, reencode=reencode, overwrite=overwrite)
+
+
+def strip_file(photo: Path, to: Path, *, reencode: Reencoding | None = None, overwrite: bool = False) -> WrittenCopy:
+    """Write a copy of ``photo`` without metadata to the file ``to``. Raises as ``write_copy``.
+
+    OutputError too when the suffix of ``to`` is of another format than the copy.
+    """
+
+    def checked(format: str) -> Path:
+        if to.suffix.lower() not in SUFFIXES_OF[format]:
+            raise OutputError(f"{to}: the copy is a {format} file; choose a name that ends in {SUFFIXES_OF[format][0]}")
+        return to
+
+    return write_copy(photo, checked, reencode=reencode, overwrite=overwrite)
 
 
 def check_strip_folder(folder: Path) -> None:
@@ -139,7 +199,12 @@ def check_strip_folder(folder: Path) -> None:
 
 def _metadata_lines(metadata: Metadata) -> list[str]:
     lines = [_line("position", _position_text(position)) for position in metadata.positions]
-    lines += [_line(finding.kind, f"{finding.value} ({finding.source})") for finding in metadata.findings]
+    for group, kinds in GROUPS.items():
+        lines += [
+            _line(group, f"{finding.value} ({finding.source})")
+            for finding in metadata.findings
+            if finding.kind in kinds
+        ]
     if metadata.container in ("other", "BigTIFF"):
         lines.append(_line("note", "this program does not know all metadata of this format"))
     if metadata.damaged:

@@ -10,3 +10,7 @@ from typing import Literal, get_args
 Views = Literal["none", "flip", "ten-crop"]
 
 VIEWS: tuple[str, ...] = get_args(Views)
+
+Reencoding = Literal["png", "jpeg"]
+REENCODINGS: tuple[str, ...] = get_args(Reencoding)
+"""What a copy of a picture without metadata can be written as, where it is not as it was."""

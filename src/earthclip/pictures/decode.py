@@ -29,8 +29,13 @@ _HEIC_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", 
 _AVIF_BRANDS = frozenset((b"avif", b"avis"))
 _CONTAINER_BRANDS = frozenset((b"mif1", b"msf1"))  # of either
 
-# What Pillow's decoders have been seen to raise on damaged files.
-_FAULTS = (
+_CODECS = (b"hvc1", b"av01")  # of HEIC's and AVIF's items; others hold pixels without compression, for instance
+_HEAD = 1 << 16
+_UNKNOWN_CODEC = "a HEIF picture that is neither HEVC nor AV1 is not supported; convert it to JPEG or PNG"
+_UNSUPPORTED = re.compile("unsupported|not supported", re.I)
+
+# What Pillow's decoders have been seen to raise on damaged files
+FAULTS = (
     OSError,
     SyntaxError,
     ValueError,
@@ -47,6 +52,7 @@ _FAULTS = (
     MemoryError,
     struct.error,
     zlib.error,
+    Image.DecompressionBombError,
 )
 
 _TURNS = {
@@ -108,27 +114,36 @@ def decode_reduced(
         return _decode(file, smallest, max_pixels, str(path))
 
 
-def _decode(file: BufferedIOBase, smallest: int | None, max_pixels: int, where: str) -> Reduced:
+def open_picture(file: BufferedIOBase, where: str, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """The picture in an open file as Pillow has it, its pixels not decoded yet. Raises InputError, and ``FAULTS``."""
     container = _container(file, where)
+    Image.preinit()
+    if container == "HEIC":
+        _register_heif()
+    formats = [name for name in _FORMATS if name in Image.OPEN or name != "HEIF"]
     try:
-        Image.preinit()
-        if container == "HEIC":
-            _register_heif()
-        formats = [name for name in _FORMATS if name in Image.OPEN or name != "HEIF"]
-        with without_pillow_warnings(), Image.open(cast("IO[bytes]", file), formats=formats) as image:
+        return Image.open(cast("IO[bytes]", file), formats=formats)
+    except Image.DecompressionBombError as error:
+        found = re.search(r"\d+", str(error))
+        raise _too_large(where, int(found[0]) if found else None, max_pixels) from error
+    except UnidentifiedImageError as error:
+        file.seek(0)
+        head = file.read(_HEAD)
+        known = container is None or b"infe" not in head or any(codec in head for codec in _CODECS)
+        raise InputError(f"{where}: {_not_a_picture(container) if known else _UNKNOWN_CODEC}") from error
+
+
+def _decode(file: BufferedIOBase, smallest: int | None, max_pixels: int, where: str) -> Reduced:
+    try:
+        with without_pillow_warnings(), open_picture(file, where, max_pixels) as image:
             _check_size(image, where, max_pixels)
             size = image.size
             drafted = image.draft(None, (smallest, smallest)) if smallest else None
             rgb = as_rgb(image, where, max_pixels)
             if drafted is None:
                 return Reduced(rgb, rgb.size, (0.0, 0.0, float(rgb.width), float(rgb.height)))
-            return _turned(rgb, size, drafted[1][2:], _orientation(image))
-    except Image.DecompressionBombError as error:
-        found = re.search(r"\d+", str(error))
-        raise _too_large(where, int(found[0]) if found else None, max_pixels) from error
-    except UnidentifiedImageError as error:
-        raise InputError(f"{where}: {_not_a_picture(container)}") from error
-    except _FAULTS as error:
+            return _turned(rgb, size, drafted[1][2:], orientation_of(image))
+    except FAULTS as error:
         raise _damaged(where, error) from error
 
 
@@ -143,8 +158,8 @@ def as_rgb(image: Image.Image, where: str, max_pixels: int = MAX_PIXELS) -> Imag
     try:
         with without_pillow_warnings():
             image.load()
-            return _upright(_to_rgb(image), _orientation(image))
-    except _FAULTS as error:
+            return upright(_to_rgb(image), orientation_of(image))
+    except FAULTS as error:
         raise _damaged(where, error) from error
 
 
@@ -156,23 +171,24 @@ def _check_size(image: Image.Image, where: str, max_pixels: int) -> None:
         raise InputError(f"{where}: the picture has no pixels ({image.width} x {image.height}); give another")
 
 
-def _upright(rgb: Image.Image, orientation: int) -> Image.Image:
+def upright(image: Image.Image, orientation: int) -> Image.Image:
+    """A stored picture turned as its orientation tells."""
     turn = _TURNS.get(orientation)
     if turn is None:
-        return rgb
-    turned = rgb.transpose(turn)
+        return image
+    turned = image.transpose(turn)
     turned.info = {}  # or whoever gets this image would turn it once more
     return turned
 
 
-def _turned(upright: Image.Image, size: tuple[int, int], filled: tuple[float, float], orientation: int) -> Reduced:
-    """``upright``; it was stored as ``size``, and of what was decoded it filled (width, height) ``filled``."""
+def _turned(turned: Image.Image, size: tuple[int, int], filled: tuple[float, float], orientation: int) -> Reduced:
+    """``turned``, upright; it was stored as ``size``, and of what was decoded it filled (width, height) ``filled``."""
     width, height = filled
     if orientation in _SWAPPED:
         size, width, height = size[::-1], height, width
-    left = upright.width - width if orientation in _FROM_RIGHT else 0.0
-    top = upright.height - height if orientation in _FROM_BOTTOM else 0.0
-    return Reduced(upright, size, (left, top, left + width, top + height))
+    left = turned.width - width if orientation in _FROM_RIGHT else 0.0
+    top = turned.height - height if orientation in _FROM_BOTTOM else 0.0
+    return Reduced(turned, size, (left, top, left + width, top + height))
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -202,10 +218,11 @@ def _eight_bits(image: Image.Image) -> np.ndarray:
     return np.asarray(np.clip(np.rint(levels), 0, 255).astype(np.uint8))
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation_of(image: Image.Image) -> int:
+    """The EXIF orientation of an opened picture, 1 to 8 where it is whole."""
     try:
         return int(image.getexif().get(_ORIENTATION_TAG, 1))
-    except _FAULTS:
+    except FAULTS:
         return 1  # damaged metadata does not spoil the pixels
 
 
@@ -278,4 +295,6 @@ def _damaged(where: str, error: BaseException) -> InputError:
         return memory_fault(where)
     reason = " ".join(str(error).split())[:120] or type(error).__name__
     reason = reason.replace(where, "").strip() or type(error).__name__
+    if _UNSUPPORTED.search(reason):
+        return InputError(f"{where}: a picture of this kind is not supported ({reason}); convert it to JPEG or PNG")
     return InputError(f"{where}: the picture is damaged or cut short ({reason}); copy or download it again")

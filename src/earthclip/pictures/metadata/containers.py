@@ -1,7 +1,7 @@
-"""The parts of JPEG, PNG, WebP and HEIC files, found without decoding any pixel.
+"""The parts of JPEG, PNG, WebP and GIF files, found without decoding any pixel.
 
-Sources: ITU-T T.81 annex B; PNG (W3C, third edition); WebP container specification; ISO/IEC 14496-12 and 23008-12.
-Positions are checked against the file's end; what contradicts it is a DamagedError.
+Sources: ITU-T T.81 annex B; PNG (W3C, third edition); WebP container specification; GIF89a. Positions
+are checked against the file's end; what contradicts it is a DamagedError.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from earthclip.pictures.metadata.findings import DamagedError
@@ -18,7 +18,7 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 SOI, EOI, SOS = 0xD8, 0xD9, 0xDA
 _MARKER = re.compile(rb"\xff[^\x00\xff]")
 _MARKER_IN_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
-_MOST_ITEMS = 65_536
+_GIF_IMAGE, _GIF_EXTENSION, _GIF_END = 0x2C, 0x21, 0x3B
 
 
 @dataclass(frozen=True)
@@ -32,23 +32,16 @@ class Part:
     content_end: int
 
 
-@dataclass(frozen=True)
-class Item:
-    """An item of a HEIC or AVIF file: four letters, the media type of a ``mime`` item, where its pieces lie."""
-
-    kind: str
-    media_type: str
-    pieces: tuple[tuple[int, int], ...]
-
-
 def container_of(data: bytes) -> str:
-    """JPEG, PNG, WebP, HEIC (or AVIF: the same boxes), TIFF, BigTIFF, or other, by the first bytes."""
+    """JPEG, PNG, WebP, GIF, HEIC (or AVIF: the same boxes), TIFF, BigTIFF, or other, by the first bytes."""
     if data.startswith(b"\xff\xd8\xff"):
         return "JPEG"
     if data.startswith(PNG_SIGNATURE):
         return "PNG"
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WebP"
+    if data[:6] in (b"GIF87a", b"GIF89a"):
+        return "GIF"
     if data[4:8] == b"ftyp":
         return "HEIC"
     if data[:4] in (b"II+\0", b"MM\0+"):
@@ -109,94 +102,66 @@ def webp_parts(data: bytes) -> Iterator[Part]:
         at = end
 
 
-def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Part]:
-    """Boxes by their four letters, one after another. Raises DamagedError."""
-    end = len(data) if end is None else end
-    while start + 8 <= end:
-        size, name, head = int.from_bytes(data[start : start + 4], "big"), data[start + 4 : start + 8], 8
-        if size == 1:
-            size, head = int.from_bytes(data[start + 8 : start + 16], "big"), 16
-        elif size == 0:
-            size = end - start
-        if size < head or start + size > end:
-            raise DamagedError("a box ends beyond what holds it")
-        yield Part(name.decode("latin-1"), start, start + size, start + head, start + size)
-        start += size
+def gif_parts(data: bytes) -> Iterator[Part]:
+    """The head with its colours, then blocks by kind: ``21FF`` is an extension, ``2C`` an image, ``3B`` the end.
+
+    Raises DamagedError.
+    """
+    at = 13 + _gif_colours(data, 10)
+    yield Part("head", 0, at, 6, at)
+    while at < len(data):
+        start, kind = at, data[at]
+        if kind == _GIF_END:
+            yield Part("3B", start, start + 1, start + 1, start + 1)
+            return
+        if kind == _GIF_IMAGE:
+            name, at = "2C", start + 10 + _gif_colours(data, start + 9) + 1
+        elif kind == _GIF_EXTENSION and at + 1 < len(data):
+            name, at = f"21{data[at + 1]:02X}", start + 2
+        else:
+            raise DamagedError("an unknown block in a GIF")
+        content = at
+        while at < len(data) and data[at]:
+            at += 1 + data[at]
+        at += 1
+        if at > len(data):
+            raise DamagedError("a GIF cut short")
+        yield Part(name, start, at, content, at)
+    raise DamagedError("a GIF without its end")
 
 
-def heif_items(data: bytes) -> list[Item]:
-    """The items of a HEIC or AVIF file. Raises DamagedError."""
-    meta = next((box for box in boxes(data) if box.name == "meta"), None)
-    if meta is None:
-        return []
-    inner = {box.name: box for box in boxes(data, meta.content + 4, meta.end)}
-    kinds = _item_kinds(data, inner["iinf"]) if "iinf" in inner else {}
-    places = _item_places(data, inner["iloc"], inner.get("idat")) if "iloc" in inner else {}
-    return [Item(*kinds[number], tuple(places.get(number, ()))) for number in kinds]
+def _gif_colours(data: bytes, at: int) -> int:
+    """Bytes of the colour table that the flags at a position announce."""
+    if at >= len(data):
+        raise DamagedError("a GIF cut short")
+    return 3 << (data[at] & 7) + 1 if data[at] & 0x80 else 0
 
 
-def _item_kinds(data: bytes, box: Part) -> dict[int, tuple[str, str]]:
-    kinds: dict[int, tuple[str, str]] = {}
-    start = box.content + (6 if data[box.content] == 0 else 8) if box.content < box.end else box.end
-    for entry in boxes(data, start, box.end):
-        body = data[entry.content : entry.end]
-        if entry.name != "infe" or not body or body[0] not in (2, 3):
-            continue
-        wide = 4 if body[0] == 3 else 2
-        kind = body[6 + wide : 10 + wide].decode("latin-1")
-        _, _, rest = body[10 + wide :].partition(b"\0")
-        media_type = rest.partition(b"\0")[0].decode("latin-1") if kind == "mime" else ""
-        kinds[int.from_bytes(body[4 : 4 + wide], "big")] = kind, media_type
-    return kinds
+def gif_text(block: bytes) -> bytes:
+    """The text of a comment's block."""
+    text, at = b"", 2
+    while at < len(block) and block[at]:
+        text += block[at + 1 : at + 1 + block[at]]
+        at += 1 + block[at]
+    return text
 
 
-def _item_places(data: bytes, box: Part, idat: Part | None) -> dict[int, list[tuple[int, int]]]:
-    reader = _Reader(data, box.content, box.end)
-    version = reader.take(1)
-    reader.take(3)
-    sizes = reader.take(2)
-    offset_size, length_size, base_size, index_size = (
-        (sizes >> 12) & 15,
-        (sizes >> 8) & 15,
-        (sizes >> 4) & 15,
-        sizes & 15,
-    )
-    places: dict[int, list[tuple[int, int]]] = {}
-    pieces = 0
-    for _ in range(reader.take(2 if version < 2 else 4)):
-        number = reader.take(2 if version < 2 else 4)
-        method = reader.take(2) & 15 if version in (1, 2) else 0
-        reader.take(2)  # which file: this one
-        base = reader.take(base_size)
-        found = []
-        for _ in range(reader.take(2)):
-            if index_size and version in (1, 2):
-                reader.take(index_size)
-            start, length = base + reader.take(offset_size), reader.take(length_size)
-            if method == 1 and idat is not None:
-                start += idat.content
-            pieces += 1
-            if method > 1 or start + length > len(data) or pieces > _MOST_ITEMS:
-                raise DamagedError("an item lies beyond the file")
-            found.append((start, start + length if length else len(data)))
-        places[number] = found
-    return places
-
-
-class _Reader:
-    """Big-endian integers one after another, up to an end. Raises DamagedError there."""
-
-    def __init__(self, data: bytes, at: int, end: int) -> None:
-        self._data, self._at, self._end = data, at, end
-
-    def take(self, size: int) -> int:
-        """The next integer of ``size`` bytes; 0 for none."""
-        if self._at + size > self._end:
-            raise DamagedError("a table ends early")
-        self._at += size
-        return int.from_bytes(self._data[self._at - size : self._at], "big")
+def gaps(parts: Iterable[tuple[int, int]], end: int) -> Iterator[tuple[int, int]]:
+    """Where none of the parts lies, between 0 and ``end``."""
+    at = 0
+    for start, stop in sorted(parts):
+        if start > at:
+            yield at, min(start, end)
+        at = max(at, stop)
+    if at < end:
+        yield at, end
 
 
 def png_chunk(name: bytes, content: bytes) -> bytes:
     """A PNG chunk with its checksum."""
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+def webp_chunk(name: str, content: bytes) -> bytes:
+    """A WebP chunk with its padding."""
+    return name.encode("latin-1") + struct.pack("<I", len(content)) + content + bytes(len(content) % 2)

@@ -11,18 +11,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
+from PIL import ExifTags
+
+from earthclip.pictures.metadata.containers import gaps
 from earthclip.pictures.metadata.findings import Collector, DamagedError, Position, precision_m
 
 EXIF_IFD, GPS_IFD, INTEROPERABILITY_IFD, SUB_IFDS = 0x8769, 0x8825, 0xA005, 0x014A
-XMP, IPTC, PHOTOSHOP, ORIENTATION = 0x02BC, 0x83BB, 0x8649, 0x0112
-_THUMBNAIL_OFFSET, _THUMBNAIL_LENGTH, _MAKER_NOTE, _USER_COMMENT, _MAKE, _MODEL = (
-    0x201,
-    0x202,
-    0x927C,
-    0x9286,
-    0x10F,
-    0x110,
-)
+XMP, IPTC, PHOTOSHOP, PROFILE, GDAL = 0x02BC, 0x83BB, 0x8649, 0x8773, 0xA480
+_THUMBNAIL_OFFSET, _THUMBNAIL_LENGTH = 0x201, 0x202
+_MAKER_NOTE, _USER_COMMENT, _MAKE, _MODEL = 0x927C, 0x9286, 0x10F, 0x110
 _MOST_DIRECTORIES, _MOST_ENTRIES = 64, 4096
 
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
@@ -44,6 +41,14 @@ _TEXTS = {
     0xA431: ("serial", "camera body"),
     0xA434: ("camera", "lens"),
     0xA435: ("serial", "lens"),
+    0xC62F: ("serial", "camera body"),
+    0xC65D: ("serial", "raw file's ID"),
+    0xA436: ("text", "title"),
+    0xA437: ("person", "photographer"),
+    0xA438: ("person", "editor"),
+    0xA43A: ("camera", "software"),
+    0x010D: ("text", "name of the document"),
+    0x9012: ("time", "offset from UTC, digitised"),
     0x87B1: ("place", "georeference"),  # GeoTIFF's text
     0x9C9B: ("text", "title"),
     0x9C9C: ("text", "comment"),
@@ -53,6 +58,23 @@ _TEXTS = {
 }
 _WINDOWS_TEXTS = range(0x9C9B, 0x9CA0)  # UTF-16 in bytes
 _GEOREFERENCE = {0x830E: "pixel scale", 0x8482: "tie points", 0x85D8: "transformation"}  # GeoTIFF
+# What only shows the picture: layout, compression, colours, orientation, resolution, and versions of the standard
+_HARMLESS = frozenset(
+    (
+        *(254, 255, 256, 257, 258, 259, 262, 263, 266, 273, 274, 277, 278, 279, 280, 281, 282, 283, 284, 290, 291, 292),
+        *(293, 296, 301, 317, 318, 319, 320, 321, 322, 323, 324, 325, 332, 334, 336, 338, 339, 340, 341, 342, 347),
+        *(512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532, 42113),
+        *(0x9000, 0x9101, 0xA000, 0xA001, 0xA002, 0xA003, EXIF_IFD, GPS_IFD, INTEROPERABILITY_IFD, SUB_IFDS),
+    )
+)
+_HARMLESS_INTEROPERABILITY = (1, 2)
+_DATA = (
+    (273, 279),
+    (324, 325),
+    (288, 289),
+    (_THUMBNAIL_OFFSET, _THUMBNAIL_LENGTH),
+)  # where pixels are, and how many bytes
+_GPS_READ = frozenset((*range(8), *range(0x10, 0x17), 0x1B, 0x1C, 0x1D, 0x1F))
 
 
 @dataclass(frozen=True)
@@ -76,6 +98,8 @@ class Block:
         if not self.order:
             raise DamagedError("no TIFF header")
         self.first = self.number("I", 4)
+        self.covered = [(0, 8)]  # bytes that something points to
+        self.whole = True  # whether every directory and entry could be read
 
     def number(self, code: str, at: int) -> int:
         """The integer of struct's ``code`` at an offset. Raises DamagedError beyond the end."""
@@ -100,7 +124,11 @@ class Block:
             start = position + 8 if size <= 4 else self.number("I", position + 8)
             if size and start + size <= len(self.data):
                 taken.append(Entry(tag, kind, number, position, start, start + size))
+                self.covered.append((start, start + size))
+            else:
+                self.whole = False
         end = at + 2 + 12 * count
+        self.covered.append((at, end + 4))
         return taken, self.number("I", end) if end + 4 <= len(self.data) else 0
 
     def bytes_of(self, entry: Entry) -> bytes:
@@ -145,6 +173,7 @@ class Block:
             except DamagedError:
                 if at == self.first:
                     raise
+                self.whole = False
                 continue
             yield name, at, entries
             if name.isdigit() and following:
@@ -153,12 +182,20 @@ class Block:
             for entry in entries:
                 if entry.tag in names:
                     waiting += [(names[entry.tag], int(value)) for value in self.numbers(entry)]
+        self.whole = self.whole and not waiting
+
+    def cover_data(self, tags: dict[int, Entry]) -> None:
+        """Count the pixels that a directory points to as covered."""
+        for starts, sizes in _DATA:
+            if starts in tags and sizes in tags:
+                pairs = zip(*(self.numbers(tags[tag], tags[tag].count) for tag in (starts, sizes)), strict=False)
+                self.covered += [(int(start), int(start) + int(size)) for start, size in pairs]
 
 
 def read_exif(data: bytes, found: Collector, source: str, embedded: Callable[[str, bytes], None]) -> None:
     """Collect what an EXIF block reveals.
 
-    ``embedded(kind, bytes)`` hears of the blocks in it, whose kinds are xmp, iptc, photoshop and jpeg.
+    ``embedded(kind, bytes)`` hears of the blocks in it, whose kinds are xmp, iptc, photoshop, profile, gdal and jpeg.
     Raises DamagedError when nothing can be read.
     """
     block = Block(data)
@@ -167,30 +204,23 @@ def read_exif(data: bytes, found: Collector, source: str, embedded: Callable[[st
         if name == "gps":
             _read_gps(block, tags, found, source)
             continue
+        block.cover_data(tags)
         _read_camera(block, tags, found, source)
-        for tag, kind in ((XMP, "xmp"), (IPTC, "iptc"), (PHOTOSHOP, "photoshop")):
+        for tag, kind in _EMBEDDED.items():
             if tag in tags:
                 embedded(kind, block.bytes_of(tags[tag]))
+        for tag in tags:
+            if tag not in _READ and not (name == "other" and tag in _HARMLESS_INTEROPERABILITY):
+                found.name(ExifTags.TAGS.get(tag, f"tag {tag}"), source)
         if name != "0" and _THUMBNAIL_OFFSET in tags and _THUMBNAIL_LENGTH in tags:
             at, length = (block.numbers(tags[tag]) for tag in (_THUMBNAIL_OFFSET, _THUMBNAIL_LENGTH))
             if at and length and 0 < int(length[0]) <= len(data) - int(at[0]):
                 found.add("thumbnail", f"{int(length[0]):,} bytes; may show what was cropped away", source)
                 embedded("jpeg", bytes(data[int(at[0]) : int(at[0]) + int(length[0])]))
-
-
-def orientation_of(data: bytes) -> int:
-    """The orientation (1 to 8) in an EXIF block's first directory; 1 when it has none."""
-    try:
-        block = Block(data)
-        values = [block.numbers(entry) for entry in block.entries(block.first)[0] if entry.tag == ORIENTATION]
-    except DamagedError:
-        return 1
-    return int(values[0][0]) if values and values[0] and values[0][0] in range(1, 9) else 1
-
-
-def orientation_block(orientation: int) -> bytes:
-    """A TIFF block with the orientation and nothing else."""
-    return struct.pack(">2sHIHHHIHHI", b"MM", 42, 8, 1, ORIENTATION, 3, 1, orientation, 0, 0)
+    if not block.whole:
+        found.add("other", "fields of unknown types, or more than are read", source)
+    if hidden := sum(end - start for start, end in gaps(block.covered, len(data)) if data[start:end].strip(b"\0")):
+        found.add("hidden", f"{hidden:,} bytes that no field points to", source)
 
 
 def text_of(raw: bytes) -> str:
@@ -222,6 +252,12 @@ def _read_camera(block: Block, tags: dict[int, Entry], found: Collector, source:
         found.add("maker note", f"{size:,} bytes only its maker can read; often serial numbers, at times faces", source)
 
 
+_EMBEDDED = {XMP: "xmp", IPTC: "iptc", PHOTOSHOP: "photoshop", PROFILE: "profile", GDAL: "gdal"}
+_READ = (
+    _HARMLESS | _TEXTS.keys() | _GEOREFERENCE.keys() | _EMBEDDED.keys() | {_MAKER_NOTE, _USER_COMMENT, _MAKE, _MODEL}
+)
+
+
 def _read_gps(block: Block, tags: dict[int, Entry], found: Collector, source: str) -> None:
     def text(tag: int) -> str:
         return block.text(tags[tag]).strip("\0 ") if tag in tags else ""
@@ -244,7 +280,10 @@ def _read_gps(block: Block, tags: dict[int, Entry], found: Collector, source: st
         latitude, longitude = angle(*references[:2]), angle(*references[2:])
         if latitude and longitude:
             written = precision_m(latitude[0], latitude[1], longitude[1])
-            found.add_position(Position(latitude[0], longitude[0], place, written, error if place == source else None))
+            of_camera = place == source and not source.startswith("thumbnail")
+            found.add_position(
+                Position(latitude[0], longitude[0], place, written, error if place == source else None, of_camera)
+            )
     if (altitude := value(6)) is not None:
         below = 5 in tags and block.bytes_of(tags[5])[:1] == b"\1"
         found.add("altitude", f"{-altitude if below else altitude:,.1f} m", source)
@@ -256,3 +295,6 @@ def _read_gps(block: Block, tags: dict[int, Entry], found: Collector, source: st
         raw = block.bytes_of(tags[tag]) if tag in tags else b""
         name = "found by" if tag == 0x1B else "area"
         found.add("place", f"{name}: {words}" if (words := text_of(raw[8:]).strip("\0 ")) else "", source)
+    for tag in tags:
+        if tag not in _GPS_READ:
+            found.name(ExifTags.GPSTAGS.get(tag, f"GPS tag {tag}"), source)

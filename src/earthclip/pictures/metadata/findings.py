@@ -9,35 +9,43 @@ from dataclasses import dataclass, field
 METRES_PER_DEGREE = 111_195.0  # of latitude, on the sphere of geo.geodesy
 _LONGEST = 200  # letters of a value that are kept
 
-# In the order in which they are shown. "hidden" is data that no picture needs: a video after its end, for instance.
-KINDS = (
-    "altitude",
-    "direction",
-    "place",
-    "time",
-    "person",
-    "serial",
-    "camera",
-    "text",
-    "maker note",
-    "thumbnail",
-    "hidden",
-)
+# The kinds of findings, in the order in which they are shown, by the heading under which they are. "hidden" is data
+# that no picture needs: a video after its end, for instance. "other" are fields that only their names tell of.
+GROUPS = {
+    "position": ("altitude", "direction"),
+    "place": ("place",),
+    "time": ("time",),
+    "people": ("person",),
+    "camera": ("serial", "camera", "maker note"),
+    "words": ("text",),
+    "history": ("history",),
+    "previews": ("thumbnail", "hidden"),
+    "other": ("other",),
+}
+KINDS = tuple(kind for kinds in GROUPS.values() for kind in kinds)
 
 
 class DamagedError(ValueError):
     """A block that ends early or contradicts itself; caught within ``pictures.metadata``."""
 
 
+class LostError(ValueError):
+    """What a copy would not keep; caught within ``pictures.metadata``."""
+
+
 @dataclass(frozen=True)
 class Position:
-    """A position in degrees as one block has it; ``precision_m`` is how finely it is written, ``error_m`` its claim."""
+    """A position in degrees as one block has it; ``precision_m`` is how finely it is written, ``error_m`` its claim.
+
+    ``of_camera`` is false for the place of what was photographed, and of a thumbnail.
+    """
 
     latitude: float
     longitude: float
     source: str  # "EXIF", "XMP", "thumbnail EXIF" and so on
     precision_m: float | None = None
     error_m: float | None = None
+    of_camera: bool = True
 
 
 @dataclass(frozen=True)
@@ -60,8 +68,8 @@ class Metadata:
 
     @property
     def position(self) -> Position | None:
-        """The first position, which is the camera's where it wrote one."""
-        return self.positions[0] if self.positions else None
+        """Where the camera was, as its own block says before others; None where that is not known."""
+        return next((position for position in self.positions if position.of_camera), None)
 
     def of_kind(self, kind: str) -> list[Finding]:
         """The findings of a kind, in the order of the file."""
@@ -74,7 +82,12 @@ class Collector:
 
     positions: list[Position] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    names: dict[str, dict[str, None]] = field(default_factory=dict)
     damaged: bool = False
+
+    def name(self, field: str, source: str) -> None:
+        """Keep the name of a field whose value is not shown."""
+        self.names.setdefault(source, {})[shown(field)] = None
 
     def add(self, kind: str, value: object, source: str) -> None:
         """Keep a finding, unless it is empty or known already."""
@@ -90,7 +103,10 @@ class Collector:
 
     def metadata(self, container: str) -> Metadata:
         """All of it, by kind; positions of the camera's own block before those of others."""
-        positions = sorted(self.positions, key=lambda position: position.source != "EXIF")
+        for source, names in self.names.items():
+            fields = "1 field" if len(names) == 1 else f"{len(names):,} fields"
+            self.add("other", f"{fields}: {', '.join(names)}", source)
+        positions = sorted(self.positions, key=lambda position: (not position.of_camera, position.source != "EXIF"))
         ordered = sorted(self.findings, key=lambda finding: KINDS.index(finding.kind))
         return Metadata(container, tuple(positions), tuple(ordered), self.damaged)
 

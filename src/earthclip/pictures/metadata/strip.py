@@ -1,188 +1,224 @@
-"""Copies of pictures without metadata, pixels untouched: blocks are left out or blanked, nothing is encoded again.
+"""Copies of JPEG, PNG, WebP and GIF that hold only what is needed to show the picture, its pixels byte for byte.
 
-What is not known to be needed for showing the picture is left out, so that unknown kinds of metadata are removed
-too. Kept are colour profiles, resolution, animation, and the orientation, without which pictures lie on their side.
+Segments and chunks are kept by a list of what decoders read; all others are left out, whatever they are. What a viewer
+needs from metadata (which way is up, resolution, colour space) is written anew.
 """
 
 from __future__ import annotations
 
+import io
 import struct
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
 
-from earthclip.errors import InputError
-from earthclip.pictures.metadata import containers
-from earthclip.pictures.metadata.containers import Item, Part
-from earthclip.pictures.metadata.exif import Block, Entry, orientation_block, orientation_of
+from PIL import ExifTags, Image
+
+from earthclip.pictures.decode import FAULTS, orientation_of
+from earthclip.pictures.metadata import colour, containers, endings
+from earthclip.pictures.metadata.containers import Part
 from earthclip.pictures.metadata.findings import DamagedError
 
-_EXIF_SIGN = b"Exif\0\0"
-_PNG_KEPT = frozenset(
-    (
-        *("tRNS", "cHRM", "gAMA", "iCCP", "sBIT", "sRGB", "cICP", "mDCv", "mDCV", "cLLi", "cLLI", "bKGD", "pHYs"),
-        *("hIST", "acTL", "fcTL", "fdAT"),
-    )
-)
-_WEBP_KEPT = frozenset(("VP8 ", "VP8L", "VP8X", "ALPH", "ANIM", "ANMF", "ICCP"))
-_WEBP_EXIF, _WEBP_XMP = 0x08, 0x04
-# What decoders of TIFF read: baseline, compression, tiles, extra samples, YCbCr, JPEG, colour profile
-_TIFF_KEPT = frozenset(
-    (
-        *(254, 255, 256, 257, 258, 259, 262, 263, 266, 273, 274, 277, 278, 279, 280, 281, 282, 283, 284, 290, 291, 292),
-        *(293, 296, 301, 317, 318, 319, 320, 321, 322, 323, 324, 325, 330, 332, 334, 336, 338, 339, 340, 341, 342, 347),
-        *(512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532, 34675),
-    )
-)
-_PHOTOMETRIC, _RAW_PHOTOMETRICS = 262, (32803, 34892)
-_EMPTY_XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
+EXIF_SIGN = b"Exif\0\0"
+ICC_SIGN = b"ICC_PROFILE\0"
+ICC_NAME = b"ICC Profile"  # in a PNG
+# Tables, frames, scans and restart intervals; application data is written anew.
+JPEG_KEPT = frozenset(("C0", "C1", "C2", "C4", "C9", "CA", "CC", "DB", "DA", "DD", "D9"))
+_PNG_SIZES = {  # of chunks, of which a picture has one each; tRNS and bKGD by the colour type as well
+    **{"IHDR": 13, "cHRM": 32, "gAMA": 4, "sRGB": 1, "cICP": 4, "pHYs": 9, "mDCV": 24, "mDCv": 24, "cLLI": 8},
+    **{"cLLi": 8, "acTL": 8, "IEND": 0},
+}
+_PNG_COLOURS = {0: 2, 2: 6, 4: 2, 6: 6}  # bytes of a colour, by the colour type
+_PNG_PALETTE = 3
+_PNG_FRAMES = ("IDAT", "fdAT")
+WEBP_PIXELS = frozenset(("VP8 ", "VP8L", "ALPH"))
+WEBP_KEPT = WEBP_PIXELS | {"VP8X", "ANIM", "ANMF"}
+ANIM_SIZE = 6
+_GIF_KEPT = frozenset(("head", "2C", "21F9", "3B"))
+_GIF_LOOPS = (b"\x0bNETSCAPE2.0", b"\x0bANIMEXTS1.0")
+_WEBP_ICC, _WEBP_EXIF, _WEBP_XMP = 0x20, 0x08, 0x04
+_ICC_PIECE = 65519  # bytes of a profile that a segment of a JPEG can hold
+_INCHES, _CENTIMETRES = 2, 3
 
 
-def without_metadata(data: bytes, where: str) -> bytes:
-    """The file's bytes without metadata; ``where`` names it in messages.
+def exif_of(image: Image.Image, *, resolution: bool, upright: bool = False, colours: bool = True) -> bytes:
+    """An EXIF block of only what a viewer takes from an opened picture's metadata; empty where that is nothing.
 
-    Raises InputError for a format whose metadata cannot be told from its pixels here, or a file that is damaged.
+    It has the orientation, but not of a picture that is made ``upright``, the ``resolution``, and the ``colours`` of
+    Adobe RGB, which cameras tell of in EXIF alone.
     """
-    container = containers.container_of(data)
-    if container not in _STRIPPERS:
-        raise InputError(
-            f"{where}: metadata can be removed from JPEG, PNG, WebP, TIFF, HEIC and AVIF, not from this format; "
-            "save it as PNG first"
-        )
     try:
-        return _STRIPPERS[container](data)
-    except DamagedError as error:
-        raise InputError(
-            f"{where}: no copy without metadata ({error}); open the photo in an image editor and save it again"
-        ) from error
+        given, details = image.getexif(), image.getexif().get_ifd(ExifTags.IFD.Exif)
+        interoperability = image.getexif().get_ifd(ExifTags.IFD.Interop)
+    except FAULTS:  # damaged metadata does not spoil the pixels
+        return b""
+    kept = Image.Exif()
+    orientation = orientation_of(image)
+    if orientation in range(2, 9) and not upright:
+        kept[ExifTags.Base.Orientation] = orientation
+    unit = given.get(ExifTags.Base.ResolutionUnit, _INCHES)
+    sides = [_number(given.get(tag)) for tag in (ExifTags.Base.XResolution, ExifTags.Base.YResolution)]
+    if resolution and unit in (_INCHES, _CENTIMETRES) and all(side > 1 for side in sides):
+        kept[ExifTags.Base.XResolution], kept[ExifTags.Base.YResolution] = sides
+        kept[ExifTags.Base.ResolutionUnit] = unit
+    space = details.get(ExifTags.Base.ColorSpace)
+    if colours and space in (2, 0xFFFF):
+        adobe: dict[int, object] = {ExifTags.Base.ColorSpace: space}
+        if str(interoperability.get(1, "")).startswith("R03"):
+            adobe[ExifTags.IFD.Interop] = {1: "R03"}
+        kept[ExifTags.IFD.Exif] = adobe
+    return kept.tobytes().removeprefix(EXIF_SIGN) if len(kept) else b""
 
 
-def _jpeg(data: bytes) -> bytes:
-    kept, orientation, ended = [b"\xff\xd8"], 1, False
-    for part in containers.jpeg_parts(data):
+def _number(value: object) -> float:
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, ZeroDivisionError):
+        return 0.0
+    return round(number, 3) if 0 < number < 1e6 else 0.0
+
+
+def jpeg(data: bytes, exif: bytes, profile: bytes | None) -> bytes:
+    """A JPEG of the kept segments. Raises DamagedError."""
+    kept: list[bytes] = []
+    jfif = adobe = b""
+    parts = list(containers.jpeg_parts(data))
+    if not parts or parts[-1].name != "D9" or all(part.name != "DA" for part in parts):
+        raise DamagedError("it is cut short")
+    for part in parts:
         content = data[part.content : part.content_end]
-        if part.name == "E1" and content.startswith(_EXIF_SIGN):
-            orientation = orientation if orientation > 1 else orientation_of(content[len(_EXIF_SIGN) :])
-        elif part.name == "E0" and content.startswith(b"JFIF\0") and len(content) >= 14:
-            kept.append(_segment(0xE0, content[:12] + b"\0\0"))  # without its thumbnail
-        elif _is_shown(part, content):
+        if part.name == "E0" and content.startswith(b"JFIF\0") and len(content) >= 14:
+            jfif = jfif or _segment(0xE0, content[:12] + b"\0\0")  # without its thumbnail
+        elif part.name == "EE" and content.startswith(b"Adobe") and len(content) >= 12:
+            adobe = adobe or _segment(0xEE, content[:7] + bytes(4) + content[11:12])
+        elif part.name in JPEG_KEPT:
             kept.append(data[part.start : part.end])
-        ended = ended or part.name == "DA"
-    if not ended:
-        raise DamagedError("it has no pixels")
-    if orientation > 1:
-        after = 2 if len(kept) > 1 and kept[1].startswith(b"\xff\xe0") else 1
-        kept.insert(after, _segment(0xE1, _EXIF_SIGN + orientation_block(orientation)))
-    return b"".join(kept)
-
-
-def _is_shown(part: Part, content: bytes) -> bool:
-    """Whether a JPEG's segment is for its pixels; of application data only colour profile and Adobe's transform are."""
-    marker = int(part.name, 16)
-    if marker == 0xE2:
-        return content.startswith(b"ICC_PROFILE\0")
-    if marker == 0xEE:
-        return content.startswith(b"Adobe")
-    application_or_comment = 0xE0 <= marker <= 0xEF or marker == 0xFE
-    return not application_or_comment and marker not in (0x01, containers.SOI)
+        elif part.name in ("C3", "C5", "C6", "C7", "CB", "CD", "CE", "CF"):
+            raise DamagedError("a kind of JPEG that hardly any program reads")
+    whole = profile or b""
+    pieces = [whole[at : at + _ICC_PIECE] for at in range(0, len(whole), _ICC_PIECE)]
+    icc = [_segment(0xE2, ICC_SIGN + bytes([i + 1, len(pieces)]) + piece) for i, piece in enumerate(pieces)]
+    shown = _segment(0xE1, EXIF_SIGN + exif) if exif else b""
+    copy = b"".join([b"\xff\xd8", jfif, shown, *icc, adobe, *kept])
+    endings.check_jpeg(copy)
+    return copy
 
 
 def _segment(marker: int, content: bytes) -> bytes:
     return struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
 
 
-def _png(data: bytes) -> bytes:
-    kept, orientation = [containers.PNG_SIGNATURE], 1
+class PNGChunks:
+    """Tells of the chunks of a PNG, one after another, whether they are needed to show it."""
+
+    def __init__(self) -> None:
+        self._seen, self._type, self._bits = set[str](), -1, 8
+
+    def needed(self, name: str, content: bytes) -> bool:
+        """Whether it is of a kind that decoders read, as large as these are, and not there already."""
+        size = len(content)
+        if name in _PNG_FRAMES or (name == "fcTL" and size == 26):
+            return True
+        if name in self._seen:
+            return False
+        self._seen.add(name)
+        if name == "IHDR" and size == 13:
+            self._bits, self._type = content[8], content[9]
+        if name in ("PLTE", "tRNS") and self._type == _PNG_PALETTE:
+            return size <= (3 if name == "PLTE" else 1) << min(self._bits, 8)
+        if name == "bKGD":
+            return size == _PNG_COLOURS.get(self._type, 1)
+        if name == "tRNS":
+            return self._type in (0, 2) and size == _PNG_COLOURS[self._type]
+        return size == _PNG_SIZES.get(name) or (name == "sBIT" and size <= 4)
+
+
+def png(data: bytes, exif: bytes, profile: bytes | None) -> bytes:
+    """A PNG of the kept chunks. Raises DamagedError."""
+    kept, has_pixels = [containers.PNG_SIGNATURE], False
+    check, chunks = endings.PNGPixels(), PNGChunks()
     for part in containers.png_parts(data):
-        if part.name == "eXIf":
-            orientation = orientation_of(data[part.content : part.content_end].removeprefix(_EXIF_SIGN))
-        elif part.name[0].isupper() or part.name in _PNG_KEPT:  # upper case: no decoder can do without
-            kept.append(data[part.start : part.end])
-    if orientation > 1:
-        kept.insert(2, containers.png_chunk(b"eXIf", orientation_block(orientation)))
+        content = data[part.content : part.content_end]
+        if not chunks.needed(part.name, content):
+            continue
+        has_pixels = has_pixels or part.name == "IDAT"
+        check.take(part.name, content)
+        kept.append(containers.png_chunk(part.name.encode("latin-1"), content))
+        if part.name == "IHDR":
+            if profile is not None:
+                packed = ICC_NAME + b"\0\0" + zlib.compress(profile, 9)
+                kept.append(containers.png_chunk(b"iCCP", packed))
+            if exif:
+                kept.append(containers.png_chunk(b"eXIf", exif))
+    if not has_pixels:
+        raise DamagedError("it has no pixels")
     return b"".join(kept)
 
 
-def _webp(data: bytes) -> bytes:
+def webp(data: bytes, exif: bytes, profile: bytes | None) -> bytes:
+    """A WebP of the kept chunks. Raises DamagedError."""
     kept: list[bytes] = []
-    orientation, flags_at = 1, None
+    picture: list[tuple[str, bytes]] = []
+    head = b""
     for part in containers.webp_parts(data):
         content = data[part.content : part.content_end]
-        if part.name == "EXIF":
-            orientation = orientation_of(content.removeprefix(_EXIF_SIGN))
-        elif part.name == "VP8X" and content:
-            flags_at = len(kept)
-            head = bytes([content[0] & ~(_WEBP_EXIF | _WEBP_XMP)]) + content[1:]
-            kept.append(data[part.start : part.content] + head)
-        elif part.name in _WEBP_KEPT:
-            kept.append(data[part.start : part.end])
-    if orientation > 1 and flags_at is not None:
-        chunk = bytearray(kept[flags_at])
-        chunk[8] |= _WEBP_EXIF
-        block = orientation_block(orientation)
-        kept[flags_at] = bytes(chunk)
-        kept.append(b"EXIF" + struct.pack("<I", len(block)) + block)
+        if part.name == "VP8X" and len(content) == 10 and not head:
+            head = content
+        elif part.name in WEBP_PIXELS or (part.name == "ANIM" and len(content) == ANIM_SIZE):
+            kept.append(containers.webp_chunk(part.name, content))
+            picture.append((part.name, content))
+        elif part.name == "ANMF" and len(content) >= 16:
+            frame = [inner for inner in webp_frame(content) if inner[0] in WEBP_PIXELS]
+            endings.check_webp(frame)
+            chunks = b"".join(containers.webp_chunk(*inner) for inner in frame)
+            kept.append(containers.webp_chunk(part.name, content[:16] + chunks))
+    if not kept:
+        raise DamagedError("it has no pixels")
+    endings.check_webp(picture)
+    if head:
+        flags = head[0] & ~(_WEBP_ICC | _WEBP_EXIF | _WEBP_XMP)
+        if profile is not None:
+            flags |= _WEBP_ICC
+            kept.insert(0, containers.webp_chunk("ICCP", profile))
+        if exif:
+            flags |= _WEBP_EXIF
+            kept.append(containers.webp_chunk("EXIF", exif))
+        kept.insert(0, containers.webp_chunk("VP8X", bytes([flags, 0, 0, 0]) + head[4:]))
     body = b"WEBP" + b"".join(kept)
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
-def _tiff(data: bytes) -> bytes:
-    block, copy = Block(data), bytearray(data)
-    if data[8:10] == b"CR":
-        raise DamagedError("camera raw holds its picture in metadata")
-    for name, at, entries in block.directories():
-        shows = name.isdigit() or name == "sub"
-        for entry in entries:
-            if entry.tag == _PHOTOMETRIC and set(block.numbers(entry)) & set(_RAW_PHOTOMETRICS):
-                raise DamagedError("camera raw holds its picture in metadata")
-        kept = [entry for entry in entries if shows and entry.tag in _TIFF_KEPT]
-        for entry in entries:
-            if entry not in kept:
-                copy[entry.start : entry.end] = bytes(entry.end - entry.start)
-        _rewrite(copy, block, at, kept)
-    return bytes(copy)
+def webp_frame(content: bytes) -> Iterator[tuple[str, bytes]]:
+    """The chunks of a frame of an animation. Raises DamagedError."""
+    inner = b"RIFF" + struct.pack("<I", len(content) - 12) + b"WEBP" + content[16:]
+    for part in containers.webp_parts(inner):
+        yield part.name, inner[part.content : part.content_end]
 
 
-def _rewrite(copy: bytearray, block: Block, at: int, kept: list[Entry]) -> None:
-    """Put the kept entries of the directory at ``at`` in place of all, and zeros behind them."""
-    count = block.number("H", at)
-    end = at + 2 + 12 * count
-    following = bytes(block.data[end : end + 4])
-    body = struct.pack(block.order + "H", len(kept)) + b"".join(block.data[e.at : e.at + 12] for e in kept) + following
-    copy[at : at + len(body)] = body
-    copy[at + len(body) : end + len(following)] = bytes(end + len(following) - at - len(body))
+def gif(data: bytes, exif: bytes, profile: bytes | None) -> bytes:
+    """A GIF of the kept blocks. Raises DamagedError."""
+    kept = []
+    for part in containers.gif_parts(data):
+        block = data[part.start : part.end]
+        if part.name == "2C":
+            endings.check_gif(data, part)
+        if is_gif_needed(part, block):
+            kept.append(block)
+    return b"".join(kept)
 
 
-def _heif(data: bytes) -> bytes:
-    copy = bytearray(data)
-    for box in containers.boxes(data):
-        if box.name in ("moov", "moof", "udta"):
-            raise DamagedError("it is a sequence or video")
-        if box.name in ("uuid", "free", "skip"):
-            copy[box.start + 4 : box.start + 8] = b"free"
-            copy[box.content : box.end] = bytes(box.end - box.content)
-    for item in containers.heif_items(data):
-        if item.kind in ("Exif", "mime", "uri "):
-            content = b"".join(data[start:end] for start, end in item.pieces)
-            blank = _blank(item, content)
-            for start, end in item.pieces:
-                copy[start:end], blank = blank[: end - start], blank[end - start :]
-    return bytes(copy)
+def is_gif_needed(part: Part, block: bytes) -> bool:
+    """Whether a block of a GIF is a picture, its timing, or how often the animation is repeated."""
+    if part.name == "21FF":
+        return len(block) == 19 and block[2:14] in _GIF_LOOPS
+    return part.name in _GIF_KEPT and (part.name != "21F9" or len(block) == 8)
 
 
-def _blank(item: Item, content: bytes) -> bytes:
-    """Content of the same length that says nothing: offsets in the file stay as they are."""
-    if item.kind == "Exif":
-        skip = 4 + int.from_bytes(content[:4], "big")
-        said = bytes(4) + orientation_block(orientation_of(content[skip:]))
-        return said.ljust(len(content), b"\0") if len(said) <= len(content) else bytes(len(content))
-    if item.media_type == "application/rdf+xml":
-        return _EMPTY_XMP.ljust(len(content)) if len(_EMPTY_XMP) <= len(content) else b" " * len(content)
-    return bytes(len(content))
+COPIES: dict[str, Callable[[bytes, bytes, bytes | None], bytes]] = {"JPEG": jpeg, "PNG": png, "WebP": webp, "GIF": gif}
 
 
-_STRIPPERS: dict[str, Callable[[bytes], bytes]] = {
-    "JPEG": _jpeg,
-    "PNG": _png,
-    "WebP": _webp,
-    "TIFF": _tiff,
-    "HEIC": _heif,
-}
+def copy_of(data: bytes, container: str) -> bytes:
+    """A copy of a file of one of ``COPIES``. Raises DamagedError, colour.TableProfileError, and what Pillow raises."""
+    with Image.open(io.BytesIO(data), formats=[container.upper()]) as image:
+        profile = colour.clean(image.info.get("icc_profile"), image.mode)
+        exif = exif_of(image, resolution=container != "PNG" or "dpi" not in image.info, colours=profile is None)
+        return COPIES[container](data, exif, profile)

@@ -1,7 +1,7 @@
-"""XMP and IPTC: positions, names of places and people, times and serial numbers in packets that may be hostile.
+"""XMP and GDAL's XML: positions, names of places and people, times and serial numbers in packets that may be hostile.
 
 The XML is streamed through expat without a tree; documents that declare entities, as only attacks do, are not read on.
-Sources: XMP Specification Parts 1 and 2; IPTC Photo Metadata Standard 2023.1; IPTC-NAA IIM 4.2, chapter 6.
+Sources: XMP Specification Parts 1 and 2; IPTC Photo Metadata Standard 2023.1; Metadata Working Group's guidelines 2.0.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from xml.parsers import expat
 
-from earthclip.pictures.metadata.exif import text_of
 from earthclip.pictures.metadata.findings import Collector, DamagedError, Position, precision_m
 
 _LARGEST = 16 << 20
@@ -18,8 +17,10 @@ _COORDINATE = re.compile(
     r"(\d{1,3})(?:,(\d{1,3})(?:\.(\d{0,20}))?)(?:,(\d{1,3})(?:\.(\d{0,20}))?)?([NSEW])", re.I | re.ASCII
 )
 _DECIMAL = re.compile(r"[+-]?\d{1,3}(?:\.(\d{1,20}))?", re.ASCII)
-_LATITUDES = ("GPSLatitude", "GpsLatitude")
+_MOST_VALUES = 65_536
+_LATITUDES = ("GPSLatitude", "GpsLatitude", "GpsLatitude")
 _LONGITUDES = ("GPSLongitude", "GpsLongitude", "GpsLongtitude")  # the last is how DJI spelled it
+_OF_POSITIONS = frozenset((*_LATITUDES, *_LONGITUDES, "GPSLatitudeRef", "GPSLongitudeRef"))
 
 # By the property's name without its prefix: prefixes and even namespaces vary among programs
 _PROPERTIES = {
@@ -54,6 +55,45 @@ _PROPERTIES = {
     "PersonInImage": ("person", "in the picture"),
     "PersonDisplayName": ("person", "in the picture"),
     "Creator": ("person", "creator"),
+    "CiEmailWork": ("person", "e-mail"),
+    "CiTelWork": ("person", "telephone"),
+    "CiUrlWork": ("person", "page"),
+    "CiAdrExtadr": ("person", "address"),
+    "CiAdrCity": ("person", "address, city"),
+    "CiAdrRegion": ("person", "address, region"),
+    "CiAdrPcode": ("person", "address, code"),
+    "CiAdrCtry": ("person", "address, country"),
+    "CopyrightOwnerName": ("person", "copyright"),
+    "LicensorEmail": ("person", "e-mail"),
+    "LicensorName": ("person", "licensor"),
+    "Artist": ("person", "artist"),
+    "AuthorsPosition": ("person", "creator's work"),
+    "CaptionWriter": ("person", "author of the caption"),
+    "Credit": ("person", "credit"),
+    "Source": ("person", "source"),
+    "TagsList": ("text", "keyword"),
+    "hierarchicalSubject": ("text", "keyword"),
+    "LastKeywordXMP": ("text", "keyword"),
+    "LastKeywordIPTC": ("text", "keyword"),
+    "CatalogSets": ("text", "keyword"),
+    "comment": ("text", "comment"),
+    "UserComment": ("text", "comment"),
+    "text": ("text", "text"),
+    "Event": ("text", "event"),
+    "InstanceID": ("serial", "instance ID"),
+    "about": ("serial", "document ID"),
+    "LensModel": ("camera", "lens"),
+    "Lens": ("camera", "lens"),
+    "Make": ("camera", "maker"),
+    "Software": ("camera", "software"),
+    "MetadataDate": ("time", "metadata changed"),
+    "DateTime": ("time", "file changed"),
+    "DateTimeDigitized": ("time", "digitised"),
+    "DigitalCreationDate": ("time", "created"),
+    "GPSDateStamp": ("time", "satellites"),
+    "GPSDestLatitude": ("place", "latitude of what was photographed"),
+    "GPSDestLongitude": ("place", "longitude of what was photographed"),
+    "GPSAreaInformation": ("place", "area"),
     "rights": ("person", "copyright"),
     "description": ("text", "description"),
     "title": ("text", "title"),
@@ -62,52 +102,88 @@ _PROPERTIES = {
     "CreatorTool": ("camera", "software"),
     "Model": ("camera", "model"),
 }
-_IIM = {
-    5: ("text", "title"),
-    25: ("text", "keyword"),
-    26: ("place", "location code"),
-    27: ("place", "location"),
-    55: ("time", "date created"),
-    60: ("time", "time created"),
-    80: ("person", "byline"),
-    90: ("place", "city"),
-    92: ("place", "location"),
-    95: ("place", "state"),
-    100: ("place", "country code"),
-    101: ("place", "country"),
-    105: ("text", "headline"),
-    116: ("person", "copyright"),
-    120: ("text", "caption"),
+_STRUCTURES = {  # around a property: the kind of what is in them
+    "History": "history",
+    "DerivedFrom": "history",
+    "Ingredients": "history",
+    "Pantry": "history",
+    "DocumentAncestors": "history",
+    "RegionList": "person",
+    "Regions": "person",
 }
-_IPTC_RESOURCE, _THUMBNAIL_RESOURCES = 0x0404, (0x0409, 0x040C)
+_SHOWN, _CREATED = "LocationShown", "LocationCreated"
+_NAMES_OF_FACES = ("Name", "PersonDisplayName", "PersonEmailDigest", "PersonSourceID")
+_SYNTAX = frozenset(("RDF", "Description", "li", "Seq", "Bag", "Alt", "xmpmeta", "xapmeta", "GDALMetadata"))
+_SYNTAX_ATTRIBUTES = frozenset(("parseType", "lang", "datatype"))
+
+_Values = list[tuple[tuple[str, ...], str, str]]
 
 
 def read_xmp(packet: bytes, found: Collector, source: str = "XMP") -> None:
     """Collect what an XMP packet reveals, up to where it is damaged. Raises DamagedError when it is not XML."""
-    values: dict[str, str] = {}
-    stack: list[tuple[str, list[str]]] = []
+    structures: dict[tuple[str, ...], dict[str, str]] = {}  # values by the path of the properties around them
+    for path, name, value in _values(packet, found):
+        structures.setdefault(path, {}).setdefault(name, value)
+        kind = next((_STRUCTURES[part] for part in path if part in _STRUCTURES), "")
+        if kind == "history":
+            found.add(kind, f"{path[0]}, {name}: {value}", source)
+        elif kind == "person" and name in _NAMES_OF_FACES:
+            found.add(kind, f"in the picture: {value}", source)
+        elif name in _PROPERTIES:
+            kind, what = _PROPERTIES[name]
+            found.add(kind, f"{what}{', of what is shown' if _SHOWN in path else ''}: {value}", source)
+        elif name not in _OF_POSITIONS:
+            found.name(name, source)
+    for path, values in structures.items():
+        _add_position(values, path, found, source)
 
-    def take(name: str, value: str) -> None:
-        local = name.rpartition(" ")[2]
-        values.setdefault(local, value)
-        if local in _PROPERTIES and value.strip():
-            kind, what = _PROPERTIES[local]
-            found.add(kind, f"{what}: {value}", source)
+
+def read_gdal(text: bytes, found: Collector) -> None:
+    """Collect what GDAL_METADATA holds: a photo's EXIF as text, among other items. Raises DamagedError."""
+    values = {name.removeprefix("EXIF_"): value for _, name, value in _values(text, found)}
+    for name in (_LATITUDES[0], _LONGITUDES[0]):
+        numbers = [float(number) for number in re.findall(r"\((\d{1,9}(?:\.\d{1,9})?)\)", values.get(name, ""))]
+        if numbers:
+            values[name] = f"{sum(number / 60**i for i, number in enumerate(numbers)):.8f}"
+    _add_position(values, (), found, "GDAL")
+    for name, value in values.items():
+        if name in _PROPERTIES:
+            kind, what = _PROPERTIES[name]
+            found.add(kind, f"{what}: {value}", "GDAL")
+        elif name not in _OF_POSITIONS:
+            found.name(name, "GDAL")
+
+
+def _values(packet: bytes, found: Collector) -> _Values:
+    """Every value with its name and the path of names around it, in which ``#2`` is an item of a list.
+
+    Namespaces are left out: prefixes and even namespaces vary among programs. Raises DamagedError.
+    """
+    values: _Values = []
+    stack: list[tuple[str, list[str]]] = []  # the part of the path that an element is, and its text
+
+    def path() -> tuple[str, ...]:
+        return tuple(part for part, _ in stack if part)
 
     def started(name: str, attributes: dict[str, str]) -> None:
-        if len(stack) >= _DEEPEST:
-            raise DamagedError("XML nested too deep")
-        stack.append((name, []))
+        if len(stack) >= _DEEPEST or len(values) >= _MOST_VALUES:
+            raise DamagedError("XML beyond what programs write")
+        local = name.rpartition(" ")[2]
+        if local == "Item" and "name" in attributes:  # GDAL's
+            local = attributes.pop("name")
+        part = f"#{len(values)}" if local == "li" else "" if local in _SYNTAX else local
+        stack.append((part, []))
         for attribute, value in attributes.items():
-            take(attribute, value)
+            if value.strip() and attribute.rpartition(" ")[2] not in _SYNTAX_ATTRIBUTES:
+                values.append((path(), attribute.rpartition(" ")[2], value))
 
-    def ended(name: str) -> None:
-        element, pieces = stack.pop()
-        text = "".join(pieces).strip()
+    def ended(_: str) -> None:
+        parts = list(path())
+        text = "".join(stack.pop()[1]).strip()
         if text:
-            # A list's items belong to the property around rdf:Seq, rdf:Bag or rdf:Alt.
-            inside = element.rpartition(" ")[2] == "li" and len(stack) >= 2
-            take(stack[-2][0] if inside else element, text)
+            while parts and parts[-1].startswith("#"):  # a list's items belong to the property around the list
+                parts.pop()
+            values.append((tuple(parts[:-1]), parts[-1] if parts else "text", text))
 
     def read(text: str) -> None:
         if stack and sum(map(len, stack[-1][1])) < 4096:
@@ -119,6 +195,7 @@ def read_xmp(packet: bytes, found: Collector, source: str = "XMP") -> None:
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = started, ended, read
     parser.EntityDeclHandler = parser.StartDoctypeDeclHandler = refuse
+    parser.CommentHandler = lambda text: values.append(((), "comment", text))
     parser.buffer_text = True
     try:
         parser.Parse(packet[:_LARGEST].strip(b"\0 \r\n\t"), True)
@@ -126,8 +203,7 @@ def read_xmp(packet: bytes, found: Collector, source: str = "XMP") -> None:
         if not values:
             raise DamagedError("XMP that is not XML") from error
         found.damaged = True
-    finally:
-        _add_position(values, found, source)
+    return values
 
 
 def coordinate(text: str, limit: float) -> tuple[float, float] | None:
@@ -148,41 +224,19 @@ def coordinate(text: str, limit: float) -> tuple[float, float] | None:
     return (value, step) if abs(value) <= limit else None
 
 
-def read_photoshop(data: bytes, found: Collector) -> None:
-    """Collect what Photoshop's image resources hold: IPTC's dataset and thumbnails. Raises DamagedError."""
-    at = data.find(b"8BIM")
-    while 0 <= at <= len(data) - 12 and data[at : at + 4] == b"8BIM":
-        kind = int.from_bytes(data[at + 4 : at + 6], "big")
-        name_end = at + 7 + data[at + 6]
-        start = name_end + (name_end - at) % 2
-        size, start = int.from_bytes(data[start : start + 4], "big"), start + 4
-        if start + size > len(data):
-            raise DamagedError("an image resource beyond the end")
-        if kind == _IPTC_RESOURCE:
-            read_iptc(data[start : start + size], found)
-        elif kind in _THUMBNAIL_RESOURCES:
-            found.add("thumbnail", f"{size:,} bytes; may show what was cropped away", "Photoshop")
-        at = start + size + size % 2
-
-
-def read_iptc(data: bytes, found: Collector) -> None:
-    """Collect what an IPTC-NAA record holds; it ends where a dataset does not begin. Raises DamagedError."""
-    at = 0
-    while data[at : at + 1] == b"\x1c" and at + 5 <= len(data):
-        record, number, size = data[at + 1], data[at + 2], int.from_bytes(data[at + 3 : at + 5], "big")
-        at += 5
-        if size & 0x8000 or at + size > len(data):  # extended sizes are of pictures, not of words
-            raise DamagedError("an IPTC dataset beyond the end")
-        if record == 2 and number in _IIM and (text := text_of(data[at : at + size]).strip()):
-            kind, what = _IIM[number]
-            found.add(kind, f"{what}: {text}", "IPTC")
-        at += size
-
-
-def _add_position(values: dict[str, str], found: Collector, source: str) -> None:
-    latitudes = [coordinate(values[name], 90.0) for name in _LATITUDES if name in values]
-    longitudes = [coordinate(values[name], 180.0) for name in _LONGITUDES if name in values]
-    for latitude, longitude in zip(latitudes, longitudes, strict=False):
+def _add_position(values: dict[str, str], path: tuple[str, ...], found: Collector, source: str) -> None:
+    """The position among the values of one structure, the camera's unless the structure says otherwise."""
+    for names in zip(_LATITUDES, _LONGITUDES, strict=True):
+        angles = []
+        for name, limit in zip(names, (90.0, 180.0), strict=True):
+            angle = coordinate(values.get(name, ""), limit)
+            reference = values.get(f"{name}Ref", "")[:1].upper()
+            if angle and reference in ("S", "W") and _DECIMAL.fullmatch(values[name].strip()):
+                angle = -abs(angle[0]), angle[1]  # as Apple Photos writes it: a number without a sign
+            angles.append(angle)
+        latitude, longitude = angles
         if latitude and longitude:
             written = precision_m(latitude[0], latitude[1], longitude[1])
-            found.add_position(Position(latitude[0], longitude[0], source, written))
+            of_camera = (not path or path[0] == _CREATED) and not source.startswith("thumbnail")
+            where = "" if not path else ", where it was taken" if path[0] == _CREATED else ", what is shown"
+            found.add_position(Position(latitude[0], longitude[0], source + where, written, None, of_camera))
