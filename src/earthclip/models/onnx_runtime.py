@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,15 @@ class Graph:
         options.intra_op_num_threads = encoder_threads() or 0  # 0: one a processor
         if not spins:  # threads that wait by spinning would take the processor from the graph whose turn it is
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.set_denormal_as_zero", "1")
         self.path = path
         self._faults = _runtime_faults()
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+            # In a thread of its own: the process's first session sets the processor's mode for whoever makes it, and
+            # that would change what the user's own computations give.
+            with ThreadPoolExecutor(1) as aside:
+                session = aside.submit(onnxruntime.InferenceSession, str(path), options, providers=providers)
+                self._session = session.result()
         except self._faults as error:
             raise ModelError(f"{path}: not a graph ONNX Runtime can run ({_reason(error)}); export it again") from error
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()

@@ -13,6 +13,7 @@ import sys
 import threading
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -180,12 +181,14 @@ class OpenVINOGraph:
         self.path = path
         fast = precision != "float32" and multiplies_bfloat16()
         hint: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "bf16" if fast else "f32"}
+        hint["CPU_DENORMALS_OPTIMIZATION"] = True
         if threads := encoder_threads():
             hint["INFERENCE_NUM_THREADS"] = threads
         try:
             self._source = intermediate(core, path, cache, exact=precision == "float32") if cache else path
-            with mapping_let_go(self._source.with_suffix(".bin")):
-                model: Any = core.compile_model(self._source, "CPU", hint)
+            # In a thread of its own, whose mode for subnormals OpenVINO changes, and not the user's.
+            with mapping_let_go(self._source.with_suffix(".bin")), ThreadPoolExecutor(1) as aside:
+                model: Any = aside.submit(core.compile_model, self._source, "CPU", hint).result()
         except RuntimeError as error:
             reason = " ".join(str(error).split())[:160]
             raise ModelError(f"{path}: not a graph OpenVINO can run ({reason}); use --runtime onnxruntime") from error

@@ -15,6 +15,7 @@ from earthclip.models.config import IMAGE_ENCODER, IMAGE_ENCODER_INT8, ModelConf
 from earthclip.models.encoders import Encoder
 from earthclip.models.folder import ModelFolder
 from earthclip.models.int8 import Calibrated, calibrate, import_onnx, write_int8
+from earthclip.models.subnormals import flush
 from earthclip.pictures.prepare import Failure
 from earthclip.pictures.preprocess import Preprocessing
 from earthclip.pictures.reader import Reader
@@ -90,6 +91,7 @@ def quantize_image_encoder(
                 f"int8 changes the embeddings too much: mean cosine {measured['mean_cosine']} on {len(unseen)} "
                 f"pictures, expected {LOWEST_COSINE} or more. Keep the model as it is, or add --accept-loss."
             )
+        flush(small)
         small.replace(folder.path / IMAGE_ENCODER_INT8)
     return write_config(folder.path, dataclasses.replace(folder.config, int8=measured))
 

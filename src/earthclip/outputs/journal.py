@@ -8,6 +8,7 @@ computed in, so that a run resumed in the middle of one would end in another fil
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import itertools
 import json
@@ -33,6 +34,7 @@ _LATER = ("image_encoder",)  # what journals of version 0.1.0 do not say
 
 def header(config: ModelConfig, options: Mapping[str, object]) -> dict[str, object]:
     """What must be the same for two runs to share a journal: the model, by its config, and ``options``."""
+    config = dataclasses.replace(config, smallest_weight=None)  # of no effect on answers; runs begun before are resumed
     fingerprint = hashlib.sha256(dumps(to_mapping(config)).encode()).hexdigest()[:16]
     return {"format": FORMAT, "model": config.name, "fingerprint": fingerprint, **options}
 
