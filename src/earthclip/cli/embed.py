@@ -164,12 +164,14 @@ def _embed_images(
     import numpy as np
 
     from earthclip.cli.answering import BATCH_SIZES, found_pictures, introduce_to_pictures, open_model, read_pictures
+    from earthclip.cli.model_speed import measure_for
     from earthclip.outputs.embeddings import PictureTable, open_features
     from earthclip.outputs.table import printable
     from earthclip.pictures.finding import count_pictures
     from earthclip.pictures.prepare import Failure, Prepared, batches
 
     locator = open_model(ask)
+    measure_for(locator, lambda: count_pictures(arguments, listed))
     width, status = locator.config.embedding_size, StatusLine()
     pace = Pace(count_pictures(arguments, listed) if status.active else None)
     embedded = failed = 0

@@ -20,10 +20,11 @@ from earthclip.cli.answering import (
     Takers,
     Tally,
     answers_of,
-    image_encoder,
     introduce_to_pictures,
     open_model,
+    pin,
 )
+from earthclip.cli.model_speed import measure_for
 from earthclip.cli.status import note, say
 from earthclip.errors import OutputError
 from earthclip.locating.prediction import Prediction
@@ -125,9 +126,13 @@ def locate_pictures(
     destination.check(arguments, listed, 0)
     with destination.journal(BATCH_SIZES[ask.question.views]) as journal:
         locator = open_model(ask)
-        if journal:
-            _begin(journal, ask, locator, {"image_encoder": image_encoder(ask, locator)})
         total = count_pictures(arguments, listed) if sys.stderr.isatty() else None
+        if journal and (before := journal.before("image_encoder")):
+            pin(locator, before)
+        else:
+            measure_for(locator, lambda: count_pictures(arguments, listed) if total is None else total)
+        if journal:
+            _begin(journal, ask, locator, {"image_encoder": str(locator.image_choice)})
         with answers_of(ask, locator, arguments, listed, workers, journal) as answers:
             return _write(answers, ask, locator, total, destination, journal)
 

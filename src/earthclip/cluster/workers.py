@@ -27,7 +27,7 @@ from earthclip.geo.sphere import are_places, degrees_fault, wrapped
 from earthclip.locating.locator import Locator, load
 from earthclip.locating.question import Question
 from earthclip.models import Precision, Runtime
-from earthclip.models.fastest import choose
+from earthclip.models.fastest import candidates, read_choice
 from earthclip.outputs.geoparquet import import_pyarrow
 from earthclip.outputs.journal import header
 from earthclip.pictures.prepare import Failure, Prepared, batches
@@ -144,9 +144,13 @@ class ModelWorker(BlockWorker):
             raise ModelError(
                 f"{where}: not the model that the run was started with; copy the same model to all machines"
             )
-        if job.encoder and (found := str(choose(folder, job.runtime, job.precision))) != job.encoder:
-            advice = "give --runtime and --precision, which then hold for all machines"
-            raise ModelError(f"{where}: has {found}; the run was started with {job.encoder}; {advice}")
+        if job.encoder:
+            choice = read_choice(job.encoder, folder)
+            if choice is None:
+                here = "; ".join(map(str, candidates(folder, "image")))
+                advice = "give --runtime and --precision, which then hold for all machines"
+                raise ModelError(f"{where}: has {here}; the run was started with {job.encoder}; {advice}")
+            self.locator.pin(choice)
 
     def make(self, block: int, pieces: Any) -> tuple[int, list[str]]:
         """Answer the block and write its file."""

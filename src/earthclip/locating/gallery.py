@@ -121,14 +121,14 @@ def open_gallery(
     coordinates = folder.gallery_coordinates()
     fingerprint = fingerprint_of(folder)
     path = home() / "galleries" / f"{folder.config.name}-{fingerprint[:16]}.npy"
-    low = path.with_name(f"{path.stem}-bfloat16.npy")
+    low = [path.with_name(f"{path.stem}-{precision}.npy") for precision in ("bfloat16", "float16")]
     shape = (len(coordinates), folder.config.embedding_size)
-    for kept in (path,) if exact else (path, low):
+    for kept in (path,) if exact else (path, *low):
         cached = _read(kept, shape)
         if cached is not None:
             return Gallery(coordinates, cached, fingerprint)
     encoder = location_encoder()
-    kept = path if encoder.exact else low
+    kept = path if encoder.precision == "float32" else path.with_name(f"{path.stem}-{encoder.precision}.npy")
     if kept.exists():
         _logger.warning("warning: %s is damaged, so the places are encoded again", kept)
     different, places = np.unique(coordinates, axis=0, return_inverse=True)  # of the published, 6 % repeat others

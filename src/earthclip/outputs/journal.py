@@ -57,6 +57,15 @@ def refuse_another_run(where: object, before: Mapping[str, object], header: Mapp
             )
 
 
+def value_in(header: bytes, name: str) -> str | None:
+    """The text that a header has under ``name``, or None."""
+    try:
+        found = json.loads(header).get(name)
+    except (ValueError, AttributeError):
+        return None
+    return found if isinstance(found, str) else None
+
+
 @contextlib.contextmanager
 def open_journal(output: Path, batch_size: int, *, resume: bool = False, force: bool = False) -> Iterator[Journal]:
     """The journal of ``output``, locked against other runs; removed at the end when it holds no answers.
@@ -96,6 +105,13 @@ class Journal:
     def kept(self) -> int:
         """Answers on disk."""
         return self.answered + self.failed
+
+    def before(self, name: str) -> str | None:
+        """What the header of the run to resume says of ``name``; None where there is none, or it says nothing."""
+        if not self._resume:
+            return None
+        with self.path.open("rb") as file:
+            return value_in(file.readline(), name)
 
     def begin(self, header: Mapping[str, object]) -> None:
         """Write ``header``, or compare it with that of the run to resume; the answers of that run are then ``kept``.
