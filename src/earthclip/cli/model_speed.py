@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 MANY = 200  # pictures that are worth measuring for before they are answered
 
 
-def measure_speed(locator: Locator) -> None:
+def measure_speed(locator: Locator, **which: Any) -> None:
     """Measure what is not measured yet, with progress; silent where there is nothing to do."""
     status = StatusLine()
-    locator.measure_speed(lambda way: status.show(f"measuring what is fastest here, once: {way}"))
+    locator.measure_speed(lambda way: status.show(f"measuring what is fastest here, once: {way}"), **which)
     status.clear()
 
 
@@ -58,16 +58,15 @@ def speed_objects(folders: list[ModelFolder]) -> list[dict[str, Any]]:
 def _lines(folders: list[ModelFolder]) -> Iterator[tuple[ModelFolder, Record, int]]:
     from earthclip.locating.locator import Locator
     from earthclip.models.fastest import files_of
-    from earthclip.models.measured import EncoderKind, can_keep, read_record
-    from earthclip.models.race import measure, missing_from
+    from earthclip.models.measured import can_keep, read_record
+    from earthclip.models.race import ENCODERS, measure, missing_from
 
-    kinds: tuple[EncoderKind, ...] = ("image", "places")
     for folder in folders:
         missing = missing_from(folder)
         if missing and can_keep():
             note(f"Measuring the speed of {folder.config.name}, once (a minute or two for ViT-L/14)")
             measure_speed(Locator(folder))
-        for kind in kinds:
+        for kind in ENCODERS:
             if not files_of(folder, kind):
                 continue
             # Where nothing can be kept, it is measured for this table alone.

@@ -33,8 +33,9 @@ from earthclip.models.config import (
 from earthclip.models.encoders import Encoder, LocationEncoder, Progress, Tokenizer
 from earthclip.models.fastest import Choice, choose
 from earthclip.models.folder import ModelFolder
+from earthclip.models.measured import EncoderKind
 from earthclip.models.onnx_runtime import has_gpu
-from earthclip.models.race import measure_missing
+from earthclip.models.race import ENCODERS, measure_missing
 from earthclip.models.sources import choose_model, resolve
 from earthclip.pictures.prepare import Failure, Picture, Prepared, batches, check_list, path_of, read
 from earthclip.pictures.preprocess import Preprocessing
@@ -114,14 +115,13 @@ class Locator:
         with self._lock:
             self._image_choice = image_choice
 
-    def measure_speed(self, told: Callable[[str], None] = lambda text: None) -> None:
-        """Measure what runs the encoders fastest on this machine, where "auto" may choose and nobody has measured it.
-
-        That takes a minute or two for ViT-L/14, once; ``told`` hears what is being timed.
-        """
+    def measure_speed(
+        self, told: Callable[[str], None] = lambda text: None, encoders: Sequence[EncoderKind] = ENCODERS
+    ) -> None:
+        """Measure, once, what runs the encoders fastest here, if "auto" may choose; ``told`` hears what is timed."""
         with self._lock:
             if self._runtime == self._precision == "auto" and self._image_choice is None:
-                measure_missing(self.folder, told)
+                measure_missing(self.folder, told, encoders)
 
     def warm_up(self, told: Callable[[str], None] = lambda text: None) -> None:
         """Open and measure all that locating needs, so that no answer waits for it; the first time takes longest."""

@@ -41,14 +41,14 @@ class Choice:
         """What decides the digits, such as "image_encoder.onnx, run by openvino in bfloat16"."""
         return f"{self.path.name}, run by {self.runtime} in {self.precision}{' on CUDA' if self.gpu else ''}"
 
-    def open(self, embedding_size: int) -> Encoder:
-        """The image encoder itself. Raises ModelError when it cannot be run."""
+    def open(self, embedding_size: int, cache: Path | None = None) -> Encoder:
+        """The image encoder itself; ``cache`` is where what is made of it is kept. Raises ModelError."""
         return Encoder(
             self.path,
             embedding_size,
             runtime=self.runtime,
             precision=self.precision,
-            cache=home() / "graphs",
+            cache=cache or home() / "graphs",
             threads=self.threads,
             gpu=self.gpu,
         )

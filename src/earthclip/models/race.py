@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
@@ -49,6 +51,7 @@ from earthclip.pictures.prepare import prepare
 GAIN = 1.05  # how many times as fast a way must be to replace the one chosen before
 SECONDS = 120.0  # from which on no more ways are compared; those begun are ended
 PLACES = 1024
+ENCODERS: tuple[EncoderKind, ...] = ("image", "places")
 _BLOCKS = 4  # of places
 _TURNS = 3
 _FINALISTS = 2
@@ -83,7 +86,7 @@ def measure(folder: ModelFolder, encoder: EncoderKind, told: Told = lambda text:
 
     def opened(way: Choice) -> Encode:
         if encoder == "image":
-            return way.open(size).encode
+            return way.open(size, graphs).encode
         takes = "features" if folder.has(LOCATION_PHASES) else "coordinates"
         graph = open_graph(
             way.path, takes, runtime=way.runtime, precision=way.precision, threads=way.threads, gpu=way.gpu, spins=True
@@ -94,8 +97,10 @@ def measure(folder: ModelFolder, encoder: EncoderKind, told: Told = lambda text:
     kept = choice_of(before.rows[before.chosen], folder) if before else None
     if kept is None or replace(kept, threads=None) not in ways:
         kept = by_processor(folder, ways, encoder)
-    race = Race(trial, opened, LOWEST_COSINES[encoder], int8=int8_allowed(folder), told=told)
-    rows, chosen = race.run(ways, kept)
+    with tempfile.TemporaryDirectory() as name:  # what OpenVINO makes of large graphs is gigabytes, mostly not needed
+        graphs = Path(name)
+        race = Race(trial, opened, LOWEST_COSINES[encoder], int8=int8_allowed(folder), told=told)
+        rows, chosen = race.run(ways, kept)
     weights = weights_of(files_of(folder, encoder))
     record = Record(folder.config.name, encoder, weights, this_machine(), tuple(rows), chosen)
     try:
@@ -105,20 +110,22 @@ def measure(folder: ModelFolder, encoder: EncoderKind, told: Told = lambda text:
     return record
 
 
-def missing_from(folder: ModelFolder) -> list[EncoderKind]:
-    """The encoders of a model whose speed was not measured on this machine."""
-    kinds: dict[EncoderKind, str] = {"image": IMAGE_ENCODER, "places": LOCATION_ENCODER}
-    has = [kind for kind, name in kinds.items() if folder.has(name)]
+def missing_from(folder: ModelFolder, encoders: Sequence[EncoderKind] = ENCODERS) -> list[EncoderKind]:
+    """Those of a model's ``encoders`` whose speed was not measured on this machine."""
+    names = {"image": IMAGE_ENCODER, "places": LOCATION_ENCODER}
+    has = [kind for kind in encoders if folder.has(names[kind])]
     return [kind for kind in has if read_record(kind, files_of(folder, kind)) is None]
 
 
-def measure_missing(folder: ModelFolder, told: Told = lambda text: None) -> None:
-    """``measure`` what was not measured on this machine.
+def measure_missing(
+    folder: ModelFolder, told: Told = lambda text: None, encoders: Sequence[EncoderKind] = ENCODERS
+) -> None:
+    """``measure`` those of ``encoders`` that were not measured on this machine.
 
     Where the cache folder cannot be written, nothing is, since it would be in every run: a warning says which way the
     rule by processor has chosen instead.
     """
-    missing = missing_from(folder)
+    missing = missing_from(folder, encoders)
     if missing and not can_keep():
         chosen = ", ".join(str(choose(folder, encoder=kind)) for kind in missing)
         _logger.warning(
