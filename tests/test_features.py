@@ -153,9 +153,9 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     opened: list[object] = []
     whole = importlib.import_module("earthclip.features").LocationEncoder
 
-    def counted(*arguments: object) -> object:
+    def counted(*arguments: object, **how: object) -> object:
         opened.append(arguments)
-        return whole(*arguments)
+        return whole(*arguments, **how)
 
     monkeypatch.setattr("earthclip.features.LocationEncoder", counted)
     return opened

@@ -13,6 +13,7 @@ from earthclip.errors import InputError, MissingExtraError, ModelError
 from earthclip.geo.sphere import check_coordinates
 from earthclip.models.config import LOCATION_ENCODER, LOCATION_PHASES
 from earthclip.models.encoders import LocationEncoder
+from earthclip.models.onnx_runtime import has_gpu
 from earthclip.models.sources import resolve
 
 try:
@@ -109,7 +110,7 @@ class _LazyEncoder:
                 "call fit again"
             )
         phases = folder.file(LOCATION_PHASES) if folder.has(LOCATION_PHASES) else None
-        return LocationEncoder(phases, folder.file(LOCATION_ENCODER), width)
+        return LocationEncoder(phases, folder.file(LOCATION_ENCODER), width, gpu=has_gpu())
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_encoder": None}

@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 
 from earthclip.cli import main
+from earthclip.models.fastest import choose, files_of
+from earthclip.models.folder import open_folder
+from earthclip.models.measured import Record, Row, this_machine, weights_of, write_record
 from tests.pictures.processes import alive, children, wait_until
 from tests.tiny import write_picture
 
@@ -222,3 +225,22 @@ def test_a_reader_that_goes_away_ends_the_workers(tiny_model: Path, pictures: Pa
 def test_a_read_only_folder(tiny_model: Path, picture: Path, tmp_path: Path) -> None:
     (tmp_path / "closed").mkdir(mode=0o500)
     assert locate(picture, "--model", tiny_model, "-o", tmp_path / "closed" / "out") == 2
+
+
+def test_a_resumed_run_keeps_what_it_was_begun_with(
+    tiny_model: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("earthclip.models.openvino.HEAVY", 1)
+    given: list[str | Path] = [pictures, "--model", tiny_model, "--workers", "0", "-o"]
+    with monkeypatch.context() as killed:  # before the last step
+        killed.setattr("earthclip.outputs.journal.Journal.finish", lambda journal, _: journal._flush())
+        assert locate(*given, tmp_path / "out") == 1
+    before = (tmp_path / "out.partial").read_text()
+    assert "image_encoder.onnx, run by openvino in float32" in before
+    folder = open_folder(tiny_model)
+    files = files_of(folder, "image")
+    row = Row("image_encoder.onnx", "onnxruntime", "float32", alone_ms=1.0, lowest_cosine=1.0)
+    write_record(Record("tiny", "image", weights_of(files), this_machine(), (row,), 0))
+    assert choose(folder).runtime == "onnxruntime"
+    assert locate(*given, tmp_path / "out", "--resume") == 1
+    assert (tmp_path / "out").is_file()

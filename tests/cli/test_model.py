@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -138,10 +139,22 @@ def test_int8_that_changes_too_much_needs_accept_loss(
 def test_what_int8_was_measured_to_change_is_a_sentence(tiny_model: Path) -> None:
     found = {"products": 144.0, "pictures": 60.0, "mean_cosine": 0.99989, "lowest_cosine": 0.99975}
     config = dataclasses.replace(open_folder(tiny_model).config, int8=found | {"top_1_agreement": 0.9167})
-    assert measured(config) == (
-        "Quantized 144 layers to int8. On 60 test pictures: same best guess in 92 %, cosine with float32 at least "
-        "0.9997. Used from now on where precision is auto; --precision float32 switches back."
+    start = (
+        "Quantized 144 layers to int8. On 60 test pictures: same best guess in 92 %, "
+        "cosine with float32 at least 0.9997. "
     )
+    assert measured(config) == (
+        f"{start}Used only with --precision int8, since the best guess was not compared on 100 pictures."
+    )
+    for moved, use in (
+        (0.01, "Used where it is the fastest and precision is auto; --precision float32 switches back."),
+        (
+            0.04,
+            "Used only with --precision int8, since the best guess moves by more than 25 km in 4 % of 100 pictures.",
+        ),
+    ):
+        compared = dataclasses.replace(config, int8=config.int8 | {"moved_of": 100.0, "moved": moved})
+        assert measured(compared).startswith(start + use)
     assert "60 test pictures: cosine with" in measured(dataclasses.replace(config, int8=found))  # without a gallery
 
 
@@ -169,3 +182,19 @@ def test_quiet_leaves_what_stdout_has(
     assert main(["model", "quantize", str(model), "--pictures", str(photos), "--accept-loss", "-q"]) == 0
     said = capsys.readouterr()
     assert said.err == "" and said.out.startswith("Quantized 1 layer")
+
+
+def test_speed_is_a_table_of_what_was_measured(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("earthclip.models.race._TURNS", 1)
+    monkeypatch.setattr("earthclip.models.race.usable_processors", lambda: 1)
+    text = output(capsys, "model", "list", "--speed")
+    assert (
+        "orbit, image encoder, ms a picture, on " in text and "orbit, places encoder, ms for 1,024 places, on " in text
+    )
+    assert re.search(
+        r"^  \* onnxruntime float32(, \d+ threads?)? +\d+\.\d +\d+\.\d  (1\.0|0\.99)\d+$", text, re.MULTILINE
+    )
+    rows = json.loads(output(capsys, "model", "list", "--speed", "--format", "json"))
+    assert sum(row["used"] for row in rows) == 2 and {row["model"] for row in rows} == {"orbit"}

@@ -136,6 +136,13 @@ def test_a_worker_hands_back_what_it_cannot_go_on_from(
     assert not (tmp_path / "out" / "part-000000.parquet").exists()
 
 
+def test_a_worker_runs_what_the_run_was_started_with(tiny_model: Path, tmp_path: Path) -> None:
+    encoder = "image_encoder.onnx, run by openvino in float32"  # here ONNX Runtime would be chosen
+    worker = LocateWorker(job_of(tiny_model, tmp_path, encoder=encoder))
+    with contextlib.closing(worker):
+        assert str(worker.locator.image_choice) == encoder
+
+
 def test_what_an_earlier_command_said_of_a_row_stays(tiny_model: Path, tmp_path: Path) -> None:
     table = pa.table({"lat": [1.0, None, None], "lon": [1.0, None, 2.0], "error": [None, "x.jpg: gone", None]})
     pq.write_table(table, tmp_path / "t.parquet")

@@ -113,7 +113,7 @@ def test_logits_equal_the_plain_product(monkeypatch: pytest.MonkeyPatch) -> None
 def test_low_precision_is_kept_apart(tiny_model: Path, earthclip_home: Path) -> None:
     folder = open_folder(tiny_model)
     encoder = Source(folder)()
-    encoder.exact = False
+    encoder.precision = "bfloat16"
     low = open_gallery(folder, lambda: encoder)
     (file,) = cache_files(earthclip_home)
     assert file.name == f"tiny-{low.fingerprint[:16]}-bfloat16.npy"

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from onnx import TensorProto, helper
 
-from earthclip.locating.gallery import BIAS, Gallery, score, shift
+from earthclip.locating import gallery
+from earthclip.locating.gallery import Gallery, score, widen
 from earthclip.locating.posterior import Posterior
 
 
@@ -28,7 +33,7 @@ def test_the_same_as_the_whole_product(m: int, queries: int, seed: int, scale: f
     embeddings = unit(rng, m, 16).astype(np.float16)
     scaled = (scale * unit(rng, queries, 16)).astype(np.float32)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("earthclip.locating.gallery.BLOCK", 32)
+        patch.setattr("earthclip.locating.gallery.BLOCK", 32 * 16)
         found = scores(scaled, embeddings)
     products = scaled.astype(np.float64) @ embeddings.astype(np.float64).T
     assert np.abs(found - products).max() < 1e-6 * scale
@@ -36,13 +41,13 @@ def test_the_same_as_the_whole_product(m: int, queries: int, seed: int, scale: f
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_equal_places_come_in_the_gallerys_order(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("earthclip.locating.gallery.BLOCK", 8)
+    monkeypatch.setattr("earthclip.locating.gallery.BLOCK", 64)
     monkeypatch.setattr("earthclip.locating.gallery._ALONE", 0)
     monkeypatch.setattr("earthclip.locating.gallery.usable_processors", lambda: threads)
     rows = unit(np.random.default_rng(0), 10, 8).astype(np.float16)
-    gallery = Gallery(np.zeros((60, 2)), rows[np.arange(60) % 10], "")
-    logits = gallery.logits(rows[3:4].astype(np.float32), 0.0)
-    best = Posterior.from_logits(gallery.coordinates, logits[0]).best(6)
+    places = Gallery(np.zeros((60, 2)), rows[np.arange(60) % 10], "")
+    logits = places.logits(rows[3:4].astype(np.float32), 0.0)
+    best = Posterior.from_logits(places.coordinates, logits[0]).best(6)
     assert best.tolist() == [3, 13, 23, 33, 43, 53]
     assert np.ptp(logits[0, best]) == 0
 
@@ -70,10 +75,41 @@ def test_a_mapped_gallery_is_read_and_not_copied(tmp_path: object) -> None:
     assert np.array_equal(scores(queries, mapped), scores(queries, rows))
 
 
-def test_widening_is_exact_for_every_finite_float16() -> None:
+def test_every_finite_float16_is_taken_exactly() -> None:
     every = np.arange(2**16, dtype=np.uint16).view(np.float16)
     finite = every[np.isfinite(every)].reshape(-1, 8)
+    expected = finite.astype(np.float32)
+    assert np.array_equal(scores(np.eye(8, dtype=np.float32), finite).T, expected)
     wide = np.empty(finite.shape, np.float32)
-    shift(finite, wide)
-    wide *= np.float32(BIAS)
-    assert np.array_equal(wide.view(np.uint32), finite.astype(np.float32).view(np.uint32))
+    widen(finite, wide)
+    assert np.array_equal(wide.view(np.uint32), expected.view(np.uint32))
+
+
+@pytest.mark.parametrize("queries", [1, 2, 3, 16, 33])
+def test_the_same_places_have_the_same_scores_wherever_they_stand(
+    queries: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("earthclip.locating.gallery.BLOCK", 512 * 61)
+    rng = np.random.default_rng(queries)
+    rows = unit(rng, 7, 512).astype(np.float16)
+    found = scores(unit(rng, queries, 512).astype(np.float32), rows[np.arange(1000) % 7])
+    for place in range(7):
+        assert np.ptp(found[:, place::7], axis=1).max() == 0
+
+
+def graph_of(name: str) -> onnx.ModelProto:
+    """What locating/NAME is: onnx.save(graph_of(NAME), ...) writes it."""
+    inputs = [helper.make_tensor_value_info("places", TensorProto.FLOAT16, ["n", "d"])]
+    nodes = [helper.make_node("Cast", ["places"], ["wide"], to=TensorProto.FLOAT)]
+    output = helper.make_tensor_value_info("wide", TensorProto.FLOAT, ["n", "d"])
+    if name == "product.onnx":
+        inputs.append(helper.make_tensor_value_info("queries", TensorProto.FLOAT, ["d", "b"]))
+        nodes.append(helper.make_node("MatMul", ["wide", "queries"], ["products"]))
+        output = helper.make_tensor_value_info("products", TensorProto.FLOAT, ["n", "b"])
+    graph = helper.make_graph(nodes, name.removesuffix(".onnx"), inputs, [output])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+
+
+@pytest.mark.parametrize("name", ["product.onnx", "conversion.onnx"])
+def test_the_graphs_are_a_conversion_and_a_product(name: str) -> None:
+    assert onnx.load(Path(gallery.__file__).parent / name) == graph_of(name)

@@ -50,7 +50,10 @@ def test_one_region_needs_no_brackets(here: Path) -> None:
     [
         ('modle = "orbit"', "earthclip.toml: unknown key 'modle', did you mean 'model'?"),
         ("colour = 1", "earthclip.toml: unknown key 'colour', known keys: model, region, runtime, precision"),
-        ('precision = "int7"', "earthclip.toml: precision: expected one of auto, float32, bfloat16, int8, found str"),
+        (
+            'precision = "int7"',
+            "earthclip.toml: precision: expected one of auto, float32, bfloat16, float16, int8, found str",
+        ),
         ("model = 7", "earthclip.toml: model: expected str, found int 7"),
         ("region = [7]", "earthclip.toml: region[0]: expected str, found int 7"),
         ("model =", "earthclip.toml: expected a TOML file ("),

@@ -12,7 +12,7 @@ from onnx import TensorProto, numpy_helper
 
 from earthclip.errors import ModelError
 from earthclip.models import encoders
-from earthclip.models.encoders import LOWEST_COSINE, Encoder, LocationEncoder
+from earthclip.models.encoders import Encoder, LocationEncoder
 from tests.tiny import SIZE, WIDTH, image_graph, phases_graph, save_graph
 
 
@@ -107,18 +107,12 @@ def test_graphs_that_cannot_be_run(tmp_path: Path, capfd: pytest.CaptureFixture[
     assert capfd.readouterr().err == ""
 
 
-def test_openvino_gives_the_same_embeddings_and_is_checked(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_openvino_gives_the_same_embeddings(tiny_model: Path) -> None:
     phases, encoder = tiny_model / "location_phases.onnx", tiny_model / "location_encoder.onnx"
     spots = np.array([[10.0, 20.0], [-45.0, 170.0], [80.0, -100.0]])
     expected = LocationEncoder(phases, encoder, WIDTH).encode_location(spots)
-    fast = LocationEncoder(phases, encoder, WIDTH, "openvino")
+    fast = LocationEncoder(phases, encoder, WIDTH, runtime="openvino", threads=1)
     assert fast.runtime == "openvino"
     found = fast.encode_location(np.tile(spots, (1000, 1)))
-    assert (found * np.tile(expected, (1000, 1))).sum(axis=1).min() > LOWEST_COSINE
+    assert (found * np.tile(expected, (1000, 1))).sum(axis=1).min() > 0.9999
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
-    monkeypatch.setattr(
-        "earthclip.models.openvino.OpenVINOGraph.run", lambda self, values: np.eye(64, WIDTH, 1, dtype=np.float32) + 1
-    )
-    assert LocationEncoder(phases, encoder, WIDTH, "auto").runtime == "onnxruntime"
-    with pytest.raises(ModelError, match=r"a cosine of .* with float32's, expected 0\.9999 or more"):
-        LocationEncoder(phases, encoder, WIDTH, "openvino")

@@ -15,7 +15,7 @@ from earthclip.models import Precision
 from earthclip.models import openvino as intermediate_module
 from earthclip.models.encoders import Encoder, LocationEncoder
 from earthclip.models.onnx_runtime import Graph
-from earthclip.models.openvino import OpenVINOGraph, multiplies_bfloat16
+from earthclip.models.openvino import OpenVINOGraph, multiplies
 from tests.tiny import SIZE, WIDTH, write_tiny_model
 
 
@@ -47,13 +47,13 @@ def test_phases_never_see_low_precision(tiny_model: Path, monkeypatch: pytest.Mo
     opened: list[str] = []
     initialise = OpenVINOGraph.__init__
 
-    def noted(self: OpenVINOGraph, path: Path, precision: Precision) -> None:
+    def noted(self: OpenVINOGraph, path: Path, *how: object) -> None:
         opened.append(path.name)
-        initialise(self, path, precision)
+        initialise(self, path, *how)  # type: ignore[arg-type]
 
     monkeypatch.setattr(OpenVINOGraph, "__init__", noted)
     phases, network = tiny_model / "location_phases.onnx", tiny_model / "location_encoder.onnx"
-    encoder = LocationEncoder(phases, network, WIDTH, "openvino", "bfloat16")
+    encoder = LocationEncoder(phases, network, WIDTH, runtime="openvino", precision="bfloat16")
     assert encoder.runtime == "openvino" and opened == ["location_encoder.onnx"]
     # Two places a metre apart are told apart by their phases, of which bfloat16 would leave nothing.
     here, there = np.array([[48.85837, 2.29448]]), np.array([[48.85838, 2.29448]])
@@ -135,7 +135,7 @@ def test_graphs_that_cannot_be_run(tiny_model: Path, tmp_path: Path) -> None:
         graph.run(np.zeros((1, 3, 99, 99), np.float32))
     with pytest.raises(ModelError, match="not finite"):
         graph.run(np.full((1, 3, SIZE, SIZE), 1e38, np.float32))
-    assert isinstance(multiplies_bfloat16(), bool)
+    assert isinstance(multiplies("bfloat16"), bool)
 
 
 def test_the_first_answer_is_not_overwritten_by_the_second(tiny_model: Path) -> None:

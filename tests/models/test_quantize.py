@@ -32,6 +32,11 @@ def pictures(n: int) -> list[np.ndarray]:
     return [rng.normal(size=(3, SIZE, SIZE)).astype(np.float32) for _ in range(n)]
 
 
+def places(rows: np.ndarray) -> np.ndarray:
+    """A place for each of 8 embeddings' largest numbers, 10 degrees apart."""
+    return np.stack([10.0 * rows.argmax(axis=1), np.zeros(len(rows))], axis=1)
+
+
 def outlying_graph(path: Path, factor: float) -> np.ndarray:
     """A product of which one input column is ``factor`` times as large as the others, and its weights as small."""
     rng = np.random.default_rng(3)
@@ -53,10 +58,11 @@ def outlying_graph(path: Path, factor: float) -> np.ndarray:
 def test_both_precisions_stand_side_by_side(model: Path) -> None:
     before = (model / IMAGE_ENCODER).read_bytes()
     told: list[str] = []
-    config = quantize_image_encoder(open_folder(model), pictures(400), lambda rows: rows.argmax(axis=1).tolist(),
-                                    accept_loss=False, say=told.append)  # fmt: skip
+    config = quantize_image_encoder(open_folder(model), pictures(400), places, accept_loss=False, say=told.append)
     assert config.int8["pictures"] == 200 and config.int8["products"] == 1
     assert 0.999 <= config.int8["mean_cosine"] <= 1 and config.int8["top_1_agreement"] >= 0.8
+    assert config.int8["moved_of"] == 200
+    assert config.int8["moved"] == pytest.approx(1 - config.int8["top_1_agreement"], abs=1e-3)
     assert (model / IMAGE_ENCODER).read_bytes() == before and open_folder(model).config == config
     assert "mean cosine with float32 0.99" in told[-1]
     kinds = {node.op_type for node in onnx.load(model / IMAGE_ENCODER_INT8).graph.node}
@@ -96,6 +102,9 @@ def test_what_costs_too_much_is_refused_unless_forced(model: Path, monkeypatch: 
     assert sorted(path.name for path in model.iterdir()) == before
     config = quantize_image_encoder(open_folder(model), pictures(2), None, accept_loss=True, say=lambda _: None)
     assert config.files[IMAGE_ENCODER_INT8] > 0 and "top_1_agreement" not in config.int8
+    # Few pictures of the user's are joined by crops of this package's, to see what int8 moves.
+    few = quantize_image_encoder(open_folder(model), pictures(2), places, accept_loss=True, say=lambda _: None)
+    assert few.int8["pictures"] == 2 and few.int8["moved_of"] == 100
 
 
 def test_nothing_to_calibrate_on_or_to_quantise(model: Path, tmp_path: Path) -> None:
@@ -122,7 +131,7 @@ def test_the_command(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "bad.jpg" in captured.err
     assert re.fullmatch(
         r"Quantized 1 layer to int8. On 75 test pictures: same best guess in \d+ %, cosine with float32 at least "
-        r"0\.99\d\d. Used (from now on|only with --precision int8).*\n",
+        r"0\.99\d\d. Used (where it is the fastest|only with --precision int8).*\n",
         captured.out,
     )
     assert main(["locate", str(photos / "0.png"), "--model", str(model), "--precision", "int8"]) == 0

@@ -63,6 +63,11 @@ def test_the_pulled_model_gives_the_published_numbers_without_torch(
     np.testing.assert_allclose(rows[:, :8], expected / norms, atol=1e-3)
     fastest = load(tmp_path / "m").encode_location(places(golden))
     assert (fastest * rows).sum(axis=1).min() >= 0.9999
+    # Its weights below 1e-30 are 0, and in torch its embeddings are still the published ones, to the last bit.
+    published = read_published(wheel)
+    encoder = LocationEncoder.from_weights(published.location, published.sigmas, published.origin)
+    degrees = torch.from_numpy(places(golden)).float()
+    assert torch.equal(LocationEncoder.from_pretrained(tmp_path / "m")(degrees), encoder(degrees))
 
 
 def test_a_wheel_that_was_changed_is_not_opened(tmp_path: Path) -> None:

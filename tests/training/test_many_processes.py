@@ -14,7 +14,7 @@ from earthclip.cli import main
 from earthclip.errors import ConfigError
 from earthclip.training.config import read_training_config
 from earthclip.training.losses import CoordinateQueue, noisy_places
-from earthclip.training.processes import joined
+from earthclip.training.processes import joined, subnormals_as_zero
 from earthclip.training.source import share_of
 from tests.training.test_photos_run import write_config, write_photos
 
@@ -92,3 +92,16 @@ def test_alone_nothing_is_exchanged(feature_config) -> None:
         assert (ranks.world, ranks.leads) == (1, True)
         assert ranks.any(True)
         assert ranks.mean(2.5) == 2.5
+
+
+def test_subnormals_are_zero_while_training_and_not_after() -> None:
+    def halved() -> bool:
+        return bool((torch.full((8,), 1e-40) / 2).any())
+
+    with pytest.raises(KeyError), subnormals_as_zero():
+        assert not halved()
+        with subnormals_as_zero():
+            assert not halved()
+        assert not halved()
+        raise KeyError
+    assert halved()

@@ -112,14 +112,15 @@ def introduce_to_pictures(locator: Locator, ask: Ask) -> None:
         from earthclip.models.config import IMAGE_ENCODER
 
         if locator.folder.has(IMAGE_ENCODER):
-            say(f"image encoder: {image_encoder(ask, locator)}")
+            say(f"image encoder: {locator.image_choice}")
 
 
-def image_encoder(ask: Ask, locator: Locator) -> str:
-    """The image encoder and what runs it, such as "image_encoder.onnx, run by openvino in bfloat16"."""
-    from earthclip.models.fastest import choose
+def pin(locator: Locator, choice: str) -> None:
+    """Have pictures encoded as the run was begun with; where that is not here, the comparison with it says so."""
+    from earthclip.models.fastest import read_choice
 
-    return str(choose(locator.folder, ask.runtime, ask.precision))
+    if found := read_choice(choice, locator.folder):
+        locator.pin(found)
 
 
 @contextlib.contextmanager

@@ -95,12 +95,15 @@ def _run_pictures(
     listed: Path | None,
     run: ClusterRun,
 ) -> int:
+    from earthclip.cluster.output import OutputFolder
     from earthclip.models.fastest import choose
     from earthclip.models.sources import resolve
 
     if listed:
         check_list(listed)
-    encoder = str(choose(resolve(ask.model.source), ask.runtime, ask.precision))
+    # A run that goes on keeps what it began with, whatever is the fastest by now.
+    before = OutputFolder(run.output).before("image_encoder") if run.resume and run.output != "-" else None
+    encoder = before or str(choose(resolve(ask.model.source), ask.runtime, ask.precision))
     batch_size = BATCH_SIZES[ask.question.views]
     job = _job(ask, run, encoder=encoder, question=ask.question, draft=ask.draft, batch_size=batch_size)
     asked = {**_asked_of(pictures, listed), "column": run.column, **options, "image_encoder": encoder}

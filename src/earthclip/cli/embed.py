@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from earthclip.locating.locator import Locator
     from earthclip.outputs.embeddings import FeatureWriter
 
+_LARGE = 5_000_000  # bytes of a table that is worth measuring for before it is read
 _BATCH = 8192  # rows from one progress report to the next
 _OUTPUT = "Write to FILE, which ends in .npy, .csv or .parquet. `-` writes CSV to standard output."
 
@@ -62,6 +63,7 @@ def places(
 
     check_features_path(output, force)  # before the imports below, which take longer than to see this
 
+    from earthclip.cli.model_speed import measure_speed
     from earthclip.datasets.tables import open_table
     from earthclip.outputs.embeddings import keeps_columns, open_features
 
@@ -69,6 +71,8 @@ def places(
         ask = ask_of(source, runtime=runtime, precision=precision)
         locator = open_model(ask)
         introduce(locator.folder, ask)
+        if table.is_file() and table.stat().st_size >= _LARGE:
+            measure_speed(locator, encoders=("places",))
         width = locator.config.embedding_size
         with open_features(output, coordinates, width, overwrite=force) as writer:
             rows = _embed(coordinates, locator, writer)
@@ -166,12 +170,14 @@ def _embed_images(
     import numpy as np
 
     from earthclip.cli.answering import BATCH_SIZES, found_pictures, introduce_to_pictures, open_model, read_pictures
+    from earthclip.cli.model_speed import measure_for
     from earthclip.outputs.embeddings import PictureTable, open_features
     from earthclip.outputs.table import printable
     from earthclip.pictures.finding import count_pictures
     from earthclip.pictures.prepare import Failure, Prepared, batches
 
     locator = open_model(ask)
+    measure_for(locator, lambda: count_pictures(arguments, listed))
     width, status = locator.config.embedding_size, StatusLine()
     pace = Pace(count_pictures(arguments, listed) if status.active else None)
     embedded = failed = 0

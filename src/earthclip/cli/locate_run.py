@@ -21,10 +21,11 @@ from earthclip.cli.answering import (
     Takers,
     Tally,
     answers_of,
-    image_encoder,
     introduce_to_pictures,
     open_model,
+    pin,
 )
+from earthclip.cli.model_speed import measure_for
 from earthclip.cli.status import note, say
 from earthclip.errors import OutputError
 from earthclip.locating.prediction import Prediction
@@ -143,11 +144,15 @@ def locate_pictures(
         return 0
     with destination.journal(BATCH_SIZES[ask.question.views]) as journal:
         locator = open_model(ask)
+        total = count_pictures(arguments, listed) if sys.stderr.isatty() else None
+        if journal and (before := journal.before("image_encoder")):
+            pin(locator, before)
+        else:
+            measure_for(locator, lambda: count_pictures(arguments, listed) if total is None else total)
         if journal:
             absolute = listed is None and all(path.is_absolute() for path in arguments)  # from elsewhere, others
             folder = None if absolute else os.fspath(Path.cwd())
-            _begin(journal, ask, locator, {"image_encoder": image_encoder(ask, locator), "folder": folder})
-        total = count_pictures(arguments, listed) if sys.stderr.isatty() else None
+            _begin(journal, ask, locator, {"image_encoder": str(locator.image_choice), "folder": folder})
         with answers_of(ask, locator, arguments, listed, workers, journal) as answers:
             return _write(answers, ask, locator, total, destination, journal)
 

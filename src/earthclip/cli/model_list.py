@@ -19,10 +19,16 @@ if TYPE_CHECKING:
     examples="""
     earthclip model list
     earthclip model list --format json
+    earthclip model list --speed
     """
 )
+@options.option(
+    "--speed",
+    is_flag=True,
+    help="Show how fast each runtime and precision is on this machine, and which is used. Measures what is missing.",
+)
 @options.output_format(type=click.Choice(["table", "json"]), default="table", show_default=True, help="Output format.")
-def list_models(format_: str) -> None:
+def list_models(speed: bool, format_: str) -> None:
     """List the models, whether each is on this machine, and what it is for.
 
     Any other model folder is used by its path: --model DIR.
@@ -35,6 +41,16 @@ def list_models(format_: str) -> None:
     for model in models:
         if model.fault:
             say(f"warning: {model.fault}")
+    if speed:
+        from earthclip.cli.model_speed import print_speed, speed_objects
+        from earthclip.models.sources import resolve
+
+        here = [resolve(model.name) for model in models if model.path and not model.fault]
+        if format_ == "json":
+            click.echo(dumps(speed_objects(here)))
+        else:
+            print_speed(here)
+        return
     if format_ == "json":
         click.echo(dumps([_as_object(model, default) for model in models]))
     else:

@@ -104,9 +104,12 @@ def _build(folder: Path, source: Path | None, clip: Path | None, location_only: 
 
 def _warm_up(folder: Path) -> None:
     """Do now what is done once for each machine, so that the first picture does not wait for it."""
+    from earthclip.cli.model_speed import measure_speed
     from earthclip.locating.locator import load
 
     status = StatusLine()
-    note("Preparing the model for this machine, once (half a minute for ViT-L/14)")
-    load(folder, lambda done, n: status.show(f"encoding {n:,} places: {100 * done // n} %")).warm_up()
+    note("Preparing the model for this machine, once (two or three minutes for ViT-L/14)")
+    locator = load(folder, lambda done, n: status.show(f"encoding {n:,} places: {100 * done // n} %"))
+    measure_speed(locator)
+    locator.warm_up()
     status.clear()

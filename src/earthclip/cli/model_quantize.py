@@ -12,6 +12,8 @@ from earthclip.cli import options
 from earthclip.cli.status import StatusLine, note, say
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from earthclip.models.config import ModelConfig
     from earthclip.pictures.prepare import Failure
 
@@ -42,15 +44,22 @@ def quantize(source: str, pictures: Path, accept_loss: bool) -> None:
 
 def measured(config: ModelConfig) -> str:
     """What the int8 encoder of a model was measured to change, and when it is used, in sentences."""
-    from earthclip.models.fastest import LOWEST_COSINE
+    from earthclip.models.fastest import LEAST_PICTURES, LOWEST_COSINE, MOST_MOVED, MOVED_KM
 
     found = config.int8
     same = f"same best guess in {100 * found['top_1_agreement']:.0f} %, " if "top_1_agreement" in found else ""
     lowest, layers = found["lowest_cosine"], f"{found['products']:.0f} layer{'s' if found['products'] != 1 else ''}"
-    if lowest >= LOWEST_COSINE:
-        use = "Used from now on where precision is auto; --precision float32 switches back."
-    else:
+    if lowest < LOWEST_COSINE:
         use = f"Used only with --precision int8, since the lowest cosine is below {LOWEST_COSINE}."
+    elif found.get("moved_of", 0) < LEAST_PICTURES:
+        use = f"Used only with --precision int8, since the best guess was not compared on {LEAST_PICTURES} pictures."
+    elif found["moved"] > MOST_MOVED:
+        use = (
+            f"Used only with --precision int8, since the best guess moves by more than {MOVED_KM:.0f} km in "
+            f"{100 * found['moved']:.0f} % of {found['moved_of']:.0f} pictures."
+        )
+    else:
+        use = "Used where it is the fastest and precision is auto; --precision float32 switches back."
     return (
         f"Quantized {layers} to int8. On {found['pictures']:.0f} test pictures: {same}"
         f"cosine with float32 at least {math.floor(1e4 * lowest) / 1e4:.4f}. {use}"
@@ -59,6 +68,7 @@ def measured(config: ModelConfig) -> str:
 
 def quantize_model(source: str | Path, pictures: Path, accept_loss: bool) -> ModelConfig:
     """Quantize the model that ``source`` names, on the pictures of a folder."""
+    from earthclip.cli.model_speed import measure_speed
     from earthclip.configuration import usable_processors
     from earthclip.errors import InputError
     from earthclip.locating.locator import load
@@ -85,5 +95,13 @@ def quantize_model(source: str | Path, pictures: Path, accept_loss: bool) -> Mod
         failed=failed,
     )
     status.clear()
-    best = (lambda rows: locator.gallery.logits(rows, scale).argmax(axis=1)) if locator.folder.has(GALLERY) else None
-    return quantize_image_encoder(locator.folder, pixels, best, accept_loss=accept_loss, say=note)
+
+    def best_places(rows: np.ndarray) -> np.ndarray:
+        # One after the other: scores of a hundred pictures at all places would take too much memory.
+        best = [int(locator.gallery.logits(row[None], scale)[0].argmax()) for row in rows]
+        return locator.gallery.coordinates[best]
+
+    best = best_places if locator.folder.has(GALLERY) else None
+    config = quantize_image_encoder(locator.folder, pixels, best, accept_loss=accept_loss, say=note)
+    measure_speed(load(source))
+    return config

@@ -24,7 +24,7 @@ from earthclip.datasets.shards import reason
 from earthclip.errors import InputError, OutputError
 from earthclip.locating.prediction import Prediction
 from earthclip.outputs.geoparquet import import_pyarrow
-from earthclip.outputs.journal import open_locked, refuse_another_run
+from earthclip.outputs.journal import open_locked, refuse_another_run, value_in
 from earthclip.outputs.structured import area90_km2, digits, dumps, rounded
 from earthclip.outputs.table import level_word, printable
 from earthclip.pictures.prepare import Failure
@@ -156,6 +156,10 @@ class OutputFolder:
         self._write_table(_BLOCKS, blocks)
         write_bytes(below(self.where, _HEADER), dumps(dict(header)).encode() + b"\n")  # last: with it, a run has begun
         return blocks
+
+    def before(self, name: str) -> str | None:
+        """What the header of the run in the folder says of ``name``; None where there is no run, or it says nothing."""
+        return value_in(read_bytes(below(self.where, _HEADER)), name) if _HEADER in self._names() else None
 
     def withdraw(self) -> None:
         """Forget a run that has written nothing, so that another may be asked for."""

@@ -27,7 +27,7 @@ from earthclip.geo.sphere import are_places, degrees_fault, wrapped
 from earthclip.locating.locator import Locator, load
 from earthclip.locating.question import Question
 from earthclip.models import Precision, Runtime
-from earthclip.models.fastest import choose
+from earthclip.models.fastest import candidates, read_choice
 from earthclip.outputs.geoparquet import import_pyarrow
 from earthclip.outputs.journal import header
 from earthclip.pictures.prepare import Failure, Prepared, batches
@@ -145,13 +145,16 @@ class ModelWorker(BlockWorker):
             raise ModelError(
                 f"{where}: not the model that the run was started with; copy the same model to all machines"
             )
-        if job.encoder and (found := self.encoder()) != job.encoder:
-            advice = "give --runtime and --precision, which then hold for all machines"
-            raise ModelError(f"{where}: has {found}; the run was started with {job.encoder}; {advice}")
+        if job.encoder:
+            self.take_encoder(job.encoder, where)
 
-    def encoder(self) -> str:
-        """What runs the encoder that blocks need."""
-        return str(choose(self.locator.folder, self.job.runtime, self.job.precision))
+    def take_encoder(self, wanted: str, where: str) -> None:
+        """Run what the run was started with. Raises ModelError, which begins with ``where``, if that is not here."""
+        folder = self.locator.folder
+        choice = read_choice(wanted, folder)
+        if choice is None:
+            raise _another_encoder(where, "; ".join(map(str, candidates(folder, "image"))), wanted)
+        self.locator.pin(choice)
 
     def make(self, block: int, pieces: Any) -> tuple[int, list[str]]:
         """Answer the block and write its file."""
@@ -234,9 +237,10 @@ class LocationEmbeddingWorker(ModelWorker):
     task = "embed"
     block_size = 8192
 
-    def encoder(self) -> str:
-        """What runs the location encoder."""
-        return str(self.locator.open_location_encoder())
+    def take_encoder(self, wanted: str, where: str) -> None:
+        """As for pictures; a location encoder is not chosen for a worker, but must be the one that is chosen here."""
+        if (here := str(self.locator.open_location_encoder())) != wanted:
+            raise _another_encoder(where, here, wanted)
 
     def answer(self, pieces: Any) -> Any:
         """The block's rows; raises InputError for a table that cannot be read, since its columns are not known then."""
@@ -274,6 +278,11 @@ class LocationEmbeddingWorker(ModelWorker):
             faults = [before or fault for before, fault in zip(earlier, faults, strict=True)]
             table = table.drop_columns(["error"])
         return table.append_column("error", pyarrow.array(faults, pyarrow.string()))
+
+
+def _another_encoder(where: str, here: str, wanted: str) -> ModelError:
+    advice = "give --runtime and --precision, which then hold for all machines"
+    return ModelError(f"{where}: has {here}; the run was started with {wanted}; {advice}")
 
 
 def _degrees(column: Any, where: str) -> np.ndarray:

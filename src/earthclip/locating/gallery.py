@@ -8,8 +8,9 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float16, Float32, Float64
@@ -22,44 +23,60 @@ from earthclip.models.config import GALLERY, LOCATION_ENCODER, LOCATION_PHASES
 from earthclip.models.encoders import LocationEncoder, Progress
 from earthclip.models.folder import ModelFolder
 
-BLOCK = 2048  # places at a time: 4 MB as float32 at 512 numbers each, which the processor's caches hold
-_ALONE = 32 * BLOCK  # places up to which a second thread costs more than it brings
-BIAS = 2.0**112  # between the exponents of float16 and float32
+BLOCK = 2**19  # numbers of places at a time: 2 MB as float32, which the processor's caches hold
+_ALONE = 65536  # places up to which a second thread costs more than it brings
+_FEW = 2  # queries up to which dot products are as fast as a matrix product
 
 
 def score(
     scaled: Float32[np.ndarray, "b d"], embeddings: Float16[np.ndarray, "m d"], products: Float32[np.ndarray, "b m"]
 ) -> None:
-    """Write the exact float32 products of each query with each place into ``products``, block by block.
+    """Write the float32 products of each query with each place into ``products``, block by block.
 
-    Beyond the products, memory is that of one block: the embeddings are never in float32 as a whole.
+    Beyond the products, memory is that of one block: the embeddings are never in float32 as a whole. Places with the
+    same embedding have the same products, wherever they stand.
     """
-    wide = np.empty((min(BLOCK, len(embeddings)), embeddings.shape[1]), np.float32)
-    # What the embeddings are too small by, the queries are too large by: a fourth of the time saved. Queries beyond
-    # what float32 holds so are made smaller, and their products larger again.
-    excess = max(np.float32(1), np.abs(scaled).max(initial=0.0) / np.float32(2.0**10))
-    raised = scaled / excess * np.float32(BIAS)
-    for first in range(0, len(embeddings), BLOCK):
-        block = embeddings[first : first + BLOCK]
+    rows = max(1, BLOCK // max(1, embeddings.shape[1]))
+    few, columns = len(scaled) <= _FEW, np.ascontiguousarray(scaled.T)
+    wide = np.empty((min(rows, len(embeddings)) if few else 0, embeddings.shape[1]), np.float32)
+    for first in range(0, len(embeddings) if len(scaled) else 0, rows):
+        block = embeddings[first : first + rows]
         part = products[:, first : first + len(block)]
-        shift(block, wide[: len(block)])
-        # A matrix product would start threads of its own, which wait for the encoder's and the readers': 18 ms a
-        # picture where this takes less than one.
-        for query, row in zip(raised, part, strict=True):
-            np.vecdot(wide[: len(block)], query, out=row)
-        if excess > 1:
-            part *= excess
+        if few:  # for one query, a matrix product would add up the last places of a block in another order
+            widen(block, wide[: len(block)])
+            for query, row in zip(scaled, part, strict=True):
+                np.vecdot(wide[: len(block)], query, out=row)
+        else:
+            (found,) = _graph("product.onnx").run(None, {"places": block, "queries": columns})
+            part[:] = found.T
 
 
-def shift(values: Float16[np.ndarray, "n d"], result: Float32[np.ndarray, "n d"]) -> None:
-    """Finite float16 to float32, exactly, but divided by ``BIAS``; ``astype`` takes 30 times as long.
+def widen(values: Float16[np.ndarray, "n d"], result: Float32[np.ndarray, "n d"]) -> None:
+    """Float16 to float32, exactly; ``astype`` takes 6 times as long.
 
-    The bits alone are moved, and the exponents keep the other bias.
+    To move the bits alone leaves what is subnormal in float16, one number in 900 of an embedding, subnormal in float32
+    too, and products of those are slow on Intel's processors.
     """
-    bits = result.view(np.int32)
-    np.copyto(bits, values.view(np.int16))
-    np.left_shift(bits, 13, out=bits)
-    np.bitwise_and(bits, np.int32(-0x70002000), out=bits)  # clears the copies of the sign in bits 28 to 30
+    session = _graph("conversion.onnx")
+    binding = session.io_binding()
+    binding.bind_cpu_input("places", values)
+    binding.bind_output("wide", "cpu", 0, np.float32, values.shape, result.ctypes.data)
+    session.run_with_iobinding(binding)
+
+
+@cache
+def _graph(name: str) -> Any:
+    """A graph of this folder on ONNX Runtime, run by the thread that asks.
+
+    NumPy's matrix products start threads of their own, which wait for the encoder's and the readers'.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    path = Path(__file__).parent / name
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 _logger = logging.getLogger(__name__)
@@ -121,14 +138,14 @@ def open_gallery(
     coordinates = folder.gallery_coordinates()
     fingerprint = fingerprint_of(folder)
     path = home() / "galleries" / f"{folder.config.name}-{fingerprint[:16]}.npy"
-    low = path.with_name(f"{path.stem}-bfloat16.npy")
+    low = [path.with_name(f"{path.stem}-{precision}.npy") for precision in ("bfloat16", "float16")]
     shape = (len(coordinates), folder.config.embedding_size)
-    for kept in (path,) if exact else (path, low):
+    for kept in (path,) if exact else (path, *low):
         cached = _read(kept, shape)
         if cached is not None:
             return Gallery(coordinates, cached, fingerprint)
     encoder = location_encoder()
-    kept = path if encoder.exact else low
+    kept = path if encoder.precision == "float32" else path.with_name(f"{path.stem}-{encoder.precision}.npy")
     if kept.exists():
         _logger.warning("warning: %s is damaged, so the places are encoded again", kept)
     different, places = np.unique(coordinates, axis=0, return_inverse=True)  # of the published, 6 % repeat others

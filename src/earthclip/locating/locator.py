@@ -7,7 +7,7 @@ by making one.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Unpack
 
@@ -25,15 +25,17 @@ from earthclip.models import Precision, Runtime
 from earthclip.models.config import (
     GALLERY,
     IMAGE_ENCODER,
-    LOCATION_ENCODER,
     LOCATION_PHASES,
     TEXT_ENCODER,
     TOKENIZER,
     ModelConfig,
 )
 from earthclip.models.encoders import Encoder, LocationEncoder, Progress, Tokenizer
-from earthclip.models.fastest import choose
+from earthclip.models.fastest import Choice, choose
 from earthclip.models.folder import ModelFolder
+from earthclip.models.measured import EncoderKind
+from earthclip.models.onnx_runtime import has_gpu
+from earthclip.models.race import ENCODERS, measure_missing
 from earthclip.models.sources import choose_model, resolve
 from earthclip.pictures.prepare import Failure, Picture, Prepared, batches, check_list, path_of, read
 from earthclip.pictures.preprocess import Preprocessing
@@ -49,10 +51,9 @@ def load(
 
     Without a source it is the model that earthclip.toml names, else ``geoclip`` if it is pulled, otherwise ``orbit``.
     ``progress`` hears of (places encoded, places in all) when the gallery must be encoded, once for each model.
-    ``runtime`` and ``precision`` are what it computes on and how exactly; "auto" is the fastest here whose embeddings
-    keep a cosine of 0.999 (pictures) and 0.9999 (places) with float32's, see models/fastest.py.
-    Raises ModelError when the model is unknown, not on this machine, or its folder is incomplete, and ConfigError for
-    an earthclip.toml that cannot be used.
+    ``runtime`` and ``precision`` are what it computes on and how exactly; "auto" is the fastest measured here whose
+    embeddings keep a cosine of 0.999 (pictures) and 0.9999 (places) with float32's, see models/fastest.py.
+    Raises ModelError for a model that is unknown, not here or incomplete, ConfigError for a wrong earthclip.toml.
     """
     return Locator(resolve(choose_model(source).source), progress, runtime, precision)
 
@@ -72,6 +73,7 @@ class Locator:
         self._precision: Precision = precision
         self._progress = progress
         self._lock = threading.RLock()
+        self._image_choice: Choice | None = None
         self._image_encoder: Encoder | None = None
         self._text_encoder: tuple[Tokenizer, Encoder] | None = None
         self._location_encoder: LocationEncoder | None = None
@@ -99,8 +101,30 @@ class Locator:
                 self._gallery = open_gallery(self.folder, self.open_location_encoder, self._progress, exact=exact)
             return self._gallery
 
-    def warm_up(self) -> None:
-        """Open everything that locating needs now, so that no answer waits for it; the first time takes longest."""
+    @property
+    def image_choice(self) -> Choice:
+        """What the image encoder runs on, as long as this locator lives. Raises ModelError."""
+        with self._lock:
+            if self._image_choice is None:
+                self._image_choice = choose(self.folder, self._runtime, self._precision)
+            return self._image_choice
+
+    def pin(self, image_choice: Choice) -> None:
+        """Run the image encoder as an earlier run did, whatever is the fastest by now; before it is first used."""
+        with self._lock:
+            self._image_choice = image_choice
+
+    def measure_speed(
+        self, told: Callable[[str], None] = lambda text: None, encoders: Sequence[EncoderKind] = ENCODERS
+    ) -> None:
+        """Measure, once, what runs the encoders fastest here, if "auto" may choose; ``told`` hears what is timed."""
+        with self._lock:
+            if self._runtime == self._precision == "auto" and self._image_choice is None:
+                measure_missing(self.folder, told, encoders)
+
+    def warm_up(self, told: Callable[[str], None] = lambda text: None) -> None:
+        """Open and measure all that locating needs, so that no answer waits for it; the first time takes longest."""
+        self.measure_speed(told)
         if self.folder.has(IMAGE_ENCODER):
             self._open_image_encoder()
         if self.folder.has(GALLERY):
@@ -232,14 +256,14 @@ class Locator:
     def _open_image_encoder(self) -> tuple[Encoder, Preprocessing]:
         with self._lock:
             if self._image_encoder is None:
-                choice = choose(self.folder, self._runtime, self._precision)
-                self._image_encoder = choice.open(self.config.embedding_size)
+                self._image_encoder = self.image_choice.open(self.config.embedding_size)
             return self._image_encoder, self.folder.preprocessing
 
     def _open_text_encoder(self) -> tuple[Tokenizer, Encoder]:
         with self._lock:
             if self._text_encoder is None:
-                encoder = Encoder(self.folder.file(TEXT_ENCODER), self.config.embedding_size, "tokens")
+                path, size = self.folder.file(TEXT_ENCODER), self.config.embedding_size
+                encoder = Encoder(path, size, "tokens", gpu=has_gpu())
                 words = self.config.words
                 assert words is not None  # open_folder has checked it
                 self._text_encoder = Tokenizer(self.folder.file(TOKENIZER), words.length, words.pad_id), encoder
@@ -250,8 +274,16 @@ class Locator:
         with self._lock:
             if self._location_encoder is None:
                 phases = self.folder.file(LOCATION_PHASES) if self.folder.has(LOCATION_PHASES) else None
-                encoder, size = self.folder.file(LOCATION_ENCODER), self.config.embedding_size
-                self._location_encoder = LocationEncoder(phases, encoder, size, self._runtime, self._precision)
+                choice = choose(self.folder, self._runtime, self._precision, "places")
+                self._location_encoder = LocationEncoder(
+                    phases,
+                    choice.path,
+                    self.config.embedding_size,
+                    runtime=choice.runtime,
+                    precision=choice.precision,
+                    threads=choice.threads,
+                    gpu=choice.gpu,
+                )
             return self._location_encoder
 
 

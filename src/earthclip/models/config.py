@@ -112,6 +112,7 @@ class ModelConfig:
     provenance: dict[str, Any] = field(default_factory=dict)
     accuracy: dict[str, Any] = field(default_factory=dict)
     int8: dict[str, float] = field(default_factory=dict)  # what its int8 image encoder was measured to be worth
+    smallest_weight: float | None = None  # all below it are 0, see models/subnormals.py; None: nobody has looked
     format: int = FORMAT
 
     def __post_init__(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import numpy as np
 from jaxtyping import Float, Float32, Int64
@@ -11,7 +12,7 @@ from jaxtyping import Float, Float32, Int64
 from earthclip.errors import InputError, MissingExtraError, ModelError
 from earthclip.models import Precision, Runtime
 from earthclip.models.onnx_runtime import Graph
-from earthclip.models.openvino import OpenVINOGraph, pays
+from earthclip.models.openvino import OpenVINOGraph
 
 
 class Tokenizer:
@@ -46,8 +47,30 @@ CHUNK = 1024  # rows of coordinates at a time: what the caches hold of the publi
 
 Progress = Callable[[int, int], None]  # rows done, rows in all
 
-LOWEST_COSINE = 0.9999  # of embeddings in low precision with those in float32, below which low precision is not used
-_PROBES = np.stack([np.linspace(-85, 85, 64), np.linspace(-180, 179, 64)[np.arange(64) * 23 % 64]], axis=1)
+
+def open_graph(
+    path: Path,
+    takes: str,
+    *,
+    runtime: Runtime = "onnxruntime",
+    precision: Precision = "float32",
+    cache: Path | None = None,
+    threads: int | None = None,
+    gpu: bool = False,
+    spins: bool = False,
+) -> Graph | OpenVINOGraph:
+    """The graph at ``path`` from ``takes`` to ``embedding``, run as told. Raises ModelError."""
+    if runtime == "openvino":
+        return OpenVINOGraph(path, precision, cache, threads)
+    return Graph(path, takes, "embedding", spins=spins, gpu=gpu, threads=threads)
+
+
+class _How(TypedDict, total=False):
+    runtime: Runtime
+    precision: Precision
+    cache: Path | None
+    threads: int | None
+    gpu: bool
 
 
 class Encoder:
@@ -58,21 +81,14 @@ class Encoder:
         path: Path,
         embedding_size: int,
         takes: str = "pixels",
-        *,
-        runtime: Runtime = "onnxruntime",
-        precision: Precision = "float32",
-        cache: Path | None = None,
+        **how: Unpack[_How],
     ) -> None:
-        """``precision`` and ``cache`` are as OpenVINOGraph takes them; ONNX Runtime computes as the graph is written.
+        """``how`` are keywords of ``open_graph``; ONNX Runtime computes as the graph is written.
 
         Raises ModelError when the graph cannot be loaded or its embeddings are not ``embedding_size`` wide.
         """
         # Threads that wait by spinning would take the processor from those who read the next pictures.
-        self._graph: Graph | OpenVINOGraph = (
-            OpenVINOGraph(path, precision, cache)
-            if runtime == "openvino"
-            else Graph(path, takes, "embedding", spins=False)
-        )
+        self._graph = open_graph(path, takes, **how)
         self._embedding_size = embedding_size
         if self._graph.width is not None:
             _check_width(self._graph, self._graph.width, embedding_size)
@@ -83,7 +99,7 @@ class Encoder:
             return np.empty((0, self._embedding_size), np.float32)
         embeddings = self._graph.run(values)
         _check_width(self._graph, embeddings.shape[1], self._embedding_size)
-        return _unit(embeddings)
+        return unit(embeddings)
 
     def encode_views(self, pixels: Float32[np.ndarray, "b v 3 h w"]) -> Float32[np.ndarray, "b d"]:
         """The mean of each picture's unit embeddings over its views, which is itself one where there is one view."""
@@ -104,29 +120,23 @@ class LocationEncoder:
         phases: Path | None,
         encoder: Path,
         embedding_size: int,
-        runtime: Runtime = "onnxruntime",
-        precision: Precision = "auto",
+        **how: Unpack[_How],
     ) -> None:
-        """``runtime`` is where the second graph runs; "auto" is OpenVINO where it is installed and pays.
-
-        There it is run in bfloat16, unless ``precision`` is float32 or the embeddings would suffer. Raises ModelError
-        when a graph cannot be loaded or the widths do not fit each other.
+        """``how`` are keywords of ``open_graph`` for the second graph. Raises ModelError when a graph cannot be loaded
+        or the widths do not fit each other.
         """
         # The phases see no precision and no runtime but this one: bfloat16 has 8 bits for thousands of radians.
-        self._phases = Graph(phases, "coordinates", "features", spins=False, gpu=False) if phases else None
-        self._encoder: Graph | OpenVINOGraph = Graph(encoder, "features" if phases else "coordinates", "embedding")
+        self._phases = Graph(phases, "coordinates", "features", spins=False) if phases else None
+        self._encoder = open_graph(encoder, "features" if phases else "coordinates", spins=True, **how)
         self._embedding_size = embedding_size
-        self.runtime: Runtime = "onnxruntime"
-        self.exact = True  # computed in float32 throughout
-        insisted = runtime == "openvino"
-        if phases and (insisted or (runtime == "auto" and precision != "float32" and pays(encoder))):
-            self._use_openvino(encoder, precision, insist=insisted)
+        self.runtime: Runtime = how.get("runtime", "onnxruntime")
+        self.precision: Precision = how.get("precision", "float32")
         if self._encoder.width is not None:
             _check_width(self._encoder, self._encoder.width, embedding_size)
 
     def __str__(self) -> str:
         """Such as "location_encoder.onnx, run by openvino in bfloat16"."""
-        return f"{self._encoder.path.name}, run by {self.runtime} in {'float32' if self.exact else 'bfloat16'}"
+        return f"{self._encoder.path.name}, run by {self.runtime} in {self.precision}"
 
     def encode_location(
         self, coordinates: Float[np.ndarray, "n 2"], progress: Progress | None = None
@@ -137,27 +147,13 @@ class LocationEncoder:
             chunk = coordinates[start : start + CHUNK]
             rows = self._encoder.run(self._phases.run(chunk) if self._phases else chunk)
             _check_width(self._encoder, rows.shape[1], self._embedding_size)
-            embeddings[start : start + CHUNK] = _unit(rows)
+            embeddings[start : start + CHUNK] = unit(rows)
             if progress:
                 progress(min(start + CHUNK, len(coordinates)), len(coordinates))
         return embeddings
 
-    def _use_openvino(self, encoder: Path, precision: Precision, *, insist: bool) -> None:
-        """Take OpenVINO's graph, unless on some places its embeddings are not those of float32."""
-        assert self._phases is not None
-        fast = OpenVINOGraph(encoder, "float32" if precision == "float32" else "bfloat16")
-        features = self._phases.run(_PROBES)
-        faithful = (_unit(fast.run(features)) * _unit(self._encoder.run(features))).sum(axis=1).min()
-        if faithful < LOWEST_COSINE and insist:
-            raise ModelError(
-                f"{encoder}: on OpenVINO its embeddings have a cosine of {faithful:.5f} with float32's, expected "
-                f"{LOWEST_COSINE} or more; use --runtime onnxruntime"
-            )
-        if faithful >= LOWEST_COSINE:
-            self._encoder, self.runtime, self.exact = fast, "openvino", precision == "float32"
 
-
-def _unit(rows: Float32[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:
+def unit(rows: Float32[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:
     """Rows of length 1; our graphs give them so, to a last bit, those of others may not."""
     lengths = np.sqrt(np.vecdot(rows, rows))[:, None]  # linalg.norm takes 4 times as long
     return rows if np.abs(lengths - 1).max(initial=0.0) < 1e-5 else rows / np.maximum(lengths, 1e-12)

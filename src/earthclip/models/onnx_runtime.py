@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +24,37 @@ _DTYPES = {"tensor(double)": np.float64, "tensor(int64)": np.int64}
 
 
 class Graph:
-    """One ONNX graph with one input and one output, on an NVIDIA GPU where this ONNX Runtime has one, else the CPU."""
+    """One ONNX graph with one input and one output, on the processor, or with ``gpu`` on an NVIDIA GPU."""
 
-    def __init__(self, path: Path, input_name: str, output_name: str, *, spins: bool = True, gpu: bool = True) -> None:
+    def __init__(
+        self,
+        path: Path,
+        input_name: str,
+        output_name: str,
+        *,
+        spins: bool = True,
+        gpu: bool = False,
+        threads: int | None = None,
+    ) -> None:
         import onnxruntime
 
-        providers = [name for name in _PROVIDERS[not gpu :] if name in onnxruntime.get_available_providers()]
+        providers = list(_PROVIDERS[not gpu :])
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # faults come as exceptions; nothing is written to stderr
-        options.intra_op_num_threads = encoder_threads() or 0  # 0: one a processor
+        options.intra_op_num_threads = encoder_threads() or threads or 0  # 0: one a processor
         if not spins:  # threads that wait by spinning would take the processor from the graph whose turn it is
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.set_denormal_as_zero", "1")
+        # On x86 without VNNI, sums of int8 products would overflow 16 bits: unsigned weights are exact, and slower.
+        options.add_session_config_entry("session.x64quantprecision", "1")
         self.path = path
         self._faults = _runtime_faults()
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+            # In a thread of its own: the process's first session sets the processor's mode for whoever makes it, and
+            # that would change what the user's own computations give.
+            with ThreadPoolExecutor(1) as aside:
+                session = aside.submit(onnxruntime.InferenceSession, str(path), options, providers=providers)
+                self._session = session.result()
         except self._faults as error:
             raise ModelError(f"{path}: not a graph ONNX Runtime can run ({_reason(error)}); export it again") from error
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()

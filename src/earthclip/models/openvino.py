@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import hashlib
 import importlib.util
 import json
@@ -13,6 +14,7 @@ import sys
 import threading
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +117,7 @@ def _make(core: Any, path: Path, kept: Path, *, exact: bool) -> None:
             openvino.save_model(model, staging / "graph.xml", compress_to_fp16=lossless or not exact)
         except RuntimeError as error:  # a full disk
             raise OutputError(f"{kept}: writing failed ({' '.join(str(error).split())[:120]})") from error
-        sums = {file.name: _sum(file) for file in sorted(staging.iterdir())}
+        sums = {file.name: sum_of(file) for file in sorted(staging.iterdir())}
         (staging / _SUMS).write_text(json.dumps(sums))
 
 
@@ -144,12 +146,12 @@ def _unfold_casts(openvino: Any, model: Any) -> bool:
 def _intact(folder: Path) -> bool:
     try:
         sums = json.loads((folder / _SUMS).read_text())
-        return bool(sums) and all(_sum(folder / name) == found for name, found in sums.items())
+        return bool(sums) and all(sum_of(folder / name) == found for name, found in sums.items())
     except (OSError, ValueError, TypeError, AttributeError):
         return False
 
 
-def _sum(path: Path) -> list[int]:
+def sum_of(path: Path) -> list[int]:
     """Size and CRC-32 of blocks from all over the file: finds what a crash or a bad disk left, in milliseconds."""
     size, crc = path.stat().st_size, 0
     with path.open("rb") as file:
@@ -171,21 +173,31 @@ HEAVY = 16_000_000  # bytes of a graph from which this runtime is worth its star
 class OpenVINOGraph:
     """One graph with one input and one output, for the processor; the interface of ``graph.Graph``."""
 
-    def __init__(self, path: Path, precision: Precision = "bfloat16", cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        precision: Precision = "bfloat16",
+        cache: Path | None = None,
+        threads: int | None = None,
+    ) -> None:
         """``cache`` is a folder to keep what is made of a large graph in, so that the next start is quick.
+
+        int8 graphs compute in bfloat16 between their products, where the processor has it.
 
         Raises MissingExtraError without the library, ModelError for a graph it cannot read.
         """
         core = _openvino().Core()
         self.path = path
-        fast = precision != "float32" and multiplies_bfloat16()
-        hint: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "bf16" if fast else "f32"}
-        if threads := encoder_threads():
+        wanted: Precision = "bfloat16" if precision == "int8" else precision
+        numbers = _HINTS[wanted] if wanted in _HINTS and multiplies(wanted) else "f32"
+        hint: dict[str, Any] = {"INFERENCE_PRECISION_HINT": numbers, "CPU_DENORMALS_OPTIMIZATION": True}
+        if threads := encoder_threads() or threads:
             hint["INFERENCE_NUM_THREADS"] = threads
         try:
             self._source = intermediate(core, path, cache, exact=precision == "float32") if cache else path
-            with mapping_let_go(self._source.with_suffix(".bin")):
-                model: Any = core.compile_model(self._source, "CPU", hint)
+            # In a thread of its own, whose mode for subnormals OpenVINO changes, and not the user's.
+            with mapping_let_go(self._source.with_suffix(".bin")), ThreadPoolExecutor(1) as aside:
+                model: Any = aside.submit(core.compile_model, self._source, "CPU", hint).result()
         except RuntimeError as error:
             reason = " ".join(str(error).split())[:160]
             raise ModelError(f"{path}: not a graph OpenVINO can run ({reason}); use --runtime onnxruntime") from error
@@ -221,14 +233,24 @@ def here() -> bool:
     return importlib.util.find_spec("openvino") is not None
 
 
+def heavy(path: Path) -> bool:
+    """Whether a graph is large enough to make up for the start of this runtime."""
+    return path.stat().st_size >= HEAVY
+
+
 def pays(path: Path) -> bool:
     """Whether OpenVINO is installed, the graph at ``path`` is worth its start-up time, and there is no GPU."""
-    return path.stat().st_size >= HEAVY and here() and not has_gpu()
+    return heavy(path) and here() and not has_gpu()
 
 
-def multiplies_bfloat16() -> bool:
-    """Whether this CPU has bfloat16 instructions, which OpenVINO then uses."""
-    return "BF16" in _openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+_HINTS = {"bfloat16": "bf16", "float16": "f16"}
+_CAPABILITIES = {"bfloat16": "BF16", "float16": "FP16"}
+
+
+@functools.cache
+def multiplies(precision: Precision) -> bool:
+    """Whether this processor has instructions for products in "bfloat16" or "float16", which OpenVINO then uses."""
+    return _CAPABILITIES[precision] in _openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def _openvino() -> Any:

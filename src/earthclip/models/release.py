@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from jaxtyping import Float
 from earthclip.errors import OutputError
 from earthclip.files import staging_folder
 from earthclip.models.config import CONFIG, GALLERY, ModelConfig, write_config
+from earthclip.models.subnormals import SMALLEST, flush_folder
 
 _CARD = "README.md"
 
@@ -21,16 +23,18 @@ def write_model_folder(
 ) -> ModelConfig:
     """Write a model folder and return its configuration as written.
 
-    ``write`` puts the graphs and weights into the folder it is given; ``places`` are the candidates, in degrees. The
-    folder appears under its name when it is complete, so that nothing half-made is ever loaded. It replaces a model
-    that was there, but for the card. Raises OutputError when ``folder`` holds other things or cannot be written.
+    ``write`` puts the graphs and weights into the folder it is given; ``places`` are the candidates, in degrees.
+    Weights too small to matter are set to 0. The folder appears under its name when it is complete, so that nothing
+    half-made is ever loaded. It replaces a model that was there, but for the card. Raises OutputError when ``folder``
+    holds other things or cannot be written.
     """
     if folder.exists() and not (folder / CONFIG).is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise OutputError(f"{folder}: holds other files than a model's; choose another folder")
     with staging_folder(folder) as staging:
         write(staging)
+        flush_folder(staging)
         if places is not None:
             np.save(staging / GALLERY, np.ascontiguousarray(places, np.float64))
         if (folder / _CARD).is_file():
             shutil.copyfile(folder / _CARD, staging / _CARD)
-        return write_config(staging, config)
+        return write_config(staging, dataclasses.replace(config, smallest_weight=SMALLEST))

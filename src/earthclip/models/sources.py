@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import re
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from earthclip.errors import MissingExtraError, ModelError
 from earthclip.files import home
 from earthclip.models.defaults import find_defaults, read_defaults
 from earthclip.models.folder import ModelFolder, open_folder
+from earthclip.models.subnormals import mend
 
 
 def snapshot(repository: str, patterns: Sequence[str], needed: Sequence[str], *, revision: str | None = None) -> Path:
@@ -152,7 +154,10 @@ def list_models() -> list[KnownModel]:
 def _resolve_known(name: str) -> ModelFolder:
     path = _path_of(_KNOWN[name])
     if (path / "config.json").is_file():
-        return open_folder(path)
+        folder = open_folder(path)
+        if _KNOWN[name].built_in:
+            return folder
+        return dataclasses.replace(folder, config=mend(path, folder.config))
     if _KNOWN[name].built_in:
         raise ModelError(f"the built-in model '{name}' is missing from this installation; install earthclip again")
     raise ModelError(

@@ -8,6 +8,7 @@ computed in, so that a run resumed in the middle of one would end in another fil
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import itertools
 import json
@@ -34,6 +35,7 @@ _LATER = ("image_encoder", "location_encoder", "folder")
 
 def header(config: ModelConfig, options: Mapping[str, object]) -> dict[str, object]:
     """What must be the same for two runs to share a journal: the model, by its config, and ``options``."""
+    config = dataclasses.replace(config, smallest_weight=None)  # of no effect on answers; runs begun before are resumed
     fingerprint = hashlib.sha256(dumps(to_mapping(config)).encode()).hexdigest()[:16]
     return {"format": FORMAT, "model": config.name, "fingerprint": fingerprint, **options}
 
@@ -54,6 +56,15 @@ def refuse_another_run(where: object, before: Mapping[str, object], header: Mapp
                 f"{where}: holds a run with {name} {before.get(name)}, but this run has {asked.get(name)}; use the "
                 "same options, or add --force and leave out --resume to start over"
             )
+
+
+def value_in(header: bytes, name: str) -> str | None:
+    """The text that a header has under ``name``, or None."""
+    try:
+        found = json.loads(header).get(name)
+    except (ValueError, AttributeError):
+        return None
+    return found if isinstance(found, str) else None
 
 
 @contextlib.contextmanager
@@ -95,6 +106,13 @@ class Journal:
     def kept(self) -> int:
         """Answers on disk."""
         return self.answered + self.failed
+
+    def before(self, name: str) -> str | None:
+        """What the header of the run to resume says of ``name``; None where there is none, or it says nothing."""
+        if not self._resume:
+            return None
+        with self.path.open("rb") as file:
+            return value_in(file.readline(), name)
 
     def begin(self, header: Mapping[str, object]) -> None:
         """Write ``header``, or compare it with that of the run to resume; the answers of that run are then ``kept``.

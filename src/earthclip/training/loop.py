@@ -24,7 +24,7 @@ from earthclip.training.initial import start_from
 from earthclip.training.losses import CoordinateQueue, Objective, contrastive_loss, noisy_places
 from earthclip.training.networks import backbone_folder, build_model
 from earthclip.training.optimization import WeightAverage, learning_rate, make_optimizer, precision_of
-from earthclip.training.processes import joined
+from earthclip.training.processes import joined, subnormals_as_zero
 from earthclip.training.progress import Progress, draw_curves
 from earthclip.training.run_folder import check_folder, keep_run, locked, stop_asked
 from earthclip.training.source import Batch, Source, dead_workers_named, made_ahead, share_of, to_tensor
@@ -50,7 +50,12 @@ def train(
     """
     folder = folder or Path("runs") / config.name
     objective = objective or contrastive_loss
-    with joined(config) as ranks, stop_asked() as stop, locked(folder) if ranks.leads else contextlib.nullcontext():
+    with (
+        joined(config) as ranks,
+        stop_asked() as stop,
+        locked(folder) if ranks.leads else contextlib.nullcontext(),
+        subnormals_as_zero(),
+    ):
         # The folder: a new run, or one to continue.
         if not ranks.leads:
             say = _silent
