@@ -41,16 +41,17 @@ def installed() -> bool:
 
 
 def with_exiftool(metadata: Metadata, data: bytes) -> Metadata:
-    """``metadata`` of a file's bytes with what ExifTool adds; as it is where there is none, or it takes too long."""
+    """``metadata`` of a file's bytes with what ExifTool adds; as it is where ExifTool is not installed."""
     program = shutil.which(_PROGRAM)
     if program is None:
         return metadata
+    found = Collector(list(metadata.positions), list(metadata.findings), damaged=metadata.damaged)
     try:
         answer = subprocess.run([program, *_ARGUMENTS], input=data, capture_output=True, timeout=_SECONDS, check=False)
         fields = json.loads(answer.stdout)[0]
     except (OSError, subprocess.TimeoutExpired, ValueError, IndexError):
-        return metadata
-    found = Collector(list(metadata.positions), list(metadata.findings), damaged=metadata.damaged)
+        found.add("other", "no answer: it cannot read the file, or took too long", "ExifTool")
+        fields = {}
     known = " ".join(finding.value for finding in metadata.findings).lower()
     for name, value in fields.items():
         stored = _STORED.fullmatch(name) and not _QUICKTIME.match(name)
