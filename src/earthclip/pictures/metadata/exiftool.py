@@ -20,7 +20,8 @@ _STORED = re.compile(
     r"|PNG(-.*)?:(ProfileName|Image|Bit|Color|Compression|Filter|Interlace|Palette|Transparency|Pixel|SRGB|Gamma|White"
     r"|Red|Green|Blue|Animation|Background|Significant).*"
     r"|(IFD\d|SubIFD\d?):(ImageWidth|ImageHeight|BitsPerSample|Compression|Photometric.*|Strip.*|Samples.*|Rows.*"
-    r"|Planar.*|Predictor|Sample.*|ExtraSamples|ColorMap|[XY]Resolution|ResolutionUnit|Orientation|YCbCr.*|SubfileType|Tile.*)"
+    r"|Planar.*|Predictor|Sample.*|ExtraSamples|ColorMap|[XY]Resolution|ResolutionUnit|Orientation|YCbCr.*"
+    r"|SubfileType|Tile.*)"
     r"|ExifIFD:(ExifVersion|ComponentsConfiguration|FlashpixVersion|ColorSpace|ExifImage.*)|InteropIFD:.*"
 )
 _COORDINATES = re.compile(r"\w*GPS(Latitude|Longitude)(Ref)?|GDALMetadata")
