@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from earthclip.errors import InputError, OutputError
 from earthclip.outputs import privacy
 from earthclip.outputs.privacy import check_strip_folder, examine, examine_bytes, strip_to
 from earthclip.pictures.decode import decode
-from earthclip.pictures.metadata import metadata_of
+from earthclip.pictures.metadata import Finding, exiftool, metadata_of
 from earthclip.pictures.metadata.copying import Copy
 from earthclip.pictures.prepare import Failure
 from tests.outputs.answers import FakeVerdict, bare, full
@@ -109,3 +110,20 @@ def test_no_copy_when_pixels_would_change(photo: Path, tmp_path: Path, monkeypat
 def test_where_copies_cannot_go(photo: Path) -> None:
     with pytest.raises(OutputError, match="found a file"):
         check_strip_folder(photo)
+
+
+def test_exiftool_is_asked_where_it_is(photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+
+    def run(arguments: list[str], **options: object) -> subprocess.CompletedProcess[bytes]:
+        asked.append(arguments)
+        assert options["timeout"] == 30 and "shell" not in options
+        answer = b'[{"SourceFile": "-", "Nikon:SerialNumber": "77", "IFD0:Model": "iPhone", "File:FileType": "JPEG"}]'
+        return subprocess.CompletedProcess(arguments, 0, answer if len(asked) == 1 else b"")
+
+    monkeypatch.setattr(exiftool.shutil, "which", lambda name: "/bin/exiftool")
+    monkeypatch.setattr(exiftool.subprocess, "run", run)
+    added = [finding for finding in examine(photo).metadata.findings if finding.source == "ExifTool"]
+    assert added == [Finding("serial", "Nikon:SerialNumber: 77", "ExifTool")]
+    assert asked[0][:3] == ["/bin/exiftool", "-config", ""] and str(photo) not in asked[0]
+    assert "no answer: it cannot read the file, or took too long (ExifTool)" in "\n".join(examine(photo).lines())

@@ -56,6 +56,7 @@ FILES: dict[str, Callable[[], bytes]] = {
     "progressive": lambda: photos.jpeg(progressive=True),
     "grey jpeg": lambda: plain("JPEG", "L"),
     "cmyk jpeg": lambda: plain("JPEG", "CMYK"),
+    "jpeg of two pictures": lambda: animation("MPO"),
     "png": photos.png,
     "animated png": lambda: animation("PNG"),
     "1-bit png": lambda: plain("PNG", "1"),
@@ -94,7 +95,7 @@ def test_a_copy_has_the_pixels_and_nothing_else(name: str) -> None:
     decode_reduced(io.BytesIO(data), None)  # which knows HEIC from then on
     copy = checked(data)
     assert not any(secret in copy.data for secret in SECRETS)
-    assert pixels(copy.data) == pixels(data)
+    assert pixels(copy.data) == pixels(data)[: None if name != "jpeg of two pictures" else 1]
     again = checked(copy.data)
     assert again.data == copy.data and again.notes == ()
 
@@ -227,6 +228,33 @@ def test_what_cannot_be_kept_is_refused_and_can_be_encoded_again() -> None:
             copy = without_metadata(data, "a", kind)
             check_pixels(data, copy, "a")
             assert copy.format == kind.upper() and SECRET not in copy.data
+
+
+def test_what_heic_can_hold() -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+
+    def saved(file: Any, **options: Any) -> bytes:
+        buffer = io.BytesIO()
+        file.save(buffer, **options)
+        return buffer.getvalue()
+
+    picture = photos.picture().resize((200, 150))
+    file = pillow_heif.from_pillow(picture)
+    file[0].info["thumbnails"] = [64]
+    small = saved(file)
+    assert [f.value for f in metadata_of(small).of_kind("thumbnail")] == ["may show what was cropped away"]
+    assert checked(small).format == "PNG"
+    assert checked(saved(pillow_heif.from_pillow(picture.convert("RGBA")))).notes == ("HEIC written as PNG",)
+    names = {"color_primaries": 12, "transfer_characteristics": 13, "matrix_coefficients": 6, "full_range_flag": 1}
+    with Image.open(io.BytesIO(checked(saved(pillow_heif.from_pillow(picture), **names)).data)) as image:
+        assert "Display P3".encode("utf-16-be") in image.info["icc_profile"]
+    file = pillow_heif.from_pillow(picture)
+    file.add_from_pillow(picture.rotate(20))
+    deep = pillow_heif.from_bytes("RGB;16", (64, 64), bytes(64 * 64 * 6))
+    for refused, lost in ((saved(file), "more pictures"), (saved(deep), "more than 8 bits a colour")):
+        with pytest.raises(InputError, match=f"it would lose {lost}"):
+            without_metadata(refused, "a")
+        assert without_metadata(refused, "a", "jpeg").format == "JPEG"
 
 
 def test_formats_and_faults() -> None:

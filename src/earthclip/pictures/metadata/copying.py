@@ -86,13 +86,14 @@ def check_pixels(before: bytes, copy: Copy, where: str) -> None:
                 if not copy.exact:
                     if sorted(as_rgb(new, where).size) != sorted(old.size):
                         raise wrong
-                elif copy.format in ("GIF", "PNG", "WebP") and old.format == new.format:
-                    frames = zip(ImageSequence.Iterator(old), ImageSequence.Iterator(new), strict=True)
-                    if any(a.convert("RGBA").tobytes() != b.convert("RGBA").tobytes() for a, b in frames):
+                elif old.format == copy.format.upper() and copy.format in ("GIF", "PNG", "WebP"):
+                    sides = zip(ImageSequence.Iterator(old), ImageSequence.Iterator(new), strict=True)
+                    several = _frames(old) > 1 or old.has_transparency_data
+                    if several and any(a.convert("RGBA").tobytes() != b.convert("RGBA").tobytes() for a, b in sides):
                         raise wrong
         if copy.exact:
-            sides = [decode_reduced(io.BytesIO(data), None, where=where).image for data in (before, copy.data)]
-            if sides[0].size != sides[1].size or sides[0].tobytes() != sides[1].tobytes():
+            one, other = (decode_reduced(io.BytesIO(data), None, where=where).image for data in (before, copy.data))
+            if one.size != other.size or one.tobytes() != other.tobytes():
                 raise wrong
     except FAULTS as error:
         raise wrong from error
@@ -126,7 +127,7 @@ def _bare(image: Image.Image) -> Image.Image:
 
 def _converted(data: bytes, container: str, where: str) -> Copy:
     with open_picture(io.BytesIO(data), where) as image:
-        if getattr(image, "n_frames", 1) > 1 and container != "JPEG":
+        if _frames(image) > 1 and container != "JPEG":
             raise LostError("its animation, with a colour profile of tables")
         if image.mode.startswith("I"):
             raise LostError("16 bits a colour, with a colour profile of tables")
@@ -143,7 +144,7 @@ def _as_png(image: Image.Image, data: bytes, container: str, where: str) -> Copy
         lost = heif.contents(data).lost
         if lost:
             raise LostError(" and ".join(lost))
-    if getattr(image, "n_frames", 1) > 1:
+    if _frames(image) > 1:
         raise LostError("more pictures")
     image.load()
     if image.mode not in _PNG_MODES:
@@ -158,6 +159,10 @@ def _as_png(image: Image.Image, data: bytes, container: str, where: str) -> Copy
     exif = strip.exif_of(image, resolution=_dpi(image) is None, upright=True, colours=profile is None)
     seen = upright(bare, orientation_of(image))
     return Copy(_saved(seen, "PNG", _dpi(image), exif, profile), "PNG", notes, len(notes) == 1)
+
+
+def _frames(image: Image.Image) -> int:
+    return int(getattr(image, "n_frames", 1))
 
 
 def _check_size(image: Image.Image, where: str) -> None:

@@ -20,7 +20,8 @@ _STORED = re.compile(
     r"|PNG(-.*)?:(ProfileName|Image|Bit|Color|Compression|Filter|Interlace|Palette|Transparency|Pixel|SRGB|Gamma|White"
     r"|Red|Green|Blue|Animation|Background|Significant).*"
     r"|(IFD\d|SubIFD\d?):(ImageWidth|ImageHeight|BitsPerSample|Compression|Photometric.*|Strip.*|Samples.*|Rows.*"
-    r"|Planar.*|Predictor|Sample.*|ExtraSamples|[XY]Resolution|ResolutionUnit|Orientation|YCbCr.*|SubfileType|Tile.*)"
+    r"|Planar.*|Predictor|Sample.*|ExtraSamples|ColorMap|[XY]Resolution|ResolutionUnit|Orientation|YCbCr.*"
+    r"|SubfileType|Tile.*)"
     r"|ExifIFD:(ExifVersion|ComponentsConfiguration|FlashpixVersion|ColorSpace|ExifImage.*)|InteropIFD:.*"
 )
 _COORDINATES = re.compile(r"\w*GPS(Latitude|Longitude)(Ref)?|GDALMetadata")
@@ -41,16 +42,17 @@ def installed() -> bool:
 
 
 def with_exiftool(metadata: Metadata, data: bytes) -> Metadata:
-    """``metadata`` of a file's bytes with what ExifTool adds; as it is where there is none, or it takes too long."""
+    """``metadata`` of a file's bytes with what ExifTool adds; as it is where ExifTool is not installed."""
     program = shutil.which(_PROGRAM)
     if program is None:
         return metadata
+    found = Collector(list(metadata.positions), list(metadata.findings), damaged=metadata.damaged)
     try:
         answer = subprocess.run([program, *_ARGUMENTS], input=data, capture_output=True, timeout=_SECONDS, check=False)
         fields = json.loads(answer.stdout)[0]
     except (OSError, subprocess.TimeoutExpired, ValueError, IndexError):
-        return metadata
-    found = Collector(list(metadata.positions), list(metadata.findings), damaged=metadata.damaged)
+        found.add("other", "no answer: it cannot read the file, or took too long", "ExifTool")
+        fields = {}
     known = " ".join(finding.value for finding in metadata.findings).lower()
     for name, value in fields.items():
         stored = _STORED.fullmatch(name) and not _QUICKTIME.match(name)
