@@ -116,3 +116,18 @@ def test_what_cannot_be_done_is_one_line(
     captured = capsys.readouterr()
     assert captured.out == "" and captured.err.startswith("error: ") and captured.err.count("\n") == 1
     assert says in captured.err
+
+
+def test_photos_of_one_name_keep_their_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("dcim/1/p.jpg", "dcim/2/p.jpg", "more/p.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(jpeg())
+    monkeypatch.chdir(tmp_path)
+    for out, given, copies in (
+        ("one", ["dcim"], ["1/p.jpg", "2/p.jpg"]),
+        ("two", ["dcim", "more"], ["dcim/1/p.jpg", "dcim/2/p.jpg", "more/p.jpg"]),
+        ("pattern", ["dcim/**/*.jpg"], ["1/p.jpg", "2/p.jpg"]),
+    ):
+        assert privacy("strip", *given, "--out", out) == 0
+        assert sorted(path.relative_to(out).as_posix() for path in Path(out).rglob("*.jpg")) == copies
+    assert privacy("strip", "dcim/1/p.jpg", "dcim/2/p.jpg", "--out", "files") == 1  # the second is refused by name

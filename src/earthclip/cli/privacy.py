@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -98,8 +99,9 @@ def strip(
     """Write copies of photos without metadata.
 
     PICTURE is a file, a folder, a quoted pattern such as "photos/**/*.jpg", or `-` for a list of paths on standard
-    input. Each copy has the name of its photo and exactly the same pixels. HEIC, AVIF and BMP are copied as PNG. A
-    photo that would lose more than metadata is not copied, unless --reencode is given. The originals are not changed.
+    input. Each copy has the name of its photo and exactly the same pixels; the photos of a folder keep their
+    subfolders. HEIC, AVIF and BMP are copied as PNG. A photo that would lose more than metadata is not copied, unless
+    --reencode is given. The originals are not changed.
     """
     if not pictures and not listed:
         raise click.UsageError("give a PICTURE.")
@@ -127,13 +129,25 @@ def strip(
                 if file:
                     copy = strip_file(picture, file, reencode=reencode, overwrite=force and not copies)
                 else:
-                    copy = strip_to(picture, out or Path(), reencode=reencode, overwrite=force, taken=copies)
+                    folder = (out or Path()) / _folder_within(picture, pictures)
+                    copy = strip_to(picture, folder, reencode=reencode, overwrite=force, taken=copies)
                 copies.add(copy.path)
                 note(f"without metadata: {copy.path}{''.join(f'; {text}' for text in copy.notes)}")
             except EarthCLIPError as error:
                 say(f"error: {error}")
                 failed += 1
     return 2 if failed and not copies else 1 if failed else 0
+
+
+def _folder_within(picture: Path, arguments: tuple[Path, ...]) -> Path:
+    """The folders between an argument and a picture in it, with the name of the argument where there are several."""
+    for argument in arguments:
+        fixed = list(itertools.takewhile(lambda part: not set(part) & set("*?["), argument.parts))
+        top = Path(*fixed)
+        if argument != picture and picture.is_relative_to(top):
+            inside = picture.parent.relative_to(top)
+            return inside if len(arguments) == 1 else Path(top.name, inside)
+    return Path()
 
 
 def _report(answer: Prediction | Failure, format: str) -> None:
