@@ -20,7 +20,7 @@ from typing import IO
 
 from earthclip.configuration import to_mapping
 from earthclip.errors import OutputError
-from earthclip.files import refuse_existing
+from earthclip.files import mode_of, refuse_existing, with_ending
 from earthclip.locating.prediction import Prediction
 from earthclip.models.config import ModelConfig
 from earthclip.outputs import open_writer
@@ -40,7 +40,7 @@ def header(config: ModelConfig, options: Mapping[str, object]) -> dict[str, obje
 
 def partial_of(output: Path) -> Path:
     """Where the journal of ``output`` is."""
-    return output.with_name(output.name + ".partial")
+    return with_ending(output, ".partial")
 
 
 def refuse_another_run(where: object, before: Mapping[str, object], header: Mapping[str, object]) -> None:
@@ -233,9 +233,11 @@ def open_locked(path: Path, output: Path) -> IO[bytes]:
 
     On Windows, and on a drive without locks, another run that has it is not found out.
     """
+    mode = mode_of(output) if output.is_file() else 0o666
     while True:
         try:
-            file = path.open("a+b", buffering=0)
+            # What is written there is read by nobody who cannot read the output that it is going to replace.
+            file = open(path, "a+b", buffering=0, opener=lambda name, flags: os.open(name, flags, mode))  # noqa: PTH123
         except OSError as error:
             fault = f"{output}: cannot be written ({error.strerror}); choose a folder you can write to"
             raise OutputError(fault) from error
