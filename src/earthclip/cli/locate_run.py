@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO, cast
 
 import click
 
@@ -26,7 +26,7 @@ from earthclip.cli.answering import (
     introduce_to_pictures,
     open_model,
 )
-from earthclip.cli.status import note, say
+from earthclip.cli.status import Screen, note, say
 from earthclip.errors import OutputError
 from earthclip.locating.prediction import Prediction
 from earthclip.pictures.finding import check_list, count_pictures, each_picture
@@ -207,8 +207,9 @@ def _write(
 
     introduce_to_pictures(locator, ask)
     tally = Tally(journal.answered, journal.failed, journal.kept) if journal else Tally()
-    out: Journal | Writer = journal or writer(destination.format, sys.stdout)
     on_screen = journal is None and sys.stdout.isatty()
+    stdout = cast("TextIO", Screen(sys.stdout)) if on_screen else sys.stdout
+    out: Journal | Writer = journal or writer(destination.format, stdout)
     with destination.beside(locator.config) as beside:
 
         def take(answer: Prediction | Failure) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-from earthclip.errors import InputError, OutputError
+from earthclip.errors import InputError, OutputError, readable
 from earthclip.files import atomic_write, refuse_existing
 from earthclip.locating.prediction import Prediction
 from earthclip.outputs.structured import area90_km2, digits
@@ -20,7 +20,7 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 def xml_text(value: object) -> str:
     """``value`` as text for element content or a quoted attribute; what XML cannot hold becomes U+FFFD."""
-    text = _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", str(value))
+    text = _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", readable(str(value)))
     return escape(text, {'"': "&quot;", "'": "&apos;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"})
 
 
