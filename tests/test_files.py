@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from earthclip.errors import OutputError
-from earthclip.files import atomic_write, refuse_existing, sha256_of
+from earthclip.files import atomic_write, refuse_existing, remove_left, sha256_of, staging_folder, with_ending
 
 
 def test_a_file_appears_whole_and_alone(tmp_path: Path) -> None:
@@ -29,6 +29,46 @@ def test_permissions_follow_the_umask(tmp_path: Path) -> None:
         assert os.umask(0o027) == 0o027
     finally:
         os.umask(mask)
+
+
+def test_a_replaced_file_keeps_its_permissions_and_is_private_before(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    for mode in (0o600, 0o664):
+        path.touch()
+        path.chmod(mode)
+        (tmp_path / "link").unlink(missing_ok=True)
+        (tmp_path / "link").symlink_to(path)
+        with atomic_write(tmp_path / "link", overwrite=True) as file:
+            file.write(b"x")
+            (part,) = tmp_path.glob(".out.*.part")
+            assert part.stat().st_mode & 0o777 == 0o600
+        assert path.read_bytes() == b"x" and path.stat().st_mode & 0o777 == mode
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "é" * 127, "short", "x" * 119])
+def test_temporary_names_fit_where_the_name_fits(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    other = path.with_name(path.name[:-1] + "y")
+    with atomic_write(path) as file:
+        file.write(b"x")
+        (part,) = tmp_path.iterdir()
+        longest = max(len(os.fsencode(name)), 120)
+        assert (
+            len(os.fsencode(part.name)) <= longest and len(os.fsencode(with_ending(path, ".partial").name)) <= longest
+        )
+        assert with_ending(path, ".partial") != with_ending(other, ".partial")
+        remove_left(other)
+        assert part.exists()
+    assert list(tmp_path.iterdir()) == [path] and path.read_bytes() == b"x"
+    part.touch()  # as a killed process of this number leaves it
+    remove_left(path)
+    assert list(tmp_path.iterdir()) == [path]
+    folder = tmp_path / "folder" / name
+    with staging_folder(folder) as staging:
+        (staging / "a").touch()
+    with staging_folder(folder):
+        pass
+    assert list(folder.parent.iterdir()) == [folder] and not list(folder.iterdir())
 
 
 @pytest.mark.parametrize("fault", [RuntimeError, KeyboardInterrupt])

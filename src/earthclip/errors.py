@@ -1,6 +1,31 @@
-"""Every error this package raises on purpose: one line that says what was wrong, what was expected, what to do."""
+"""Every error this package raises on purpose: one line that says what was wrong, what was expected, what to do.
+
+And how words of others, such as file names, are made fit to be shown."""
 
 from __future__ import annotations
+
+import re
+
+# C0 and C1, line and paragraph separators, and what turns the direction of the text around it
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def readable(text: str) -> str:
+    """``text`` with its UTF-8 read as such where Python, told of ASCII by the locale, kept the bytes as surrogates."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode()
+    except UnicodeError:
+        return text
+
+
+def visible(text: str) -> str:
+    """``text`` on one line, and without what would control a terminal: file names may hold that."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def one_line(message: str) -> str:
+    """A message as it is shown: whatever line breaks it has become spaces."""
+    return visible(" ".join(message.split()))
 
 
 class EarthCLIPError(Exception):

@@ -19,7 +19,8 @@ from earthclip.errors import OutputError
 def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[IO[bytes]]:
     """A binary file that appears at ``path`` only when the block ends without an error.
 
-    A symbolic link stays, and its target is written. Raises OutputError when ``path`` exists and ``overwrite`` is
+    A symbolic link stays, and its target is written. A file that is replaced keeps its permissions, a new one has what
+    the umask leaves; until then nobody else can read it. Raises OutputError when ``path`` exists and ``overwrite`` is
     false, when it is a folder, a device or a pipe, or when its folder cannot be written.
     """
     if not overwrite:
@@ -29,7 +30,8 @@ def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[IO[bytes]]:
         found = "a folder; name a file in it" if target.is_dir() else "a device or pipe; leave -o out and redirect"
         raise OutputError(f"{path}: expected a file to write, found {found}")
     try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.{os.getpid()}.", suffix=".part")
+        prefix = f".{_cut(target.name, _ROOM)}.{os.getpid()}."
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=prefix, suffix=".part")
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror}); choose a folder you can write to") from error
     part = Path(name)
@@ -38,7 +40,7 @@ def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        part.chmod(0o666 & ~_umask())
+        part.chmod(mode_of(target))
         part.replace(target)
     except OSError as error:
         part.unlink(missing_ok=True)
@@ -54,7 +56,7 @@ def staging_folder(path: Path) -> Iterator[Path]:
 
     Raises OutputError when the folder around ``path`` cannot be written. Leftovers of killed processes are removed.
     """
-    staging = path.parent / f".{path.name}.{os.getpid()}.part"
+    staging = path.parent / f".{_cut(path.name, _ROOM)}.{os.getpid()}.part"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         for left in _left(path, r"(\d+)(\.former)?"):
@@ -98,7 +100,7 @@ def remove_left(path: Path) -> None:
 
 def _left(path: Path, form: str) -> list[Path]:
     """Those beside ``path`` whose names say, in this form, a process that runs no more, or this one, which has none."""
-    names = re.compile(rf"\.{re.escape(path.name)}\.{form}\.part")
+    names = re.compile(rf"\.{re.escape(_cut(path.name, _ROOM))}\.{form}\.part")
     found = ((left, names.fullmatch(left.name)) for left in path.parent.iterdir())
     return [left for left, match in found if match and (int(match[1]) == os.getpid() or not _runs(match[1]))]
 
@@ -118,10 +120,35 @@ def _runs(pid: str) -> bool:
     return True
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def with_ending(path: Path, ending: str) -> Path:
+    """``path`` with ``ending`` after its name, which is cut where it would be too long for a file's name."""
+    return path.with_name(_cut(path.name, len(ending)) + ending)
+
+
+def mode_of(path: Path) -> int:
+    """The permissions of what is written to ``path``: those of the file that is there, or what the umask leaves."""
+    try:
+        return path.stat().st_mode & 0o777
+    except OSError:
+        mask = os.umask(0o077)  # which can only be read by setting it: another thread's files are private meanwhile
+        os.umask(mask)
+        return 0o666 & ~mask
+
+
+_ROOM = 32  # bytes, the most that is put before and after the name of a file in that of its temporary neighbour
+_NAME_BYTES = 120  # a shorter name is never cut, since every file system has room for it with what is added
+
+
+def _cut(name: str, room: int) -> str:
+    """``name``, or so much of it and a digest that with ``room`` bytes more it is no longer than before."""
+    most = max(len(os.fsencode(name)), _NAME_BYTES) - room
+    if len(os.fsencode(name)) <= most:
+        return name
+    digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
+    short = name
+    while len(os.fsencode(short)) + len(digest) > most:
+        short = short[:-1]
+    return short + digest
 
 
 def home() -> Path:

@@ -13,7 +13,7 @@ import click
 import pytest
 
 from earthclip.cli import cli, main
-from earthclip.cli.options import Command
+from earthclip.cli.layout import Command
 from earthclip.cli.tree import TREE, Entry
 
 PREPOSITIONS = {

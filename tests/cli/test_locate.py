@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import shutil
 import subprocess
@@ -232,3 +233,21 @@ def test_an_empty_list_is_said_and_gives_an_empty_output(
         )
     )
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("out.")] == [out.name]
+
+
+@pytest.mark.parametrize("format", ["json", "jsonl", "csv", "kml", "geojson", "table"])
+def test_output_is_utf8_whatever_the_locale(
+    tiny_model: Path, tmp_path: Path, format: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = write_picture(tmp_path / "\u00e9t\u00e9.png")
+    surrogates = str(picture).encode().decode("ascii", "surrogateescape")  # as Python has it in the locale C
+    for name in (str(picture), surrogates):
+        buffer = io.BytesIO()
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(buffer, encoding="ascii"))
+        # Names that the file system's own encoding makes of surrogates are the same file.
+        assert locate(name, "--model", tiny_model, "--format", format) == 0
+        if format == "table":
+            assert b"Yemen" in buffer.getvalue() and buffer.getvalue().isascii()
+        else:
+            text = buffer.getvalue().decode()
+            assert "Al Ghayz\u0327ah, Yemen" in text and "\u00e9t\u00e9.png" in text

@@ -91,14 +91,28 @@ def test_sidecars_stand_beside_photos_and_replace_none(
     tiny_model: Path, picture: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = picture.read_bytes()
-    assert locate(picture, "--model", tiny_model, "--write-sidecar") == 0
     sidecar = picture.with_name(f"{picture.name}.xmp")
+    how: list[str | Path] = [picture, "--model", tiny_model, "--write-sidecar"]
+    assert locate(*how) == 0
+    says = "sidecars: 0 written, 1 not: no region stands out (1); --all-sidecars writes one"
+    assert says in capsys.readouterr().err and not sidecar.exists()
+    assert locate(*how, "--all-sidecars", "--min-confidence", "1") == 0
+    assert "1 not: the answer abstains (1)\n" in capsys.readouterr().err and not sidecar.exists()
+    how.append("--all-sidecars")
+    assert locate(*how) == 0
     written = sidecar.read_bytes()
     assert b"exif:GPSLatitude" in written and picture.read_bytes() == before
     capsys.readouterr()
-    assert locate(picture, "--model", tiny_model, "--write-sidecar") == 1
+    assert locate(*how) == 1
     captured = capsys.readouterr()
-    assert "rank" in captured.out and f"error: {sidecar}" in captured.err and sidecar.read_bytes() == written
+    assert "rank" in captured.out and f"error: {sidecar}: already exists" in captured.err
+    sidecar.write_bytes(written + b"<!-- edits -->")
+    assert locate(*how, "--force") == 1
+    assert "holds what other programs wrote" in capsys.readouterr().err
+    assert sidecar.read_bytes() == written + b"<!-- edits -->"
+    sidecar.write_bytes(written)
+    assert locate(*how, "--force") == 0
+    assert locate(picture, "--model", tiny_model, "--all-sidecars") == 2
 
 
 def test_a_journal_keeps_what_regions_and_maps_need(

@@ -14,6 +14,7 @@ import click
 import pytest
 
 import earthclip
+from earthclip import __main__ as entry
 from earthclip import cli
 from earthclip.cli import main
 from earthclip.cli.tree import TREE
@@ -156,3 +157,22 @@ def test_an_empty_path_is_not_the_current_folder(capsys: pytest.CaptureFixture[s
     for arguments in (["locate", ""], ["privacy", "strip", "", "--out", "clean"]):
         assert main(arguments) == 2
         assert "expected a path, found nothing between the quotes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("fault", [None, ImportError("numpy")])
+def test_an_interrupt_while_modules_are_imported(fault: ImportError | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Importing:
+        @property
+        def main(self) -> object:
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt as error:
+                raise fault or error from None
+            raise AssertionError
+
+    monkeypatch.setitem(sys.modules, "earthclip.cli", Importing())
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        assert entry.main() == 130
+    finally:
+        signal.signal(signal.SIGINT, before)

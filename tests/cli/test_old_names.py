@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from earthclip.cli import main
-from earthclip.cli.options import Command
+from earthclip.cli.layout import Command
 from earthclip.cli.tree import OLD_NAMES
 from tests.cli.test_help import COMMANDS, found
 

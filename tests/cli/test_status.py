@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from earthclip.cli.status import Pace, StatusLine, duration
+from earthclip.cli.status import Pace, Screen, StatusLine, duration, say
 
 
 class Clock:
@@ -66,3 +66,11 @@ def test_the_line_is_overwritten_ten_times_a_second_at_most_and_never_wraps(monk
     status.show("x")
     status.clear()
     assert plain.getvalue() == ""
+
+
+def test_what_is_said_is_one_line_that_controls_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    say("error: a\x1b]0;x\x07.jpg\u202e:\r\nno \x9b2Jfile")
+    assert capsys.readouterr().err == "error: a\ufffd]0;x\ufffd.jpg\ufffd: no \ufffd2Jfile\n"
+    screen = Screen(io.StringIO())
+    screen.write("a\x1b[2J\rb,1\n")
+    assert screen.getvalue() == "a\ufffd[2J\ufffdb,1\n"

@@ -220,3 +220,16 @@ def test_a_run_killed_between_its_last_two_steps_is_resumed(tmp_path: Path) -> N
     output.write_text("whole, but its journal is still there")
     assert run(output, NAMES, resume=True) < len(NAMES)
     assert not partial(output).exists() and output.read_text().startswith("path,")
+
+
+def test_the_longest_name_and_a_private_file(tmp_path: Path) -> None:
+    for output in (tmp_path / ("x" * 251 + ".csv"), tmp_path / "private.csv"):
+        output.touch(mode=0o600)
+        with open_journal(output, BATCH, force=True) as journal:
+            journal.begin(HEADER)
+            journal.write(answer("p"))
+            assert journal.path.stat().st_mode & 0o777 == 0o600  # the output's own, not what a new file has
+            journal.finish("csv")
+        assert list(tmp_path.iterdir()) == [output] and output.read_text().count("\n") == 3
+        assert output.stat().st_mode & 0o777 == 0o600
+        output.unlink()

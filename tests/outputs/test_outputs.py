@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -140,3 +141,10 @@ def test_no_json_holds_what_json_cannot(format: str) -> None:
     impossible = Prediction("a", "m", np.array([[37.75, 15.0]]), np.array([np.nan]))
     with pytest.raises(ValueError, match="not JSON compliant"):
         written(format, impossible)
+
+
+def test_names_that_would_control_a_terminal_or_break_a_row() -> None:
+    answer = replace(UNNAMED, path="a\rb\x1b[2J\n.jpg")
+    rows = list(csv.reader(io.StringIO(written("csv", answer), newline="")))
+    assert rows[1][0] == answer.path and '"a\rb' in written("csv", answer)
+    assert written("table", answer).splitlines()[1] == "a\ufffdb\ufffd[2J\ufffd.jpg"

@@ -8,10 +8,11 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from earthclip.errors import InputError, OutputError
 from earthclip.geo.places import Place
-from earthclip.outputs.sidecar import check_sidecar, sidecar, sidecar_path, write_sidecar, xmp_coordinate
+from earthclip.outputs.sidecar import objection, sidecar, sidecar_path, write_sidecar, xmp_coordinate
 from earthclip.pictures.metadata.findings import Collector
 from earthclip.pictures.metadata.xmp import coordinate, read_xmp
 from tests.outputs.answers import HOSTILE, FakeVerdict, full
@@ -34,10 +35,39 @@ def test_it_stands_beside_its_photo_and_touches_nothing(tmp_path: Path) -> None:
     written = (tmp_path / "photo.png.xmp").read_bytes()
     with pytest.raises(OutputError, match="already exists"):
         write_sidecar(full(str(photo)))
-    with pytest.raises(OutputError, match="already exists"):
-        check_sidecar(photo)
     write_sidecar(full(str(photo), verdict=None), overwrite=True)
     assert (tmp_path / "photo.png.xmp").read_bytes() != written
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('x:xmptk="EarthCLIP"', 'x:xmptk="XMP Core 4.4.0-Exiv2"'),
+        ("/>\n </rdf", '\n   xmp:Rating="4"/>\n </rdf'),
+        ("/>\n </rdf", ">\n   <dc:subject/>\n  </rdf:Description>\n </rdf"),
+        ('<?xpacket end="w"?>', '<?xpacket end="w"?>\n<!-- mine -->'),
+    ],
+)
+def test_what_others_wrote_is_never_replaced(tmp_path: Path, old: str, new: str) -> None:
+    photo = write_picture(tmp_path / "photo.png")
+    path = write_sidecar(full(str(photo)))
+    edited = path.read_text().replace(old, new)
+    assert edited != path.read_text()
+    path.write_text(edited)
+    with pytest.raises(OutputError, match="holds what other programs wrote"):
+        write_sidecar(full(str(photo)), overwrite=True)
+    assert path.read_text() == edited
+
+
+def test_what_speaks_against_one(tmp_path: Path) -> None:
+    photo = str(write_picture(tmp_path / "photo.png"))
+    assert objection(full(photo)) is None and objection(full(photo, verdict=None)) is None
+    assert objection(full(photo, abstained=True)) == "the answer abstains"
+    assert objection(full(photo, verdict=FakeVerdict(None, None))) == "no region stands out"
+    placed = Image.Exif()
+    placed[0x8825] = {1: "S", 2: (15.0, 50.0, 24.72), 3: "W", 4: (70.0, 1.0, 18.84)}
+    Image.new("RGB", (8, 8)).save(tmp_path / "placed.jpg", exif=placed)
+    assert objection(full(str(tmp_path / "placed.jpg"))) == "the photo has a position"
 
 
 def test_what_it_says() -> None:

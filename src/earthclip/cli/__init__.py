@@ -15,9 +15,9 @@ from typing import Any
 import click
 
 from earthclip import __version__
-from earthclip.cli.options import HELP_NAMES, Context, nearest
+from earthclip.cli.layout import HELP_NAMES, Context, nearest
 from earthclip.cli.tree import TREE, Entry, RenamedError, renamed
-from earthclip.errors import EarthCLIPError, MissingExtraError
+from earthclip.errors import EarthCLIPError, MissingExtraError, one_line
 
 BROKEN_PIPE = 141
 INTERRUPTED = 130
@@ -152,7 +152,7 @@ def _broken_pipe_named() -> Iterator[None]:
 
 def _fail(message: str) -> int:
     with contextlib.suppress(BrokenPipeError):
-        print(f"error: {' '.join(message.split())}", file=sys.stderr)
+        print(f"error: {one_line(message)}", file=sys.stderr)
     return 2
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from earthclip.cli.options import nearest
+from earthclip.cli.layout import nearest
 
 # The formats of answers, with the suffixes of their files. Spelled out, since to import the writers would make --help
 # load numpy; a test holds the names together with theirs.

@@ -64,7 +64,14 @@ from earthclip.cli.status import libraries_muted
     "--write-sidecar",
     is_flag=True,
     advanced=True,
-    help="Write the best guess beside each picture as PICTURE.xmp. Pictures are not changed.",
+    help="Write the best guess beside each picture as PICTURE.xmp, unless the picture has a position already or no "
+    "region stands out. Pictures are not changed, nor sidecars of other programs.",
+)
+@option(
+    "--all-sidecars",
+    is_flag=True,
+    advanced=True,
+    help="Write sidecars where a picture has a position already or no region stands out, too.",
 )
 def locate(
     pictures: tuple[Path, ...],
@@ -75,6 +82,7 @@ def locate(
     resume: bool,
     force: bool,
     write_sidecar: bool,
+    all_sidecars: bool,
     workers: int | None,
     **question: Any,
 ) -> int:
@@ -99,6 +107,8 @@ def locate(
         raise click.UsageError("give only one --text together with pictures.")
     if write_sidecar and not (pictures or listed):
         raise click.UsageError("--write-sidecar is about pictures; give a PICTURE.")
+    if all_sidecars and not write_sidecar:
+        raise click.UsageError("--all-sidecars says which to write; add --write-sidecar.")
     if maps and resume:
         raise click.UsageError("--map shows the answers of one whole run; leave out --resume or --map.")
     for path in maps:
@@ -107,10 +117,11 @@ def locate(
     format_ = format_of(output, format_, FORMATS, "table")
 
     from earthclip.cli.answering import ask_of
-    from earthclip.cli.locate_run import Destination, locate_pictures, locate_texts
+    from earthclip.cli.locate_run import Destination, Sidecars, locate_pictures, locate_texts
 
     ask = ask_of(**question)
-    destination = Destination(output, format_, resume, force, maps, write_sidecar)
+    sidecars = Sidecars(all_sidecars, force) if write_sidecar else None
+    destination = Destination(output, format_, resume, force, maps, sidecars)
     with libraries_muted():
         if pictures or listed:
             return locate_pictures(ask, pictures, listed, destination, workers)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO, cast
 
 import click
 
@@ -26,7 +27,7 @@ from earthclip.cli.answering import (
     pin,
 )
 from earthclip.cli.model_speed import measure_for
-from earthclip.cli.status import note, say
+from earthclip.cli.status import Screen, note, say
 from earthclip.errors import OutputError
 from earthclip.locating.prediction import Prediction
 from earthclip.pictures.finding import check_list, count_pictures, each_picture
@@ -39,6 +40,35 @@ if TYPE_CHECKING:
     from earthclip.outputs.journal import Journal
 
 
+class Sidecars:
+    """Writes the sidecars of answers, and counts those that are better not written; ``every`` writes them too."""
+
+    def __init__(self, every: bool, force: bool) -> None:
+        self._every, self._force = every, force
+        self._written = 0
+        self._objections: Counter[str] = Counter()
+
+    def take(self, answer: Prediction | Failure) -> None:
+        """Write one. Raises EarthCLIPError."""
+        if isinstance(answer, Failure):
+            return
+        from earthclip.outputs.sidecar import objection, write_sidecar
+
+        reason = objection(answer)
+        if reason and (answer.abstained or not self._every):
+            self._objections[reason] += 1
+        else:
+            write_sidecar(answer, overwrite=self._force)
+            self._written += 1
+
+    def sum_up(self) -> None:
+        """Say how many were not written, and why."""
+        if self._objections:
+            reasons = "; ".join(f"{reason} ({count:,})" for reason, count in self._objections.items())
+            advice = "" if self._every else "; --all-sidecars writes one for every answer that has a place"
+            say(f"sidecars: {self._written:,} written, {self._objections.total():,} not: {reasons}{advice}")
+
+
 @dataclass(frozen=True)
 class Destination:
     """Where the answers go (``output`` None is stdout), and what is made beside them."""
@@ -48,7 +78,7 @@ class Destination:
     resume: bool
     force: bool
     maps: tuple[Path, ...] = ()
-    sidecars: bool = False
+    sidecars: Sidecars | None = None
 
     def check(self, arguments: tuple[Path, ...], listed: Path | None, texts: int) -> None:
         """Raise UsageError or EarthCLIPError for maps that cannot be made of so many answers, or not there."""
@@ -108,7 +138,7 @@ class Destination:
     @contextlib.contextmanager
     def beside(self, config: ModelConfig) -> Iterator[Takers]:
         """What makes maps and sidecars; files of many answers appear when the block ends well."""
-        takers: list[Taker] = [self._sidecar] if self.sidecars else []
+        takers: list[Taker] = [self.sidecars.take] if self.sidecars else []
         with contextlib.ExitStack() as files:
             for path in self.maps:
                 if path.suffix.lower() == ".png":
@@ -119,12 +149,8 @@ class Destination:
                     page = open_html_map(path, caution=config.caution, overwrite=self.force)
                     takers.append(files.enter_context(page).write)
             yield Takers(takers)
-
-    def _sidecar(self, answer: Prediction | Failure) -> None:
-        if isinstance(answer, Prediction):
-            from earthclip.outputs.sidecar import write_sidecar
-
-            write_sidecar(answer, overwrite=self.force)
+        if self.sidecars:
+            self.sidecars.sum_up()
 
     def _map(self, path: Path, answer: Prediction | Failure) -> None:
         if isinstance(answer, Prediction):
@@ -186,8 +212,9 @@ def _write(
 
     introduce_to_pictures(locator, ask)
     tally = Tally(journal.answered, journal.failed, journal.kept) if journal else Tally()
-    out: Journal | Writer = journal or writer(destination.format, sys.stdout)
     on_screen = journal is None and sys.stdout.isatty()
+    stdout = cast("TextIO", Screen(sys.stdout)) if on_screen else sys.stdout
+    out: Journal | Writer = journal or writer(destination.format, stdout)
     with destination.beside(locator.config) as beside:
 
         def take(answer: Prediction | Failure) -> None:

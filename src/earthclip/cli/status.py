@@ -8,6 +8,9 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from typing import Any, TextIO
+
+from earthclip.errors import one_line, visible
 
 _BAR_WIDTH = 20
 _RATE_SECONDS = 30.0
@@ -23,7 +26,7 @@ def set_verbosity(**flags: bool) -> None:
 
 def say(message: str) -> None:
     """A warning or an error: one line on stderr, whatever line breaks the message has."""
-    print(" ".join(message.split()), file=sys.stderr, flush=True)
+    print(one_line(message), file=sys.stderr, flush=True)
 
 
 def quiet() -> bool:
@@ -40,6 +43,26 @@ def note(message: str) -> None:
 def verbose() -> bool:
     """Whether --verbose asks for more lines."""
     return _verbosity["verbose"]
+
+
+def machine_readable_stdout() -> None:
+    """Make stdout UTF-8 with newlines, whatever the locale: what programs read is the same everywhere."""
+    with contextlib.suppress(AttributeError, ValueError):  # a stream that was replaced, by a test for one
+        sys.stdout.reconfigure(encoding="utf-8", errors="replace", newline="\n")  # type: ignore[union-attr]
+
+
+class Screen:
+    """A terminal that text is written to which nothing in it can control, such as names of files in a CSV."""
+
+    def __init__(self, terminal: TextIO) -> None:
+        self._terminal = terminal
+
+    def write(self, text: str) -> int:
+        """Write ``text``, of which only line breaks do what they do."""
+        return self._terminal.write("\n".join(map(visible, text.split("\n"))))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._terminal, name)
 
 
 class StatusLine:

@@ -18,7 +18,7 @@ from typing import Literal
 from earthclip.datasets.opening import scan
 from earthclip.datasets.photos import Skipped, StoredPhotos
 from earthclip.datasets.rows import Scan
-from earthclip.errors import InputError
+from earthclip.errors import InputError, visible
 from earthclip.pictures.decode import decode_reduced
 from earthclip.pictures.kinds import SUFFIXES_OF
 from earthclip.pictures.metadata.containers import container_of, jpeg_parts, png_parts
@@ -77,7 +77,7 @@ class DataReport:
         if not self.exit_code:
             how = "read completely" if self.decoded else "checked without decoding; --decode reads them completely"
             lines.append(f"no problems found (files were {how})")
-        return "\n".join(lines)
+        return "\n".join(map(visible, lines))
 
 
 def check(

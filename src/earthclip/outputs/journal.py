@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import IO
 
 from earthclip.configuration import to_mapping
-from earthclip.errors import OutputError
-from earthclip.files import refuse_existing
+from earthclip.errors import OutputError, readable
+from earthclip.files import mode_of, refuse_existing, with_ending
 from earthclip.locating.prediction import Prediction
 from earthclip.models.config import ModelConfig
 from earthclip.outputs import open_writer
@@ -42,7 +42,7 @@ def header(config: ModelConfig, options: Mapping[str, object]) -> dict[str, obje
 
 def partial_of(output: Path) -> Path:
     """Where the journal of ``output`` is."""
-    return output.with_name(output.name + ".partial")
+    return with_ending(output, ".partial")
 
 
 def refuse_another_run(where: object, before: Mapping[str, object], header: Mapping[str, object]) -> None:
@@ -135,7 +135,7 @@ class Journal:
 
         Raises OutputError when one that was answered is not among ``pictures``; there may be more of them than before.
         """
-        pictures, before = iter(pictures), (answer.path for answer in self._answers())
+        pictures, before = iter(pictures), map(_path_of, self._answers())
         for path in before:
             picture = next(pictures, None)
             if picture is None or _path_of(picture) != path:
@@ -242,8 +242,9 @@ class Journal:
             raise OutputError(f"{self.path}: writing failed ({error.strerror}){advice}") from error
 
 
-def _path_of(picture: Path | Failure) -> str | None:
-    return picture.path if isinstance(picture, Failure) else os.fspath(picture)
+def _path_of(picture: Path | Failure | Prediction) -> str | None:
+    path = os.fspath(picture) if isinstance(picture, Path) else picture.path
+    return None if path is None else readable(path)  # as it is in the file
 
 
 def open_locked(path: Path, output: Path) -> IO[bytes]:
@@ -251,9 +252,15 @@ def open_locked(path: Path, output: Path) -> IO[bytes]:
 
     On Windows, and on a drive without locks, another run that has it is not found out.
     """
+    mode = mode_of(output) if output.is_file() else 0o666
+
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags, mode)
+
     while True:
         try:
-            file = path.open("a+b", buffering=0)
+            # What is written there is read by nobody who cannot read the output that it is going to replace.
+            file = open(path, "a+b", buffering=0, opener=opener)  # noqa: SIM115
         except OSError as error:
             fault = f"{output}: cannot be written ({error.strerror}); choose a folder you can write to"
             raise OutputError(fault) from error

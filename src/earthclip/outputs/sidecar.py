@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-from earthclip.errors import InputError, OutputError
+from earthclip.errors import InputError, OutputError, readable
 from earthclip.files import atomic_write, refuse_existing
 from earthclip.locating.prediction import Prediction
 from earthclip.outputs.structured import area90_km2, digits
+from earthclip.pictures.metadata import read_metadata
 
 # What XML 1.0 cannot hold, not even escaped: control signs, halves of surrogate pairs, two that are no characters
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -19,7 +20,7 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 def xml_text(value: object) -> str:
     """``value`` as text for element content or a quoted attribute; what XML cannot hold becomes U+FFFD."""
-    text = _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", str(value))
+    text = _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", readable(str(value)))
     return escape(text, {'"': "&quot;", "'": "&apos;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"})
 
 
@@ -43,17 +44,27 @@ def sidecar_path(photo: Path) -> Path:
     return photo.with_name(photo.name + ".xmp")
 
 
-def check_sidecar(photo: Path, *, overwrite: bool = False) -> None:
-    """Raise OutputError, before any work is done, when the photo has a sidecar and ``overwrite`` is false."""
-    if not overwrite:
-        refuse_existing(sidecar_path(photo))
+def objection(answer: Prediction) -> str | None:
+    """Why the sidecar of an answer would do harm, after "the answer" or "the photo"; None where nothing speaks against.
+
+    A sidecar goes before what the photo says itself: a guess would hide a position that was measured. Raises
+    InputError when the photo cannot be read.
+    """
+    if answer.abstained or not len(answer.coordinates):
+        return "the answer abstains"
+    if answer.verdict is not None and answer.verdict.level is None:
+        return "no region stands out"
+    if answer.path is not None and read_metadata(answer.path).position is not None:
+        return "the photo has a position"
+    return None
 
 
 def write_sidecar(answer: Prediction, *, overwrite: bool = False) -> Path:
     """Write the best place of an answer as the sidecar of its photo; returns the sidecar's path.
 
-    Raises InputError for an answer without photo or without a place to trust, OutputError when there is a sidecar
-    already, whoever wrote it, and not ``overwrite``, or when it cannot be written.
+    It is written whatever ``objection`` says. Raises InputError for an answer without photo or without a place,
+    OutputError when there is a sidecar already and not ``overwrite``, when that holds anything this function did not
+    write (editors keep their edits there), or when it cannot be written.
     """
     if answer.path is None:
         raise InputError(f"{answer.subject}: a sidecar is written beside a photo's file, but this answer has no file")
@@ -62,6 +73,12 @@ def write_sidecar(answer: Prediction, *, overwrite: bool = False) -> Path:
         raise OutputError(f"{photo}: the photo no longer exists; a sidecar can only be written beside its photo")
     text = sidecar(answer)
     path = sidecar_path(photo)
+    if not overwrite:
+        refuse_existing(path)
+    elif path.exists() and not _is_ours(path):
+        raise OutputError(
+            f"{path}: holds what other programs wrote, such as edits, and is left as it is; move it to have another"
+        )
     with atomic_write(path, overwrite=overwrite) as file:
         file.write(text.encode())
     return path
@@ -76,15 +93,32 @@ def sidecar(answer: Prediction) -> str:
     values = _position(answer) | _names(answer)
     namespaces = "".join(f'\n    xmlns:{name}="{address}"' for name, address in _NAMESPACES.items())
     attributes = "".join(f'\n   {name}="{xml_text(value)}"' for name, value in values.items())
-    return (
-        '<?xpacket begin="\N{ZERO WIDTH NO-BREAK SPACE}" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
-        '<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="EarthCLIP">\n'
-        ' <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">\n'
-        f'  <rdf:Description rdf:about=""{namespaces}{attributes}/>\n'
-        " </rdf:RDF>\n"
-        "</x:xmpmeta>\n"
-        '<?xpacket end="w"?>\n'
-    )
+    return f"{_HEAD}{namespaces}{attributes}{_TAIL}"
+
+
+_HEAD = (
+    '<?xpacket begin="\N{ZERO WIDTH NO-BREAK SPACE}" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="EarthCLIP">\n'
+    ' <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">\n'
+    '  <rdf:Description rdf:about=""'
+)
+_TAIL = '/>\n </rdf:RDF>\n</x:xmpmeta>\n<?xpacket end="w"?>\n'
+_OURS = re.compile(
+    re.escape(_HEAD)
+    + r'(?:\n    xmlns:\w+="[^"<>]*")+'
+    + r'(?:\n   (?:exif:GPS\w+|photoshop:(?:City|State|Country)|Iptc4xmpCore:CountryCode|earthclip:\w+)="[^"<>]*")+'
+    + re.escape(_TAIL)
+)
+_LARGEST = 1 << 16  # bytes, far more than a sidecar of ours
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a sidecar is to the letter of the form written here: a program that adds to one writes it anew."""
+    try:
+        with path.open("rb") as file:
+            return _OURS.fullmatch(file.read(_LARGEST).decode()) is not None
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def xmp_coordinate(degrees: float, positive: str, negative: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 import numpy as np
 from jaxtyping import Int64
 
-from earthclip.errors import InputError
+from earthclip.errors import InputError, readable
 from earthclip.geo.cells import MAX_LEVEL
 from earthclip.locating.prediction import Prediction
 from earthclip.pictures.prepare import Failure
@@ -142,7 +142,7 @@ def digits(value: float) -> float:
 
 def dumps(value: object) -> str:
     """One line of valid JSON; readable letters, but escapes for file names that are not valid Unicode."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    text = readable(json.dumps(value, ensure_ascii=False, allow_nan=False))
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -8,6 +8,7 @@ import shutil
 import textwrap
 from typing import TextIO
 
+from earthclip.errors import readable, visible
 from earthclip.locating.prediction import Prediction
 from earthclip.outputs.structured import area90_km2, digits, rounded
 from earthclip.pictures.prepare import Failure
@@ -18,12 +19,24 @@ COLUMNS = (
 )
 
 
+class NewlineEnded:
+    """What csv.writer writes lines to that shall end in a newline alone."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, line: str) -> None:
+        """Write one line."""
+        self._stream.write(line.removesuffix("\r\n") + "\n")
+
+
 class CSVWriter:
     """Rows under a header, ``COLUMNS``; comma separated, quoted where needed, newline ended."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._rows = csv.writer(stream, lineterminator="\n")
+        # Ended by \r\n, as this decides what is quoted: Python before 3.13 leaves other line breaks bare.
+        self._rows = csv.writer(NewlineEnded(stream), lineterminator="\r\n")
         self._rows.writerow(COLUMNS)
 
     def write(self, answer: Prediction | Failure) -> None:
@@ -49,7 +62,7 @@ class CSVWriter:
 
 def printable(text: str | None) -> str:
     """The text with bytes that are no Unicode replaced, as file names may hold them."""
-    return (text or "").encode("utf-8", "replace").decode("utf-8")
+    return readable(text or "").encode("utf-8", "replace").decode("utf-8")
 
 
 def level_word(answer: Prediction) -> str:
@@ -86,7 +99,7 @@ class TableWriter:
         """Write the lines of one picture; a Failure has no line here, the command line says it on stderr."""
         if isinstance(answer, Failure):
             return
-        lines = [printable(answer.subject), *(self._places(answer) or ["   -"])]
+        lines = [visible(printable(answer.subject)), *(self._places(answer) or ["   -"])]
         for sentence in trust_sentences(answer):
             lines += wrapped(sentence, self._width, " " * 6, " " * 6)
         if not self._started:
@@ -134,7 +147,7 @@ def trust_sentences(answer: Prediction) -> list[str]:
     """How far to trust an answer: a conflict with the region asked for, abstaining, then verdict and 90 % region."""
     sentences = []
     if answer.region_share is not None:
-        share = f"the unrestricted model gives {printable(answer.region)} {_percent(answer.region_share)}"
+        share = f"the unrestricted model gives {visible(printable(answer.region))} {_percent(answer.region_share)}"
         doubtful = answer.region_share < _DOUBTFUL
         sentences.append(
             f"Warning: {share}; the picture was probably taken elsewhere." if doubtful else f"T{share[1:]}."
