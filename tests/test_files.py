@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from earthclip.errors import OutputError
-from earthclip.files import atomic_write, refuse_existing, remove_left, sha256_of, staging_folder, with_ending
+from earthclip.files import (
+    atomic_write,
+    refuse_existing,
+    refuse_unwritable,
+    remove_left,
+    sha256_of,
+    staging_folder,
+    with_ending,
+)
 
 
 def test_a_file_appears_whole_and_alone(tmp_path: Path) -> None:
@@ -96,6 +104,8 @@ def test_existing_files_are_replaced_only_when_asked(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="already exists"):
         refuse_existing(tmp_path)
     refuse_existing(tmp_path / "free")
+    refuse_unwritable(path)
+    assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
     with atomic_write(path, overwrite=True) as file:
         file.write(b"new")
     assert path.read_bytes() == b"new"

@@ -26,15 +26,7 @@ def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[IO[bytes]]:
     if not overwrite:
         refuse_existing(path)
     target = _target(path)
-    if target.exists() and not target.is_file():  # to replace a device would take it away from every other program
-        found = "a folder; name a file in it" if target.is_dir() else "a device or pipe; leave -o out and redirect"
-        raise OutputError(f"{path}: expected a file to write, found {found}")
-    try:
-        prefix = f".{_cut(target.name, _ROOM)}.{os.getpid()}."
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=prefix, suffix=".part")
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose a folder you can write to") from error
-    part = Path(name)
+    handle, part = _neighbour(path)
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
@@ -77,6 +69,27 @@ def staging_folder(path: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Raise OutputError, before any work is done, where ``atomic_write`` would."""
+    handle, part = _neighbour(path)
+    os.close(handle)
+    part.unlink()
+
+
+def _neighbour(path: Path) -> tuple[int, Path]:
+    """A temporary file, open, that can take the place of what is written to ``path``. Raises OutputError."""
+    target = _target(path)
+    if target.exists() and not target.is_file():  # to replace a device would take it away from every other program
+        found = "a folder; name a file in it" if target.is_dir() else "a device or pipe; leave -o out and redirect"
+        raise OutputError(f"{path}: expected a file to write, found {found}")
+    prefix = f".{_cut(target.name, _ROOM)}.{os.getpid()}."
+    try:
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=prefix, suffix=".part")
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose a folder you can write to") from error
+    return handle, Path(name)
 
 
 def refuse_existing(path: Path) -> None:

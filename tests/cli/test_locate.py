@@ -104,7 +104,7 @@ def test_caution_is_said_once(tmp_path: Path, pictures: Path, capsys: pytest.Cap
 @pytest.mark.parametrize("k", [0, 51])
 def test_top_k_out_of_range(tiny_model: Path, picture: Path, k: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert locate(picture, "--model", tiny_model, "--top-k", str(k)) == 2
-    assert capsys.readouterr().err == f"error: top_k is {k}; expected 1 to 50, the number of places the model knows\n"
+    assert capsys.readouterr().err == f"error: --top-k is {k}; expected 1 to 50, the number of places the model knows\n"
 
 
 def test_broken_model_folder(

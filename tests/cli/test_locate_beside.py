@@ -41,7 +41,7 @@ def test_regions_join(tiny_model: Path, picture: Path, capsys: pytest.CaptureFix
         (["--region", "Atlantis"], "Atlantis"),
         (["--region", "0,0,0.001"], "holds none of the 50 places"),
         (["--region", "nope.geojson"], "no such file"),
-        (["--min-confidence", "2"], "min_confidence is 2.0"),
+        (["--min-confidence", "2"], "--min-confidence is 2.0"),
         (["--map", "out.pdf"], "ends in .html or .png"),
         (["--map", "out.html", "--resume", "-o", "x"], "--map shows the answers of one whole run"),
         (["--format", "geoparquet"], "name a file with -o FILE"),

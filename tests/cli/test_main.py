@@ -46,6 +46,11 @@ def test_help_and_version() -> None:
         (["locate", "a", "--top-k", "x"], "'x' is not a valid integer"),
         (["locate", "a", "--format", "xml"], "'xml' is not one of"),
         (["locate", "a", "--modl", "x"], "no such option '--modl'; did you mean '--model'?"),
+        (["locate", "a", "--top-k", "0", "--min-confidence", "7"], "--min-confidence is 7.0; expected 0"),
+        (["locate", "a", "--text-weight", "0.2"], "--text-weight weighs --text against a picture; give both."),
+        (["locate", "--text-weight", "0.2", "--text", "sea"], "--text-weight weighs --text against a picture"),
+        (["locate", "a", "--map", "a.png", "--map", "./a.png"], "--map a.png: given twice"),
+        (["locate", "a", "--map", "no/such/a.html"], "no/such/a.html: cannot be written (No such file or directory)"),
         (["locate", "a", "--model", "obrit"], "unknown model 'obrit'; did you mean 'orbit'?"),
     ],
 )

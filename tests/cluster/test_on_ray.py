@@ -149,7 +149,7 @@ def test_what_cannot_be_asked_begins_nothing(
     write_picture(Path("a.png"), seed=1)
     given = ["cluster", "locate", "a.png", "--model", model, *EXACT, "-o", "places"]
     assert run(*given, "--top-k", 0) == 2
-    assert "top_k is 0" in capsys.readouterr().err and not Path("places").exists()
+    assert "--top-k is 0" in capsys.readouterr().err and not Path("places").exists()
     assert run(*given, "--workers", 1) == 0
     before = answers(Path("places"))
     assert run(*given, "--force", "--top-k", 10**6) == 2

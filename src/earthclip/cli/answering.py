@@ -13,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from earthclip.cli.status import Pace, StatusLine, duration, note, say, verbose
-from earthclip.errors import EarthCLIPError
+from earthclip.errors import ConfigError, EarthCLIPError, InputError
 from earthclip.models import Precision, Runtime
 from earthclip.pictures.finding import each_picture
 from earthclip.pictures.kinds import PassedOver
@@ -60,6 +60,7 @@ def ask_of(
     text: tuple[str, ...] = (),
     region: tuple[str, ...] = (),
     full_size: bool = False,
+    for_places: bool = False,
     **fields: Any,
 ) -> Ask:
     """What the options ask, by their names. Raises InputError, MissingExtraError and ConfigError."""
@@ -68,10 +69,16 @@ def ask_of(
     from earthclip.models.defaults import find_defaults
     from earthclip.models.sources import choose_model
 
-    typed = click.get_current_context().get_parameter_source("region") is ParameterSource.COMMANDLINE
-    area = parse_regions(region) if region else None
+    given = click.get_current_context().params
+    if _typed("text_weight") and not (text and (given.get("pictures") or given.get("listed"))):
+        raise click.UsageError("--text-weight weighs --text against a picture; give both.")
+    typed = _typed("region")
+    try:
+        area = parse_regions(region) if region else None
+    except InputError as error:
+        raise error if typed else ConfigError(f"{find_defaults()}: region: {error}") from error
     return Ask(
-        choose_model(source),
+        choose_model(source, for_places=for_places),
         runtime,
         precision,
         Question(text=text[0] if text else None, region=area, names=True, **fields),
@@ -79,6 +86,10 @@ def ask_of(
         draft=not full_size,
         region_reason=None if typed or not region else f"set in {find_defaults()}",
     )
+
+
+def _typed(name: str) -> bool:
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 def open_model(ask: Ask) -> Locator:

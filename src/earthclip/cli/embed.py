@@ -68,7 +68,7 @@ def places(
     from earthclip.outputs.embeddings import keeps_columns, open_features
 
     with open_table(table, all_columns=keeps_columns(output)) as coordinates:
-        ask = ask_of(source, runtime=runtime, precision=precision)
+        ask = ask_of(source, runtime=runtime, precision=precision, for_places=True)
         locator = open_model(ask)
         introduce(locator.folder, ask)
         if table.is_file() and table.stat().st_size >= _LARGE:

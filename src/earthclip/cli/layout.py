@@ -7,9 +7,11 @@ from textwrap import dedent
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from earthclip.cli import status
 from earthclip.cli.tree import RenamedError
+from earthclip.errors import EarthCLIPError, InputError
 
 F = TypeVar("F", bound=Callable[..., Any])
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
@@ -82,6 +84,29 @@ class Command(click.Command):
                 raise RenamedError(f"{name} is now '{self.old[name]}'") from error
             known = [name for parameter in self.get_params(ctx) for name in parameter.opts if name.startswith("--")]
             raise click.UsageError(f"no such option '{name}'; {nearest(name, known)}", ctx) from error
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it. What the library says of a value is said of the option, or of the key of earthclip.toml."""
+        try:
+            return super().invoke(ctx)
+        except EarthCLIPError as error:
+            message = self._as_given(ctx, str(error))
+            if message == str(error):
+                raise
+            raise InputError(message) from error
+
+    def _as_given(self, ctx: click.Context, message: str) -> str:
+        name, found, rest = message.partition(" is ")
+        options = {one.name: one.opts[-1] for one in self.get_params(ctx) if isinstance(one, click.Option)}
+        if found and name in options:
+            return f"{options[name]} is {rest}"
+        for key in ("runtime", "precision"):
+            value, typed = ctx.params.get(key), ctx.get_parameter_source(key) is ParameterSource.COMMANDLINE
+            if value and value != "auto" and not typed and value in message.lower():
+                from earthclip.models.defaults import find_defaults
+
+                return f'{find_defaults()}: {key} = "{value}": {message}'
+        return message
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Both sections of options."""

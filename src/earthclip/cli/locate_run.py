@@ -29,6 +29,7 @@ from earthclip.cli.answering import (
 from earthclip.cli.model_speed import measure_for
 from earthclip.cli.status import Screen, note, say
 from earthclip.errors import OutputError
+from earthclip.files import refuse_unwritable
 from earthclip.locating.prediction import Prediction
 from earthclip.pictures.finding import check_list, count_pictures, each_picture
 from earthclip.pictures.prepare import Failure
@@ -83,6 +84,9 @@ class Destination:
     def check(self, arguments: tuple[Path, ...], listed: Path | None, texts: int) -> None:
         """Raise UsageError or EarthCLIPError for maps that cannot be made of so many answers, or not there."""
         for path in self.maps:
+            if sum(path.absolute() == other.absolute() for other in self.maps) > 1:
+                raise click.UsageError(f"--map {path}: given twice; give each map a name of its own.")
+            refuse_unwritable(path)
             if path.suffix.lower() == ".png":
                 if (count_pictures(arguments, listed) if arguments or listed else texts) != 1:
                     raise click.UsageError("--map FILE.png shows one picture; --map FILE.html shows many.")

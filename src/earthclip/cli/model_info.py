@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from earthclip.cli import options
+from earthclip.errors import one_line
 
 if TYPE_CHECKING:
     from earthclip.models.config import ModelConfig
@@ -44,7 +45,7 @@ def info(source: str, format_: str) -> None:
         start = name.ljust(_INDENT)
         click.echo(
             textwrap.fill(
-                text,
+                one_line(text),
                 width,
                 initial_indent=start,
                 subsequent_indent=" " * (_INDENT + 2),

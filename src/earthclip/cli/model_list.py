@@ -37,7 +37,7 @@ def list_models(speed: bool, format_: str) -> None:
     from earthclip.models.sources import list_models as known
     from earthclip.outputs.structured import dumps
 
-    models, default = known(), str(choose_model().source)
+    models, default = known(), str(choose_model(resolved=False).source)
     for model in models:
         if model.fault:
             say(f"warning: {model.fault}")

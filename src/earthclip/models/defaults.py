@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ def find_defaults() -> Path | None:
     from platformdirs import user_config_path
 
     paths = Path(NAME), user_config_path("earthclip") / NAME
-    return next((path for path in paths if path.is_file()), None)
+    return next((path for path in paths if os.path.lexists(path)), None)  # a folder of that name is a mistake, and said
 
 
 def read_defaults() -> Defaults:
@@ -41,7 +42,9 @@ def read_defaults() -> Defaults:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: expected a TOML file ({error}); see docs/command-line.md") from error
     except OSError as error:
-        raise ConfigError(f"{path}: the file cannot be read ({error.strerror})") from error
+        raise ConfigError(
+            f"{path}: expected a file that can be read ({error.strerror}); remove or rename it"
+        ) from error
     if isinstance(keys.get("region"), str):
         keys["region"] = [keys["region"]]
     return from_mapping(Defaults, keys, str(path))

@@ -11,8 +11,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from earthclip.errors import MissingExtraError, ModelError
+from earthclip.errors import ConfigError, MissingExtraError, ModelError
 from earthclip.files import home
+from earthclip.models.config import IMAGE_ENCODER
 from earthclip.models.defaults import find_defaults, read_defaults
 from earthclip.models.folder import ModelFolder, open_folder
 from earthclip.models.subnormals import mend
@@ -127,16 +128,24 @@ class ChosenModel:
     reason: str | None = None
 
 
-def choose_model(source: str | Path | None = None) -> ChosenModel:
+def choose_model(source: str | Path | None = None, *, for_places: bool = False, resolved: bool = True) -> ChosenModel:
     """``source``; without one, ``model`` of earthclip.toml; without that, ``geoclip`` if it is pulled, else ``orbit``.
 
-    Raises ConfigError for an earthclip.toml that cannot be used.
+    A ``geoclip`` pulled with its location encoder alone is the default only ``for_places``: coordinates to embed.
+    Raises ConfigError for an earthclip.toml that cannot be used, also when there is no such model as it names, which
+    is not looked up unless ``resolved``.
     """
     if source is not None:
         return ChosenModel(source)
     if (configured := read_defaults().model) is not None:
+        if resolved:
+            try:
+                resolve(configured)
+            except ModelError as error:
+                raise ConfigError(f"{find_defaults()}: model: {error}") from error
         return ChosenModel(configured, f"set in {find_defaults()}")
-    if (_cached("geoclip") / "config.json").is_file():
+    wanted = ("config.json",) if for_places else ("config.json", IMAGE_ENCODER)
+    if all((_cached("geoclip") / name).is_file() for name in wanted):
         return ChosenModel("geoclip", "the default once it is pulled")
     return ChosenModel("orbit", "the built-in default")
 
