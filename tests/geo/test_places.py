@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from earthclip.errors import InputError
 from earthclip.geo.nearest import NearestTown
 from earthclip.geo.oceans import ocean_names
-from earthclip.geo.places import describe
+from earthclip.geo.places import _gazetteer, describe
 from earthclip.geo.sphere import from_unit_vectors, great_circle_km, pairwise_km
 
 
@@ -142,3 +142,33 @@ def test_nearest_towns_in_parts_are_the_same(monkeypatch: pytest.MonkeyPatch) ->
 )
 def test_seas_and_oceans_have_their_names(place: tuple[float, float], name: str) -> None:
     assert ocean_names(np.array([place])) == [name]
+
+
+@pytest.mark.parametrize(
+    ("place", "code"),
+    [
+        ((47.6633, 9.1753), "DE"),  # Konstanz
+        ((51.1550, 14.9885), "DE"),  # Görlitz
+        ((59.3772, 28.1903), "EE"),  # Narva
+        ((-4.2153, -69.9406), "CO"),  # Leticia
+        ((48.4570, 13.4316), "AT"),  # Schärding
+        ((43.7425, 7.4236), "FR"),  # Beausoleil
+        ((47.6967, 8.6897), "DE"),  # Büsingen
+        ((45.9703, 8.9710), "IT"),  # Campione
+        ((31.7587, -106.4869), "US"),  # El Paso
+        ((-1.6740, 29.2280), "CD"),  # Goma
+    ],
+)
+def test_a_town_at_the_border_has_its_own_country(place, code):
+    assert describe(np.array([place]))[0].country_code == code
+
+
+def test_nearly_every_town_has_its_own_country_at_its_centre():
+    towns = _gazetteer()
+    rows = np.arange(0, len(towns._coordinates), 64)
+    wrong = [
+        row
+        for row, place in zip(rows.tolist(), describe(towns._coordinates[rows]), strict=True)
+        if place.country_code != towns.country_code(row)
+    ]
+    assert len(wrong) <= 4  # of 2,512

@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import re
 import threading
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Float32, Int64, Num
@@ -53,17 +54,19 @@ class Place:
 def describe(coordinates: Num[np.ndarray, "n 2"]) -> list[Place]:
     """The place of each coordinate in degrees.
 
-    The country is the one whose outline holds the coordinate, else (within 25 km of it) the town's. The town is the
-    one of least (distance + 2 km) / inhabitants ** 0.25 among the nearest of the country with 0, 10,000, 100,000,
-    1,000,000 and 4,000,000 inhabitants or more that are at most 100 km farther than the first: a hamlet only where
+    The country is that of the town in which the coordinate lies, since outlines are coarse at borders; else the one
+    whose outline holds it; else (within 25 km) the town's. The town is the one of least
+    (distance + 2 km) / inhabitants ** 0.25 among the nearest of the country with 0, 10,000, 100,000, 1,000,000 and
+    4,000,000 inhabitants or more that are at most 100 km farther than the first: a hamlet only where
     nothing better known is near. Raises InputError for places off the Earth.
     """
     coordinates = check_coordinates(coordinates, "places")
     if not len(coordinates):
         return []
     gazetteer = _gazetteer()
-    codes = country_codes(coordinates)
-    towns, distances_km = gazetteer.best_towns(coordinates, codes)
+    candidates = gazetteer.candidates(coordinates)
+    codes = gazetteer.codes_within_towns(candidates, country_codes(coordinates))
+    towns, distances_km = gazetteer.best_towns(coordinates, codes, candidates)
     for row in np.flatnonzero([code is None for code in codes]).tolist():
         if distances_km[row] <= _COAST_KM:
             codes[row] = gazetteer.country_code(int(towns[row]))
@@ -71,6 +74,10 @@ def describe(coordinates: Num[np.ndarray, "n 2"]) -> list[Place]:
     seas = dict(zip(at_sea, ocean_names(coordinates[at_sea]), strict=True))
     found = zip(towns.tolist(), distances_km.tolist(), codes, strict=True)
     return [gazetteer.place(*answer, seas.get(row)) for row, answer in enumerate(found)]
+
+
+# The nearest town of each class of size, its distance in km, and its cost: that of least cost names the place.
+_Candidates: TypeAlias = tuple[Int64[np.ndarray, "n c"], Float[np.ndarray, "n c"], Float[np.ndarray, "n c"]]
 
 
 class _Towns:
@@ -81,9 +88,7 @@ class _Towns:
         classes = [np.flatnonzero(people >= 0.94 * least) for least in _CLASSES]  # sizes are kept to 6 %
         self._classes = [(members, NearestTown(coordinates[members])) for members in classes if members.size]
 
-    def candidates(
-        self, coordinates: Float[np.ndarray, "n 2"]
-    ) -> tuple[Int64[np.ndarray, "n c"], Float[np.ndarray, "n c"], Float[np.ndarray, "n c"]]:
+    def candidates(self, coordinates: Float[np.ndarray, "n 2"]) -> _Candidates:
         """The nearest town of each class, its distance in km, and its cost: that of least cost names the place."""
         found = [(members, index.query(coordinates)) for members, index in self._classes]
         towns = np.stack([members[rows] for members, (rows, _) in found], axis=1)
@@ -111,12 +116,28 @@ class _Gazetteer:
     def country_code(self, town: int) -> str:
         return self._divisions[int(self._division[town])][0]
 
+    def candidates(self, coordinates: Float[np.ndarray, "n 2"]) -> _Candidates:
+        return self._everywhere.candidates(coordinates)
+
+    def codes_within_towns(self, candidates: _Candidates, codes: list[str | None]) -> list[str | None]:
+        """``codes``, but in a town its own country."""
+        towns, distances_km, _ = candidates
+        town = towns[:, 0]  # the nearest of any size: Vatican City lies within the reach of Rome
+        inside = distances_km[:, 0] <= self._reach_km(town)
+        rows = zip(town.tolist(), inside.tolist(), codes, strict=True)
+        return [self.country_code(row) if own else code for row, own, code in rows]
+
+    def _reach_km(self, towns: Int64[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
+        """How far towns reach from their centres, by a guess from their inhabitants."""
+        return np.asarray(np.maximum(1.0, np.sqrt(self._people[towns] / _DENSITY_PER_KM2 / np.pi)))
+
     def best_towns(
-        self, coordinates: Float[np.ndarray, "n 2"], codes: list[str | None]
+        self, coordinates: Float[np.ndarray, "n 2"], codes: list[str | None], candidates: _Candidates
     ) -> tuple[Int64[np.ndarray, " n"], Float[np.ndarray, " n"]]:
         """Row of the town that names each coordinate, and its distance in km; in the country given, if any."""
         wanted = np.array([self._countries.get(code or "", -1) for code in codes])
-        towns, distances_km, cost = self._everywhere.candidates(coordinates)
+        towns, distances_km, costs = candidates
+        cost = costs.copy()
         abroad = (wanted[:, None] >= 0) & (self._country[towns] != wanted[:, None])
         cost[abroad] = np.inf
         best = cost.argmin(axis=1)
@@ -142,7 +163,7 @@ class _Gazetteer:
         if sea is not None:
             return Place(name, None, None, None, distance_km, f"in the {sea}, {distance} from {address}")
         country = countries()[code or home].name
-        reach_km = max(1.0, float(np.sqrt(self._people[town] / _DENSITY_PER_KM2 / np.pi)))
+        reach_km = float(self._reach_km(np.array(town)))
         if home != code and distance_km > _FAR_KM:
             text = f"in {_with_article(country)}"
         elif home != code:
