@@ -7,6 +7,7 @@ bytes in place of the last ones: if the picture is still the same, these bytes w
 from __future__ import annotations
 
 import io
+import math
 import struct
 import zlib
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ _CHUNK = 1 << 20
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of PNG's colour types
 # What takes the place of the last bytes: more than JPEG needs for a block of a flat area with its padding
 _OTHERS = (bytes.fromhex("5ac36b9d17e24ab8"), bytes.fromhex("a53d94620ed175c9"), bytes.fromhex("0123456789abcdef"))
-_EMPTY = 32  # bytes of a scan without any detail, as a grey picture's colours are: no byte of it makes a difference
+_EMPTY_BLOCKS, _EMPTY_BYTES = 0x7FFF, 4  # so many blocks without any detail take so many bytes at most
 _ALPHA = 0x10  # among the flags of WebP
 _MORE = "bytes that are no pixels follow its pixels"
 
@@ -30,11 +31,15 @@ _MORE = "bytes that are no pixels follow its pixels"
 def check_jpeg(data: bytes) -> None:
     """Raise DamagedError where a scan of a JPEG goes on behind its last block, and what Pillow raises."""
     whole = _pixels(data)
+    with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+        blocks = math.ceil(image.width / 8) * math.ceil(image.height / 8)
+    # A scan may be without any detail, as a grey picture's colours are: no byte of it makes a difference.
+    empty = _EMPTY_BYTES * (blocks // _EMPTY_BLOCKS + 1) + 1
     for part in containers.jpeg_parts(data):
         scan = data[part.content_end : part.end]
         if (
             part.name == "DA"
-            and len(scan) > _EMPTY
+            and len(scan) > empty
             and all(
                 _pixels_or_none(data[: part.content_end] + changed + data[part.end :]) == whole
                 for changed in _changed(scan)
