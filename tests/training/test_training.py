@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,15 @@ class Synthetic(Source):
 def losses_of(run: Path) -> list[str]:
     with (run / "progress.csv").open(newline="") as file:
         return [row["loss"] for row in csv.DictReader(file)]
+
+
+def test_the_source_in_the_documentation_is_trained_on_as_printed(tmp_path, feature_config, monkeypatch, capsys):
+    page = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    (snippet,) = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    feature_config(('[features]\nfolder = "features"\nheld_out = 0.1', ""), name="own")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(snippet, "docs/training.md", "exec"), {})
+    assert "done:" in capsys.readouterr().out
 
 
 def test_a_source_of_ones_own_is_trained_on_and_resumed(tmp_path, feature_config):

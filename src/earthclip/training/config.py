@@ -116,9 +116,9 @@ Config = TypeVar("Config", bound=TrainingConfig)
 _OF_VIEWS = {"loss": ("cells",), "validation": ("imagery", "half_width_km")}  # keys that runs on photos once had too
 
 
-def read_training_config(path: Path) -> TrainingConfig:
+def read_training_config(path: str | Path) -> TrainingConfig:
     """Read and check a TOML file; ConfigError names the file and the key."""
-    return read_config_of(TrainingConfig, path)
+    return read_config_of(TrainingConfig, Path(path))
 
 
 def read_config_of(kind: type[Config], path: Path) -> Config:

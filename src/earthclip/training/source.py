@@ -8,7 +8,8 @@ A run on photos or features opens its source by itself. A source of your own is 
         def batch(self, step: int, rank: int, world: int) -> Batch:
             rng = np.random.default_rng([7, step, rank])
             places = np.stack([rng.uniform(-60, 70, 8), rng.uniform(-180, 180, 8)], axis=1)
-            return Batch(features_of(places, rng), places, [f"{step}-{i}" for i in range(8)])
+            features = np.sin(np.radians(places) @ np.ones((2, 16)) * np.arange(16)).astype(np.float32)
+            return Batch(features, places, [f"{step}-{i}" for i in range(8)])
 
     train(config, Synthetic())
 """
