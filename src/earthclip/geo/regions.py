@@ -139,7 +139,7 @@ def _country_region(text: str, files: bool) -> Region:
             raise InputError(
                 f"region {text}: expected a file that ends in {', '.join(SUFFIXES)}; convert it"
             ) from error
-        raise InputError(f"region {error} (a region is {_EXPECTED})") from error
+        raise InputError(f"region: {error} (a region is {_EXPECTED})") from error
     return _region_of(country.code)
 
 

@@ -53,7 +53,7 @@ class ModelFolder:
         """The path of the file ``name``; raises ModelError when the model does not have it."""
         if not self.has(name):
             what = _WHAT.get(name, "file")
-            advice = self.config.lacks.get(what, "use a model that has one")
+            advice = self.config.lacks.get(what, "use another model, such as geoclip (earthclip model pull geoclip)")
             raise ModelError(f"model '{self.config.name}' has no {what} ({name}); {advice}")
         return self.path / name
 

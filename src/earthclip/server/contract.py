@@ -115,7 +115,7 @@ class LocateForm(BaseModel):
             try:
                 region = parse_regions(regions, files=False)
             except EarthCLIPError as error:
-                raise Refusal(422, f"region: {_shown(str(error).removeprefix('region '), 300)}") from None
+                raise Refusal(422, f"region: {_shown(str(error).removeprefix('region').lstrip(': '), 300)}") from None
         return Question(
             names=True,
             top_k=self.top_k,
