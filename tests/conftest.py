@@ -16,7 +16,11 @@ install_import_hook([*(f"earthclip.{room}" for room in (*_ROOMS, *_OUTPUTS)), "r
 
 @pytest.fixture(autouse=True)
 def earthclip_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A fresh EARTHCLIP_HOME for every test, and a configuration folder in which there is nothing."""
+    """A fresh EARTHCLIP_HOME for every test, an empty configuration folder, and as many threads as processors.
+
+    A cluster's worker sets EARTHCLIP_THREADS for its process, which in some tests is this one.
+    """
+    monkeypatch.delenv("EARTHCLIP_THREADS", raising=False)
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("EARTHCLIP_HOME", str(home))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
