@@ -6,10 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import shapely
-from shapely.geometry import MultiPolygon, box, mapping
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from shapely.geometry import MultiPolygon, Point, Polygon, box, mapping
+from shapely.geometry.base import BaseGeometry
 
 from earthclip.errors import InputError, MissingExtraError
 from earthclip.geo.regions import parse_region
+from earthclip.geo.sphere import EARTH_RADIUS_KM, great_circle_km
+from earthclip.models.race import spread
 
 
 def on_the_plate(geometry: MultiPolygon) -> bool:
@@ -139,6 +144,80 @@ def test_geopackages_and_shapefiles_are_brought_to_degrees(tmp_path: Path, suffi
         region = parse_region(str(path))
         assert region.geometry.symmetric_difference(degrees).area < 1e-4
         assert region.contains(np.array([[60.0, 10.0], [60.0, 13.0]])).tolist() == [True, False]
+
+
+def written(path: Path, shape: BaseGeometry, crs: str) -> Path:
+    wkb = np.array([shapely.to_wkb(shape)], dtype=object)
+    pyogrio = pytest.importorskip("pyogrio")
+    pyogrio.raw.write(path, wkb, [np.array([1])], ["id"], geometry_type=shape.geom_type, crs=crs)
+    return path
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.floats(-90, 90), st.floats(-180, 180), st.floats(200, 9_000))
+def test_a_projected_circle_is_the_same_across_the_antimeridian_and_over_a_pole(
+    tmp_path: Path, latitude: float, longitude: float, radius_km: float
+) -> None:
+    crs = f"+proj=aeqd +R={1000 * EARTH_RADIUS_KM} +lat_0={latitude} +lon_0={longitude}"
+    path = written(tmp_path / "circle.gpkg", Point(0, 0).buffer(1000 * radius_km, quad_segs=90), crs)
+    try:
+        region = parse_region(str(path))
+    except InputError as error:
+        # A pole on the very edge may be refused.
+        to_pole_km = np.radians(90 - abs(latitude)) * EARTH_RADIUS_KM
+        assert "cannot be converted to degrees" in str(error) and abs(to_pole_km - radius_km) < radius_km / 100
+        return
+    finally:
+        path.unlink()
+    places = spread(2000)
+    away_km = great_circle_km(places, np.array([latitude, longitude]))
+    clear = np.abs(away_km - radius_km) > radius_km / 200
+    assert (region.contains(places) == (away_km < radius_km))[clear].all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "crs", "inside", "outside"),
+    [
+        (box(19e6, -1e6, 21e6, 1e6), "EPSG:3857", [[0, 180], [5, -173], [-5, 171]], [[0, 0], [0, 170], [0, -171]]),
+        (Point(0, 0).buffer(3e6) - Point(0, 0).buffer(1e6), "EPSG:3031", [[-75, 180], [-70, 0]], [[-85, 3], [0, 0]]),
+        (box(170, -20, 190, -10), "EPSG:4267", [[-15, 175], [-15, -175]], [[-15, 0], [-15, 165]]),
+        (box(170, -20, 190, -10), "EPSG:4326", [[-15, 175], [-15, -175]], [[-15, 0], [-15, 165]]),
+        (box(-9e6, -4e6, 9e6, 4e6), "+proj=moll +lon_0=150", [[0, 150], [0, -150]], [[0, 0], [60, 150]]),
+    ],
+)
+def test_projected_areas_that_wrap(
+    tmp_path: Path, shape: BaseGeometry, crs: str, inside: list[list[float]], outside: list[list[float]]
+) -> None:
+    region = parse_region(str(written(tmp_path / "area.gpkg", shape, crs)))
+    assert on_the_plate(region.geometry)
+    assert region.contains(np.array(inside)).all() and not region.contains(np.array(outside)).any()
+
+
+def test_a_square_that_begins_at_the_antimeridian_in_the_grid_of_fiji(tmp_path: Path) -> None:
+    corners = [
+        (2654931.548, 3655735.609),
+        (2673237.496, 4211749.095),
+        (2134410.625, 4220900.592),
+        (2130781.063, 3667498.78),
+    ]
+    region = parse_region(str(written(tmp_path / "fiji.gpkg", Polygon(corners), "EPSG:3460")))
+    # Lines that are straight in the grid bend a little, beyond the antimeridian too: 180 W to 175 W, 20 S to 15 S.
+    assert region.geometry.area == pytest.approx(25.0, abs=0.01)
+    assert region.contains(np.array([[-17.0, -179.9], [-17.0, -175.1], [-17.0, 0.0]])).tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("shape", "crs", "fault"),
+    [
+        (Point(0, 0).buffer(1.9e7), "+proj=aeqd +lat_0=10 +lon_0=20", "its outlines cannot be converted to degrees"),
+        (Point(0, 0).buffer(9e6), "+proj=ortho +lat_0=60", "reaches beyond what its coordinate system shows"),
+    ],
+)
+def test_projected_areas_that_degrees_cannot_hold_are_refused(
+    tmp_path: Path, shape: BaseGeometry, crs: str, fault: str
+) -> None:
+    with pytest.raises(InputError, match=rf"area\.gpkg: {fault}; save it in WGS84"):
+        parse_region(str(written(tmp_path / "area.gpkg", shape, crs)))
 
 
 def test_a_shapefile_without_a_coordinate_system_or_damaged_is_refused(tmp_path: Path) -> None:

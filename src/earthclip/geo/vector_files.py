@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -11,18 +12,21 @@ from typing import Any
 import numpy as np
 import shapely
 from jaxtyping import Float
-from shapely.geometry import MultiPolygon
+from shapely.geometry import MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
 
 from earthclip.errors import InputError, MissingExtraError
-from earthclip.geo.shapes import cut, polygonal
+from earthclip.geo.shapes import cut, globe_polygon, polygonal
 
 SUFFIXES = (".geojson", ".json", ".gpkg", ".shp")
 
 _GEOMETRIES = {"Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon", "GeometryCollection"}
 _LARGEST_BYTES = 256_000_000  # of GeoJSON: about ten million points
 _DEPTH = 20  # of collections within collections
-_DENSE = 100  # pieces of the longest side, in which edges are projected to degrees
+_DENSE = 1000  # pieces of the longest side, in which edges are projected to degrees
+_GRID = 40  # points a side, at which an area in degrees is compared with what was projected
+
+_Transform = Callable[[Float[np.ndarray, "n 2"]], Float[np.ndarray, "n 2"]]
 
 
 def read_area(path: Path) -> MultiPolygon:
@@ -177,12 +181,12 @@ def _through_gdal(path: Path) -> MultiPolygon:
             raise InputError(f"{path}: layer {layer} has no coordinate system (.prj); save it with one, or as GeoJSON")
         try:
             system = pyproj.CRS.from_user_input(meta["crs"])
-            to_degrees = pyproj.Transformer.from_crs(system, "OGC:CRS84", always_xy=True).transform
+            transform = pyproj.Transformer.from_crs(system, "OGC:CRS84", always_xy=True).transform
         except pyproj.exceptions.ProjError as error:
             raise InputError(f"{path}: unknown coordinate system ({error}); save it in WGS84 (EPSG:4326)") from error
-        areas.append(geometries if system.is_geographic else _dense(geometries))
-        areas[-1] = shapely.transform(areas[-1], _as_columns(to_degrees))
-        _check_degrees(shapely.get_coordinates(areas[-1]), str(path))
+        to_degrees = _as_columns(transform)
+        back = _as_columns(functools.partial(transform, direction="INVERSE"))
+        areas.append(_in_degrees(geometries, to_degrees, back, str(path)))
     if not areas:
         raise InputError(f"{path}: holds no polygons; draw an area")
     return _united(areas, str(path))
@@ -192,11 +196,52 @@ def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def _dense(geometry: BaseGeometry) -> BaseGeometry:
-    """With points along long edges, since a straight line of one projection is bent in another."""
-    west, south, east, north = geometry.bounds
-    return shapely.segmentize(geometry, max(east - west, north - south) / _DENSE)
+def _in_degrees(source: MultiPolygon, to_degrees: _Transform, back: _Transform, name: str) -> MultiPolygon:
+    """Projected polygons in longitude and latitude, cut at the antimeridian and closed over a pole that they hold.
+
+    ``back`` is the inverse of ``to_degrees``. Raises InputError for polygons that reach beyond what their projection
+    shows, and where a grid of points shows that the result is not the same area.
+    """
+    points = shapely.get_coordinates(source)
+    if np.array_equal(to_degrees(points), points):  # degrees already, which may go beyond 180
+        _check_degrees(points, name)
+        return source
+    west, south, east, north = source.bounds
+    piece = max(east - west, north - south) / _DENSE
+    source = shapely.segmentize(source, piece)  # since a straight line of one projection is bent in another
+    area = shapely.transform(source, to_degrees)
+    if not np.isfinite(shapely.get_coordinates(area)).all():
+        raise InputError(f"{name}: reaches beyond what its coordinate system shows; save it in WGS84 (EPSG:4326)")
+    poles = back(np.array([[0.0, 90.0], [0.0, -90.0]]))
+    pairs = zip(shapely.get_parts(source), shapely.get_parts(area), strict=True)
+    area = polygonal(shapely.union_all([_unwrapped(*pair, poles) for pair in pairs]))
+
+    width, height = np.array([east - west, north - south]) / 4
+    x, y = np.meshgrid(
+        np.linspace(west - width, east + width, _GRID), np.linspace(south - height, north + height, _GRID)
+    )
+    grid = np.stack([x.ravel(), y.ravel()], axis=1)
+    grid = grid[shapely.distance(shapely.points(grid), source.boundary) > 2 * piece]
+    places = to_degrees(grid)
+    on_earth = np.isfinite(places).all(axis=1)
+    on_earth[on_earth] = np.abs(back(places[on_earth]) - grid[on_earth]).max(axis=1) < piece
+    expected = shapely.intersects_xy(source, *grid[on_earth].T)
+    if (shapely.intersects_xy(area, *places[on_earth].T) != expected).any():
+        raise InputError(f"{name}: its outlines cannot be converted to degrees; save it in WGS84 (EPSG:4326)")
+    return area
 
 
-def _as_columns(function: Callable[..., Any]) -> Callable[[Float[np.ndarray, "n 2"]], Float[np.ndarray, "n 2"]]:
+def _unwrapped(source: Polygon, area: Polygon, poles: Float[np.ndarray, "2 2"]) -> MultiPolygon:
+    """A polygon in degrees whose longitudes may jump from 180 to -180; ``poles`` are where they lie in ``source``."""
+    rings = [np.asarray(ring.coords) for ring in (area.exterior, *area.interiors)]
+    if all(np.abs(np.diff(ring[:, 0])).max() <= 180.0 for ring in rings):
+        return polygonal(area)
+    areas = []
+    for outline, ring in zip((source.exterior, *source.interiors), rings, strict=True):
+        inside = [bool(np.isfinite(pole).all() and Polygon(outline).intersects(shapely.Point(pole))) for pole in poles]
+        areas.append(globe_polygon(ring, {(True, False): 90.0, (False, True): -90.0}.get((inside[0], inside[1]))))
+    return polygonal(areas[0].difference(shapely.union_all(areas[1:])))
+
+
+def _as_columns(function: Callable[..., Any]) -> _Transform:
     return lambda points: np.stack(function(points[:, 0], points[:, 1]), axis=1)
