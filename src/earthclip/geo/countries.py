@@ -1,15 +1,12 @@
-"""Countries by name and code, their outlines, and the continents they are on."""
+"""Countries and their names, codes and outlines, and the continents they are on."""
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 import io
 import json
-import re
 import threading
-import unicodedata
 from importlib import resources
 
 import numpy as np
@@ -17,7 +14,6 @@ import shapely
 from jaxtyping import Float, Int64, Integer, UInt8
 from shapely.geometry import MultiPolygon
 
-from earthclip.errors import InputError
 from earthclip.geo.sphere import wrap_longitude
 
 STEP_DEG = 0.001  # of stored coordinates
@@ -44,22 +40,6 @@ def countries() -> dict[str, Country]:
         row["code"]: Country(row["code"], row["alpha3"], row["name"], tuple(row["also"]), tuple(row.get("parts", ())))
         for row in rows
     }
-
-
-def find_country(text: str) -> Country:
-    """The country of this name or ISO 3166-1 code, whatever its case, accents and punctuation.
-
-    Raises InputError for an unknown one, naming those spelled most alike.
-    """
-    names = _names()
-    text = text.strip()[:100]
-    code = names.get(_plain(text))
-    if code is None:
-        close = difflib.get_close_matches(_plain(text), names, n=6, cutoff=0.6)
-        suggestions = list(dict.fromkeys(countries()[names[name]].name for name in close))[:3]
-        hint = f"did you mean {' or '.join(suggestions)}?" if suggestions else "give its English name or ISO code"
-        raise InputError(f"unknown country {text!r}; {hint}")
-    return countries()[code]
 
 
 @functools.cache
@@ -103,24 +83,6 @@ def from_planes(planes: UInt8[np.ndarray, "4 n"]) -> Int64[np.ndarray, " n"]:
     """Whole numbers from the byte planes of their differences."""
     steps = np.ascontiguousarray(planes.T).view("<i4").ravel()
     return np.cumsum(steps, dtype=np.int64)
-
-
-@functools.cache
-def _names() -> dict[str, str]:
-    names: dict[str, str] = {}
-    for country in countries().values():
-        for name in (country.code, country.alpha3, country.name, *country.also):
-            names.setdefault(_plain(name), country.code)
-    return names
-
-
-def _plain(text: str) -> str:
-    letters = unicodedata.normalize("NFKD", text.casefold().replace("&", " and "))
-    letters = "".join(letter for letter in letters if not unicodedata.combining(letter))
-    letters = re.sub(r"[.'\u2019]", "", letters.replace("\u0131", "i"))  # the Turkish i without a dot
-    words = re.sub(r"[^\w]+", " ", letters).split()
-    words = ["saint" if word == "st" else word for word in words]
-    return " ".join(words[1:] if words[:1] == ["the"] else words)
 
 
 @functools.cache

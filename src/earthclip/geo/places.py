@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import re
 import threading
+import unicodedata
 from typing import TypeAlias
 
 import numpy as np
@@ -76,6 +77,21 @@ def describe(coordinates: Num[np.ndarray, "n 2"]) -> list[Place]:
     return [gazetteer.place(*answer, seas.get(row)) for row, answer in enumerate(found)]
 
 
+def division_names() -> list[tuple[str, str]]:
+    """Country's code and name of every first-level division that has a town, as ("US", "Texas")."""
+    return [(code, name) for code, name in _gazetteer().divisions if name is not None]
+
+
+def towns_and_divisions(code: str) -> tuple[Float[np.ndarray, "t 2"], np.ndarray]:
+    """The towns of a country, in degrees, and the name of the division each lies in ("" where it has none)."""
+    return _gazetteer().towns_and_divisions(code)
+
+
+def largest_town(name: str) -> tuple[str, float, float] | None:
+    """Country's code, latitude and longitude of the largest town with this name, without accents; None without one."""
+    return _gazetteer().largest_town(name)
+
+
 # The nearest town of each class of size, its distance in km, and its cost: that of least cost names the place.
 _Candidates: TypeAlias = tuple[Int64[np.ndarray, "n c"], Float[np.ndarray, "n c"], Float[np.ndarray, "n c"]]
 
@@ -103,9 +119,9 @@ class _Gazetteer:
         degrees = [from_planes(arrays[side]) * STEP_DEG for side in ("latitude", "longitude")]
         self._coordinates = np.stack(degrees, axis=1)
         self._people = 10.0 ** (arrays["size"] / np.float32(20.0))
-        self._divisions = [(line[:2], line[2:] or None) for line in arrays["divisions"].tobytes().decode().split("\n")]
+        self.divisions = [(line[:2], line[2:] or None) for line in arrays["divisions"].tobytes().decode().split("\n")]
         self._division = np.ascontiguousarray(arrays["division"].T).view("<u2").ravel()
-        homes, home_of_division = np.unique([code for code, _ in self._divisions], return_inverse=True)
+        homes, home_of_division = np.unique([code for code, _ in self.divisions], return_inverse=True)
         self._countries = {str(code): number for number, code in enumerate(homes)}
         self._country = home_of_division.astype(np.int16)[self._division]
         self._ambiguous = np.unpackbits(arrays["ambiguous"]).view(bool)  # names that two towns of a country share
@@ -114,7 +130,21 @@ class _Gazetteer:
         self._everywhere = _Towns(self._coordinates, self._people)
 
     def country_code(self, town: int) -> str:
-        return self._divisions[int(self._division[town])][0]
+        return self.divisions[int(self._division[town])][0]
+
+    def towns_and_divisions(self, code: str) -> tuple[Float[np.ndarray, "t 2"], np.ndarray]:
+        names = np.array([name or "" for _, name in self.divisions])
+        towns = np.flatnonzero(self._country == self._countries[code])
+        return self._coordinates[towns], names[self._division[towns]]
+
+    def largest_town(self, name: str) -> tuple[str, float, float] | None:
+        names = unicodedata.normalize("NFKD", self._names.decode().casefold())
+        names = re.sub(r"[\u0300-\u036f]", "", names)
+        towns = [town for town, other in enumerate(names.split("\n")) if other == name]
+        if not towns:
+            return None
+        town = max(towns, key=lambda row: self._people[row])
+        return self.country_code(town), *self._coordinates[town].tolist()
 
     def candidates(self, coordinates: Float[np.ndarray, "n 2"]) -> _Candidates:
         return self._everywhere.candidates(coordinates)
@@ -154,7 +184,7 @@ class _Gazetteer:
         return town, distance_km
 
     def place(self, town: int, distance_km: float, code: str | None, sea: str | None) -> Place:
-        home, division = self._divisions[int(self._division[town])]
+        home, division = self.divisions[int(self._division[town])]
         name = self._name(town)
         within = [division] if division and self._ambiguous[town] else []
         local = ", ".join(dict.fromkeys([name, *within]))

@@ -17,7 +17,8 @@ from shapely.affinity import scale
 from shapely.geometry import MultiPolygon, Polygon, box
 
 from earthclip.errors import InputError
-from earthclip.geo.countries import country_outlines, find_country
+from earthclip.geo.countries import country_outlines
+from earthclip.geo.names import MARGIN_KM, NamedArea, find_area
 from earthclip.geo.shapes import box_area, circle_area, cut, polygonal
 from earthclip.geo.sphere import EARTH_RADIUS_KM, wrap_longitude
 from earthclip.geo.vector_files import SUFFIXES, area_of_geojson, read_area
@@ -26,7 +27,7 @@ __all__ = ["SHORE_KM", "Region", "country_outlines", "parse_region", "parse_regi
 
 SHORE_KM = 5.0  # how far a country's region reaches beyond its outline: piers, boats, and islets too small to be drawn
 
-_EXPECTED = "a country, 'lat,lon,km', 'south,west,north,east', or a .geojson, .json, .gpkg or .shp file"
+_EXPECTED = "a country or part of one, 'lat,lon,km', 'south,west,north,east', or a .geojson, .json, .gpkg or .shp file"
 _BAND_DEG = 5.0  # of latitude, in which a degree of longitude counts as equally long
 _LOCK = threading.Lock()
 
@@ -87,7 +88,8 @@ class Region:
 def parse_region(text: str, *, files: bool = True) -> Region:
     """The region a text names.
 
-    "Norway", "NO" or "NOR": a country with the sea up to 5 km from it. "59.9,10.7,50": within 50 km of a place.
+    "Norway", "NO" or "NOR": a country with the sea up to 5 km from it; "Texas" or "Georgia, US" a part of one, "Asia" a
+    continent. "59.9,10.7,50": within 50 km of a place.
     "57,4,71,32": a box of south, west, north, east (west > east goes across the antimeridian). A text that begins with
     "{": GeoJSON. A name ending in .geojson, .json, .gpkg or .shp: that file, unless ``files`` is false.
     Raises InputError for anything else, MissingExtraError for a .gpkg or .shp without the extra ``geo``.
@@ -102,7 +104,7 @@ def parse_region(text: str, *, files: bool = True) -> Region:
         if not files:
             raise InputError(f"region {short}: files are not read here; send the GeoJSON itself")
         return Region(Path(text).name, read_area(Path(text)))
-    return _shape(text) or _country_region(text, files)
+    return _shape(text) or _named_region(text, files)
 
 
 def parse_regions(texts: Sequence[str], *, files: bool = True) -> Region:
@@ -131,16 +133,16 @@ def _shape(text: str) -> Region | None:
     raise InputError(f"region {text[:60]!r} is not understood; expected {_EXPECTED}")
 
 
-def _country_region(text: str, files: bool) -> Region:
+def _named_region(text: str, files: bool) -> Region:
     try:
-        country = find_country(text)
+        area = find_area(text)
     except InputError as error:
         if files and _is_file(text):
             raise InputError(
                 f"region {text}: expected a file that ends in {', '.join(SUFFIXES)}; convert it"
             ) from error
-        raise InputError(f"region: {error} (a region is {_EXPECTED})") from error
-    return _region_of(country.code)
+        raise InputError(f"{error} (a region is {_EXPECTED})") from error
+    return _region_of(area)
 
 
 def _is_file(text: str) -> bool:
@@ -151,11 +153,8 @@ def _is_file(text: str) -> bool:
 
 
 @functools.cache
-def _region_of(code: str) -> Region:
-    country = find_country(code)
-    outlines = country_outlines()
-    geometry = polygonal(shapely.union_all([outlines[part] for part in (code, *country.parts)]))
-    return Region(country.name, widened(geometry, SHORE_KM))
+def _region_of(area: NamedArea) -> Region:
+    return Region(area.name, widened(area.outline(), SHORE_KM if area.division is None else MARGIN_KM))
 
 
 def widened(geometry: MultiPolygon, distance_km: float) -> MultiPolygon:

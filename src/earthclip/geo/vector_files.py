@@ -223,10 +223,11 @@ def _in_degrees(source: MultiPolygon, to_degrees: _Transform, back: _Transform, 
     grid = np.stack([x.ravel(), y.ravel()], axis=1)
     grid = grid[shapely.distance(shapely.points(grid), source.boundary) > 2 * piece]
     places = to_degrees(grid)
-    on_earth = np.isfinite(places).all(axis=1)
-    on_earth[on_earth] = np.abs(back(places[on_earth]) - grid[on_earth]).max(axis=1) < piece
-    expected = shapely.intersects_xy(source, *grid[on_earth].T)
-    if (shapely.intersects_xy(area, *places[on_earth].T) != expected).any():
+    finite = np.isfinite(places).all(axis=1)
+    grid, places = grid[finite], places[finite]
+    shown = np.abs(back(places) - grid).max(axis=1) < piece  # others are no place in the projection
+    expected = shapely.intersects_xy(source, *grid[shown].T)
+    if (shapely.intersects_xy(area, *places[shown].T) != expected).any():
         raise InputError(f"{name}: its outlines cannot be converted to degrees; save it in WGS84 (EPSG:4326)")
     return area
 
