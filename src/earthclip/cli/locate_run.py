@@ -214,7 +214,7 @@ def _write(
     """Write the answers as they come; returns the exit code."""
     from earthclip.outputs import writer
 
-    introduce_to_pictures(locator, ask)
+    introduce_to_pictures(locator, ask, cautioned=journal is None and destination.format == "table")
     tally = Tally(journal.answered, journal.failed, journal.kept) if journal else Tally()
     on_screen = journal is None and sys.stdout.isatty()
     stdout = cast("TextIO", Screen(sys.stdout)) if on_screen else sys.stdout
