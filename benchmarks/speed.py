@@ -7,7 +7,7 @@ In one run and side by side: (a) this package; (b) the published package in an e
 the highest matrix rate found on this processor. Medians of ``--runs``, the sides in turns. A target that is missed
 makes the exit code 1. Needs the extras `train` and `openvino`, 8 GB of disk and 14 GB of memory; nothing else should
 compute meanwhile. CLIP has random weights unless --clip names real ones: the same speed, but nothing is said of what
-int8 costs in quality. DIR keeps what was made; delete it to begin anew.
+int8 costs in quality. DIR keeps what was made; delete it to start over.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ BUSY = 0.3  # of the processors in use before the start, above which the figures
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, help="of which the median is told [5; 1 with --quick]")
+    parser.add_argument("--runs", type=int, help="of which the median is reported [5; 1 with --quick]")
     parser.add_argument("--work", type=Path, default=WORK, metavar="DIR", help="[%(default)s]")
     parser.add_argument("--published-venv", type=Path, metavar="DIR", help="of the published package [WORK/venv]")
     parser.add_argument("--clip", type=Path, metavar="DIR", help="CLIP ViT-L/14 [made with random weights]")

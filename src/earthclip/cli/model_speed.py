@@ -1,4 +1,4 @@
-"""How fast each way to run a model's encoders is on this machine: measured with progress, printed as a table."""
+"""How fast each runtime and precision runs a model's encoders here: measured with progress, printed as a table."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def measure_speed(locator: Locator, **which: Any) -> None:
 
 
 def measure_for(locator: Locator, count: Callable[[], int | None]) -> None:
-    """``measure_speed`` where ``count`` says that so many pictures are to be answered that it pays."""
+    """``measure_speed`` where ``count`` gives enough pictures for the measurement to save time."""
     from earthclip.models.race import missing_from
 
     if missing_from(locator.folder) and (count() or 0) >= MANY:

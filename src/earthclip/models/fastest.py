@@ -1,4 +1,4 @@
-"""Chooses what an encoder runs on: the fastest way measured on this machine that keeps its embeddings.
+"""Chooses what an encoder runs on: the fastest runtime and precision measured here that keep its embeddings.
 
 ``models/race.py`` measures, when nobody waits, and its record is read here. Without one, a rule by processor decides.
 """
@@ -82,7 +82,7 @@ def choose(
 
 
 def candidates(folder: ModelFolder, encoder: EncoderKind, *, small: bool = False) -> list[Choice]:
-    """All ways to run an encoder that this machine has, with a thread for each processor.
+    """All runtimes and precisions of an encoder that this machine has, with a thread for each processor.
 
     OpenVINO is one of them where the graph makes up for its start, or ``small``.
     """

@@ -92,7 +92,7 @@ class PrivacyReport:
 
 @dataclass(frozen=True)
 class WrittenCopy:
-    """Where a copy is, and what is to be told of it beside that it has no metadata."""
+    """Where a copy is, and notes about it for the user."""
 
     path: Path
     notes: tuple[str, ...] = ()
