@@ -117,7 +117,7 @@ class Locator:
     def measure_speed(
         self, told: Callable[[str], None] = lambda text: None, encoders: Sequence[EncoderKind] = ENCODERS
     ) -> None:
-        """Measure, once, what runs the encoders fastest here, if "auto" may choose; ``told`` gets each candidate's name."""
+        """Measure, once, what runs the encoders fastest here, if "auto" may choose; ``told`` gets their names."""
         with self._lock:
             if self._runtime == self._precision == "auto" and self._image_choice is None:
                 measure_missing(self.folder, told, encoders)
