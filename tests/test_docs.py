@@ -49,6 +49,12 @@ def test_the_examples_are_located_where_they_are(capsys):
         assert great_circle_km(np.array(truth), np.array(found))[0] < 200, name
 
 
+@pytest.mark.parametrize("name", ["outputs", "regions"])
+def test_python_of_the_guides_runs(name: str, tmp_path: Path) -> None:
+    text = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    assert "```python" in text and not in_a_folder(tmp_path, text)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["journalist", "data_scientist", "ml_engineer"])
 def test_tutorials_show_what_they_print(name: str, tmp_path: Path) -> None:

@@ -90,7 +90,8 @@ def test_kml_has_them_first_in_the_description_and_among_the_data() -> None:
 def test_a_picture_of_a_map_has_them_first() -> None:
     figure = draw(doubted(abstained=False, text="Etna", path=None))
     drawn = " ".join(one.get_text() for one in figure.findobj(matplotlib.text.Text))
-    assert in_order(drawn, *TEXTS[:2])
+    heading = drawn[: drawn.index("to be verified.")]
+    assert in_order(" ".join(heading.split()), *TEXTS[:2], SENTENCE.rstrip("."))
 
 
 def test_the_html_map_has_them() -> None:
@@ -118,6 +119,8 @@ def test_every_json_fits_the_schema(answer: object) -> None:
 def test_other_objects_do_not_fit(change: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         check_answer(full().to_dict() | change)
+    with pytest.raises(ValidationError):
+        check_answer({"path": "a.jpg", "model": "orbit"})
 
 
 def test_the_schema_leaves_room_for_new_keys() -> None:

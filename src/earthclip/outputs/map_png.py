@@ -78,8 +78,8 @@ def _draw_heading(figure: Any, answer: Prediction) -> None:
     _write(figure, 0.02, 0.96, named.subject, size=15, weight="bold", longest=90)
     warnings = [warning.text for warning in answer.warnings]
     parts = [*warnings, *trust_sentences(answer), f"An estimate by the model {answer.model}, to be verified."]
-    for line, text in enumerate(textwrap.wrap(" ".join(parts), 150, max_lines=2, placeholder="...")):
-        _write(figure, 0.02, 0.929 - 0.023 * line, text, size=10.5, color=_PALE)
+    for line, text in enumerate(textwrap.wrap(" ".join(parts), 170, max_lines=3, placeholder="...")):
+        _write(figure, 0.02, 0.933 - 0.0205 * line, text, size=10.5, color=_PALE)
 
 
 def _draw_photo(axes: Any, answer: Prediction, photo: Image.Image | None) -> None:
