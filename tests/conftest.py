@@ -14,6 +14,13 @@ _OUTPUTS = ("outputs.journal", "outputs.privacy")  # the others are also given s
 install_import_hook([*(f"earthclip.{room}" for room in (*_ROOMS, *_OUTPUTS)), "recipes"], "beartype.beartype")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With pytest-xdist a file's tests run in one process, and all that start a Ray cluster in the same one."""
+    for item in items:
+        file = item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group("ray" if "cluster" in file else file))
+
+
 @pytest.fixture(autouse=True)
 def earthclip_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A fresh EARTHCLIP_HOME for every test, an empty configuration folder, and as many threads as processors.

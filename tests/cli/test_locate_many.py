@@ -230,6 +230,7 @@ def test_a_read_only_folder(tiny_model: Path, picture: Path, tmp_path: Path) -> 
 def test_a_resumed_run_keeps_what_it_was_begun_with(
     tiny_model: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("earthclip.models.openvino.SMALL", 1)
     monkeypatch.setattr("earthclip.models.openvino.HEAVY", 1)
     given: list[str | Path] = [pictures, "--model", tiny_model, "--workers", "0", "-o"]
     with monkeypatch.context() as killed:  # before the last step

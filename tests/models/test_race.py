@@ -115,6 +115,7 @@ def test_no_more_than_the_time_it_may_take(monkeypatch: pytest.MonkeyPatch) -> N
 def test_measured_once_and_kept(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
+    monkeypatch.setattr(openvino, "SMALL", 1)
     monkeypatch.setattr(openvino, "HEAVY", 1)
     monkeypatch.setattr(race, "_TURNS", 1)
     folder, told = open_folder(tiny_model), list[str]()

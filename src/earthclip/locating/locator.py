@@ -72,6 +72,7 @@ class Locator:
         self._runtime: Runtime = runtime
         self._precision: Precision = precision
         self._progress = progress
+        self._many = False  # inputs to come, for which a slower start pays
         self._lock = threading.RLock()
         self._image_choice: Choice | None = None
         self._image_encoder: Encoder | None = None
@@ -106,7 +107,7 @@ class Locator:
         """What the image encoder runs on, as long as this locator lives. Raises ModelError."""
         with self._lock:
             if self._image_choice is None:
-                self._image_choice = choose(self.folder, self._runtime, self._precision)
+                self._image_choice = choose(self.folder, self._runtime, self._precision, many=self._many)
             return self._image_choice
 
     def pin(self, image_choice: Choice) -> None:
@@ -117,8 +118,12 @@ class Locator:
     def measure_speed(
         self, told: Callable[[str], None] = lambda text: None, encoders: Sequence[EncoderKind] = ENCODERS
     ) -> None:
-        """Measure, once, what runs the encoders fastest here, if "auto" may choose; ``told`` hears what is timed."""
+        """Prepare for many inputs: measure, once, what runs the encoders fastest here, if "auto" may choose.
+
+        ``told`` hears what is timed.
+        """
         with self._lock:
+            self._many = True
             if self._runtime == self._precision == "auto" and self._image_choice is None:
                 measure_missing(self.folder, told, encoders)
 
