@@ -119,8 +119,9 @@ def _folder(bench: Bench, combination: Combination, what: str, scratch: Path, fe
                 encoder.append(encode)
                 reading.append(prepare)
     possible = Check("{} % of 1 / (encoder + decoding / cores)", 100 * Figure(tuple(ratios)).median, 90)
+    hourly = Check("{} pictures a core-hour", 3600 * Figure(tuple(rates)).median / (os.cpu_count() or 1), decimals=0)
     what += f" (encoder {Figure(tuple(encoder))}, decoding {Figure(tuple(reading))} of one core)"
-    return Row(what, Figure(tuple(rates), "a second"), checks=[] if bench.quick else [possible])
+    return Row(what, Figure(tuple(rates), "a second"), checks=[hourly] if bench.quick else [possible, hourly])
 
 
 def gallery(bench: Bench) -> Iterator[Row]:
