@@ -94,8 +94,8 @@ def locate(
     Default model: the one named in earthclip.toml, otherwise geoclip if you have pulled it, otherwise orbit. --text
     needs a model with a text encoder. With both a picture and --text, the two scores are averaged (see --text-weight).
 
-    WHERE is a country by name or ISO code, "lat,lon,km", "south,west,north,east", or a file of areas (.geojson, .json;
-    .gpkg and .shp need the optional dependency 'earthclip[geo]').
+    WHERE is a country (Norway, NO), a part of one (Texas), a continent, "lat,lon,km", "south,west,north,east", or a
+    file of areas (.geojson, .json; .gpkg and .shp need the optional dependency 'earthclip[geo]').
 
     While -o FILE is being written, finished pictures are kept in FILE.partial. Use --resume to continue from there.
     """

@@ -70,8 +70,8 @@ class LocateForm(BaseModel):
         [],
         max_length=MAX_REGIONS,
         description=(
-            "Only consider places inside: a country's name or code, `lat,lon,km`, `south,west,north,east`, or the text "
-            "of a GeoJSON Polygon or MultiPolygon. Repeat the field to allow several regions."
+            "Only consider places inside: the name of a country or a part of one, a country's code, `lat,lon,km`, "
+            "`south,west,north,east`, or the text of a GeoJSON Polygon or MultiPolygon. Repeat the field to allow several regions."
         ),
     )
     prior: Prior = Field(
