@@ -71,7 +71,8 @@ class LocateForm(BaseModel):
         max_length=MAX_REGIONS,
         description=(
             "Only consider places inside: the name of a country or a part of one, a country's code, `lat,lon,km`, "
-            "`south,west,north,east`, or the text of a GeoJSON Polygon or MultiPolygon. Repeat the field to allow several regions."
+            "`south,west,north,east`, or the text of a GeoJSON Polygon or MultiPolygon. Repeat the "
+            "field to allow several regions."
         ),
     )
     prior: Prior = Field(
