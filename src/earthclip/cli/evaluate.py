@@ -48,7 +48,7 @@ def renamed(arguments: list[str]) -> list[str]:
 
 def _leaderboard_known(_: click.Context, __: click.Parameter, name: str | None) -> str | None:
     if name is not None:
-        from earthclip.evaluation.comparison import leaderboard
+        from earthclip.evaluation.leaderboard import leaderboard
 
         leaderboard(name)
     return name
@@ -65,8 +65,20 @@ def report_options(function: F) -> F:
                 is_eager=True,  # before MODEL and DATASET, one of which a bare --leaderboard takes for its name
                 callback=_leaderboard_known,
                 metavar="[NAME]",
-                help="Compare with published figures: im2gps3k, yfcc26k or gws15k. Put a bare --leaderboard at the "
-                "end of the command.",
+                help="Compare with published figures: im2gps3k, yfcc4k, yfcc26k, gws15k or osv5m. Put a bare "
+                "--leaderboard at the end of the command.",
+            ),
+            options.option(
+                "--group-by",
+                metavar="COLUMN",
+                help="Add intervals by the groups of this column, whose pictures are alike. The default is the "
+                "authors, where they are known.",
+            ),
+            options.option(
+                "--apart-from",
+                metavar="TABLE",
+                help="Leave out pictures by authors who are in TABLE, such as the training data. The report says how "
+                "many.",
             ),
             options.output_format(
                 type=click.Choice(list(FORMATS)),
@@ -160,6 +172,8 @@ def _wanted(
     *,
     against: str | None,
     leaderboard: str | None,
+    group_by: str | None,
+    apart_from: str | None,
     format_: str | None,
     output: Path | None,
     plots: Path | None,
@@ -167,8 +181,9 @@ def _wanted(
     force: bool,
 ) -> Wanted:
     from earthclip.cli.evaluate_run import Wanted
-    from earthclip.evaluation.comparison import leaderboard as published
+    from earthclip.evaluation.leaderboard import leaderboard as published
 
     form = format_of(output, format_, FORMATS, "table")
     board = None if leaderboard is None else published(leaderboard, dataset)
-    return Wanted(against, board, form, None if output == Path("-") else output, plots, seed, force)
+    file = None if output == Path("-") else output
+    return Wanted(against, board, form, file, plots, seed, force, group_by, apart_from)

@@ -35,7 +35,7 @@ table.csv, table.parquet   names, latitudes, longitudes; photos in --images
 'shards/*.tar'             WebDataset; s3://bucket/{0000..0099}.tar too
 hf:NAME, hf:NAME@SPLIT     Hugging Face data sets
 mp16:DIR, im2gps:DIR, im2gps3k:DIR, yfcc4k:DIR, yfcc26k:DIR, gws15k:DIR,
-osv5m:DIR, osv5m:DIR@train: a benchmark as published
+osv5m:DIR, osv5m:DIR@train, commons26:DIR: a benchmark as published
 """
 
 TREE = {
