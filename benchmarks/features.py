@@ -1,4 +1,4 @@
-"""Training from cached features beside the published training loop, which runs CLIP anew for every photo and epoch.
+"""Training from cached features beside the published training loop, which runs CLIP again for every photo and epoch.
 
     python benchmarks/features.py [--photos 200000] [--work DIR] [--published-venv DIR] [--clip DIR] [--json FILE]
 

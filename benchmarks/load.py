@@ -48,7 +48,7 @@ def request_of(photo: bytes, fields: dict[str, str]) -> bytes:
 
 
 async def one_client(port: int, bodies: list[bytes], turns: asyncio.Queue[int], seen: list[tuple[int, float]]) -> None:
-    """Ask, and where told to come back later do so, until there are no more turns."""
+    """Ask, and wait where the server says so, until there are no more turns."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     while not turns.empty():
         body = bodies[turns.get_nowait() % len(bodies)]

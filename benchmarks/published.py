@@ -144,7 +144,7 @@ def exact_embeddings(points: np.ndarray) -> np.ndarray:
 
 
 def train_step_seconds(clip: Path, batch_size: int, batches: int) -> list[float]:
-    """Seconds of each batch of its own training loop, CLIP run anew for every photo; the first warms up."""
+    """Seconds of each batch of its own training loop, CLIP run again for every photo; the first warms up."""
     import importlib.util
 
     import geoclip

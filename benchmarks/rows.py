@@ -14,7 +14,7 @@ HEAD = (
 
 @dataclass(frozen=True)
 class Figure:
-    """The measurements of one thing, of which the median is told; ``unit`` is s, MB, a second or none."""
+    """The measurements of one thing, of which the median is reported; ``unit`` is s, MB, a second or none."""
 
     values: tuple[float, ...]
     unit: str = "s"

@@ -35,7 +35,7 @@ def run(command: list[str], home: str) -> tuple[float, float]:
 
 
 def medians(command: list[str], home: str | None, runs: int) -> tuple[float, float]:
-    """Medians over runs; without ``home``, each run has an empty one, so the gallery is encoded anew."""
+    """Medians over runs; without ``home``, each run has an empty one, so the gallery is encoded again."""
     found = []
     for _ in range(runs):
         with tempfile.TemporaryDirectory() as empty:

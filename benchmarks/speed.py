@@ -37,7 +37,7 @@ BUSY = 0.3  # of the processors in use before the start, above which the figures
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, help="of which the median is told [5; 1 with --quick]")
+    parser.add_argument("--runs", type=int, help="of which the median is reported [5; 1 with --quick]")
     parser.add_argument("--work", type=Path, default=WORK, metavar="DIR", help="[%(default)s]")
     parser.add_argument("--published-venv", type=Path, metavar="DIR", help="of the published package [WORK/venv]")
     parser.add_argument("--clip", type=Path, metavar="DIR", help="CLIP ViT-L/14 [made with random weights]")

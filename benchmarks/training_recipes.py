@@ -5,8 +5,8 @@
 
 The TOML file has a [base] table, a training configuration, and a table of changes for each recipe under [recipes]. Each
 batch is rendered once and given to one model after the other, so recipes differ in nothing but what their tables say;
-the time of a step is told for each. Accuracy is that of the validation of `python -m recipes.orbit train`: single views
-of half-widths 300 to 1500 km, of Blue Marble and of imagery that is never trained on.
+the time of a step is reported for each. Accuracy is that of the validation of `python -m recipes.orbit train`: single
+views of half-widths 300 to 1500 km, of Blue Marble and of imagery that is never trained on.
 """
 
 from __future__ import annotations

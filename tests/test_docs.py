@@ -13,6 +13,7 @@ import pytest
 
 from earthclip.cli import main
 from earthclip.geo.sphere import great_circle_km
+from tests.tutorials import in_a_folder, same
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -46,3 +47,27 @@ def test_the_examples_are_located_where_they_are(capsys):
         truth = [[float(latitude), float(longitude)]]
         found = [[best["latitude"], best["longitude"]]]
         assert great_circle_km(np.array(truth), np.array(found))[0] < 200, name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["journalist", "data_scientist", "ml_engineer"])
+def test_tutorials_show_what_they_print(name: str, tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "tutorials" / f"{name}.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 120
+    for where, got in in_a_folder(tmp_path, text):
+        assert same(text[where], got), got
+
+
+@pytest.mark.parametrize(
+    ("shown", "got", "equal"),
+    [
+        ("guess 1 (96 %)", "guess  1 (95 %)", True),
+        ("guess 1 (96 %)", "guess 1 (50 %)", False),
+        ("a\n...\nz", "a\nb\nc\nz", True),
+        ("a\n...\nz", "b\nz", False),
+        ("19.3 % ██ near", "19.2 % ███ near", True),
+        ("in Egypt", "in Sudan", False),
+    ],
+)
+def test_what_counts_as_the_same_output(shown: str, got: str, equal: bool) -> None:
+    assert same(shown, got) == equal

@@ -19,6 +19,7 @@ def test_every_public_name_is_there() -> None:
         "Prediction",
         "__version__",
         "load",
+        "to_dataframe",
     ]
     for name in earthclip.__all__:
         assert getattr(earthclip, name) is not None

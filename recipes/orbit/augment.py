@@ -102,7 +102,7 @@ def _repaint_sea(rgb: np.ndarray, land: np.ndarray, rng: np.random.Generator) ->
     kind = rng.random()
     if kind < 0.6:  # most seas are blue and most are dark
         colour = np.sort(colour) * np.float32(rng.uniform(0.2, 1.0))
-    elif kind < 0.75:  # some are hardly told from the land
+    elif kind < 0.75:  # some hardly differ from the land
         shore = (rgb * land).sum((0, 1)) / np.float32(max(1.0, land.sum()))
         colour = _lerp(shore * np.float32(rng.uniform(0.4, 1.3)), colour, 0.2)
     return _lerp(rgb, colour, (1 - land) * np.float32(rng.uniform(0.5, 1.0)))

@@ -136,10 +136,10 @@ A picture is embedded as the mean of its views: quarter turns: {"yes" if provena
 centre, {provenance["zoom"]:g} times as wide, beside the whole.
 
 ## Accuracy
-Share of views whose first answer lies within so many km of the truth; half-width is the distance from the camera to
-the centre times tan(half the field of view). `validation` imagery chose between recipes; `test` imagery was read for
-the tables of finished models only. Natural Earth, Solar System Scope and the first Blue Marble share sources with the
-training imagery; OpenUniverse and Stellarium's, as far as is known, do not.
+Share of views whose first answer lies within each distance of the true place; half-width is the distance from the
+camera to the centre times tan(half the field of view). `validation` imagery chose between recipes; `test` imagery was
+read for the tables of finished models only. Natural Earth, Solar System Scope and the first Blue Marble share sources
+with the training imagery; OpenUniverse and Stellarium's, as far as is known, do not.
 
 {table(rows)}
 

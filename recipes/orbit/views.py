@@ -1,7 +1,7 @@
 """Views of the Earth from above: which cameras are drawn, and the pictures they see.
 
 ``sample_cameras`` draws from the distribution the orbit model is trained and measured on; ``render`` is fast enough
-(thousands of small views a second) to make every training sample anew, so no picture is ever seen twice.
+(thousands of small views a second) to render a new view for every training sample, so no picture is ever seen twice.
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ def features(sources: tuple[str, ...], tasks: str, points: int, block_level: int
     models = {source: load(source) for source in sources or ("orbit", str(choose_model().source))}
     called = [model.name for model in models.values()]
     encodings = baselines()
-    for source, model in models.items():  # two runs of one recipe share its name, and are told apart by their source
+    for source, model in models.items():  # two runs of one recipe share its name; their sources differ
         encodings.append(model_encoding(model, model.name if called.count(model.name) == 1 else source))
     status, scores = StatusLine(), []
     for name in names:

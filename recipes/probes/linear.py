@@ -46,7 +46,7 @@ class Score:
 def blocked_folds(
     coordinates: Float[np.ndarray, "n 2"], folds: int, level: int = BLOCK_LEVEL, seed: int = 0
 ) -> Int64[np.ndarray, " n"]:
-    """The fold, 0 to ``folds`` - 1, of each place: all places of a HEALPix cell in one, folds of like size.
+    """The fold, 0 to ``folds`` - 1, of each place: all places of a HEALPix cell in one, folds of similar size.
 
     Raises InputError for fewer than two folds, and for places that lie in fewer cells than that.
     """

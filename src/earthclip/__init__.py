@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from earthclip.locating.locator import Locator, load
     from earthclip.locating.posterior import Posterior
     from earthclip.locating.prediction import Prediction
+    from earthclip.outputs.dataframe import to_dataframe
     from earthclip.pictures.prepare import Failure
 
 __version__ = "0.1.0"
 
-__all__ = ["EarthCLIPError", "Failure", "Locator", "Posterior", "Prediction", "__version__", "load"]
+__all__ = ["EarthCLIPError", "Failure", "Locator", "Posterior", "Prediction", "__version__", "load", "to_dataframe"]
 
 _HOME_OF = {
     "EarthCLIPError": "earthclip.errors",
@@ -30,6 +31,7 @@ _HOME_OF = {
     "Posterior": "earthclip.locating.posterior",
     "Prediction": "earthclip.locating.prediction",
     "load": "earthclip.locating.locator",
+    "to_dataframe": "earthclip.outputs.dataframe",
 }
 
 

@@ -11,7 +11,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069
 
 
 def readable(text: str) -> str:
-    """``text`` with its UTF-8 read as such where Python, told of ASCII by the locale, kept the bytes as surrogates."""
+    """``text`` with its UTF-8 read as such where Python, under an ASCII locale, stored the bytes as surrogates."""
     try:
         return text.encode("utf-8", "surrogateescape").decode()
     except UnicodeError:

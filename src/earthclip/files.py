@@ -153,7 +153,7 @@ _NAME_BYTES = 120  # a shorter name is never cut, since every file system has ro
 
 
 def _cut(name: str, room: int) -> str:
-    """``name``, or so much of it and a digest that with ``room`` bytes more it is no longer than before."""
+    """``name``, or its start and a digest if ``room`` more bytes would make it too long for a file system."""
     most = max(len(os.fsencode(name)), _NAME_BYTES) - room
     if len(os.fsencode(name)) <= most:
         return name

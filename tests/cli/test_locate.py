@@ -97,8 +97,13 @@ def test_all_failed_still_tells_programs(tiny_model: Path, tmp_path: Path, capsy
 def test_caution_is_said_once(tmp_path: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = write_tiny_model(tmp_path / "model", name="orbit", caution="for pictures from above")
     assert locate(pictures, "--model", model) == 0
-    said = capsys.readouterr().err.splitlines()
-    assert said == ["model: orbit", "caution: for pictures from above", "skipped 1 file that is not a picture"]
+    table, said = capsys.readouterr()
+    assert said.splitlines() == ["model: orbit", "skipped 1 file that is not a picture"]
+    assert table.splitlines()[0] == "caution: for pictures from above" and table.count("caution: ") == 1
+    assert locate(pictures, "--model", model, "--format", "jsonl") == 0
+    rows, said = capsys.readouterr()
+    assert said.splitlines()[1] == "caution: for pictures from above"
+    assert all(json.loads(row)["warnings"][0]["kind"] == "model" for row in rows.splitlines())
 
 
 @pytest.mark.parametrize("k", [0, 51])

@@ -14,7 +14,6 @@ from shapely.geometry import shape
 from earthclip.cli.formats import FORMATS as COMMAND_FORMATS
 from earthclip.locating.prediction import Prediction
 from earthclip.outputs import FORMATS, writer
-from earthclip.outputs.structured import place_object
 from earthclip.pictures.prepare import Failure
 from tests.outputs.answers import NAMED
 
@@ -48,8 +47,8 @@ def test_json_lines_names_are_fixed() -> None:
         "path": 'dir/"etna", ä.jpg',
         "model": "orbit",
         "predictions": [
-            {"latitude": 37.751012, "longitude": 14.9934, "probability": 0.412346, "place": place_object(NAMED[0])},
-            {"latitude": -38.1, "longitude": -179.99999, "probability": 1e-9, "place": place_object(NAMED[1])},
+            {"latitude": 37.751012, "longitude": 14.9934, "probability": 0.412346, "place": NAMED[0].to_dict()},
+            {"latitude": -38.1, "longitude": -179.99999, "probability": 1e-9, "place": NAMED[1].to_dict()},
         ],
     }
     assert lines[1] == {"path": "broken.jpg", "error": "broken.jpg: the picture is damaged"}
@@ -72,7 +71,8 @@ def test_csv_has_a_row_for_each_place_and_failure() -> None:
     assert (rows[2]["latitude"], rows[2]["error"]) == ("", "broken.jpg: the picture is damaged")
     assert rows[0]["error"] == ""
     assert written("csv").startswith(
-        "path,model,rank,latitude,longitude,probability,error,text,place,country_code,verdict,radius_km,area90_km2\n"
+        "path,model,rank,latitude,longitude,probability,error,text,place,country_code,"
+        "warning,verdict,radius_km,area90_km2\n"
     )
 
 
@@ -88,7 +88,7 @@ def test_geojson_has_a_feature_for_each_place_longitude_first() -> None:
         "rank": 2,
         "probability": 1e-9,
         "model": "orbit",
-        "place": place_object(NAMED[1]),
+        "place": NAMED[1].to_dict(),
     }
     assert features[2] == {
         "type": "Feature",

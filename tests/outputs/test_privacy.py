@@ -64,7 +64,8 @@ def test_a_photo_that_gives_nothing_away(tmp_path: Path) -> None:
     photos.picture().save(tmp_path / "a.png")
     report = examine(tmp_path / "a.png", full(verdict=FakeVerdict(None, None), abstained=True))
     assert report.lines()[2] == "    nothing     no position, time, camera, name or other metadata"
-    assert "    how far     no place to trust; Nowhere in particular." in report.lines()
+    assert "    warning     No answer: the confidence is below the minimum that was asked for." in report.lines()
+    assert "    how far     Nowhere in particular." in report.lines()
     assert report.distance_km is None and "distance_km" not in report.to_object()
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from earthclip.outputs.html_map import STATIC
+from earthclip.outputs.structured import answer_schema
 from tests.server.running import Running, running
 
 KEY = "correct-horse-battery-staple"
@@ -37,8 +38,12 @@ def test_state_and_descriptions(server: Running) -> None:
         "places": 50,
         "prior": "uniform over the sphere",
     }
-    paths = server.ask("GET", "/openapi.json").json["paths"]
-    assert set(paths) == {"/v1/locate", "/v1/embed", "/v1/models"}
+    description = server.ask("GET", "/openapi.json").json
+    assert set(description["paths"]) == {"/v1/locate", "/v1/embed", "/v1/models"}
+    described = json.dumps(description["components"]["schemas"]).replace("#/components/schemas/", "#/$defs/")
+    for name, part in answer_schema()["$defs"].items():
+        assert json.loads(described)[name] == part
+    assert json.loads(described)["Answer"]["properties"] == answer_schema()["properties"]
     page = server.ask("GET", "/docs")
     text = page.body.decode()
     assert page.status == 200 and "POST /v1/locate" in text and "top_k" in text

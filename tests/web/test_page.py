@@ -182,6 +182,16 @@ def test_what_contradicts_a_region_is_told_before_the_verdict(
     assert page.locator(".verdict .caution").count() == (share < 0.05)
 
 
+def test_an_abstention_is_said_before_the_verdict(open_page: Open, server: MockServer) -> None:
+    said = "No answer: the confidence is below the minimum that was asked for."
+    server.changes = {"abstained": True, "warnings": [{"kind": "abstained", "text": said}]}
+    page = open_page()
+    drop(page, "a.jpg", jpeg((150, 80, 60)))
+    page.wait_for_selector(".places")
+    assert page.locator(".verdict").inner_text().splitlines()[0] == said
+    assert page.get_by_role("status").first.inner_text().startswith(f"{said} Location unknown.")
+
+
 def test_the_keyboard_alone_is_enough(open_page: Open, server: MockServer) -> None:
     page = open_page()
     reached: list[str] = []

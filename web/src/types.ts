@@ -45,6 +45,7 @@ export interface Answer {
   path: string | null;
   text?: string;
   model: string;
+  warnings?: { kind: "model" | "region" | "abstained"; text: string }[]; // to be read before the answer
   predictions: Candidate[];
   verdict?: Verdict;
   credible?: CredibleArea[];

@@ -133,7 +133,7 @@ def main(argv: Sequence[str] | None = None, command: click.Command = cli, name: 
         return _fail(error.format_message())
     except EarthCLIPError as error:
         return _fail(str(error))
-    except OSError as error:  # what no room foresaw: a full disk, a file that vanished
+    except OSError as error:  # what no module foresaw: a full disk, a file that vanished
         return _fail(f"{error.filename or 'input or output'}: {error.strerror or error}")
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in _TRAIN_PACKAGES:

@@ -114,10 +114,10 @@ def introduce(folder: ModelFolder, ask: Ask) -> None:
         say(f"model folder: {folder.path}")
 
 
-def introduce_to_pictures(locator: Locator, ask: Ask) -> None:
-    """``introduce``, and say what the model is not for and with --verbose what runs it."""
+def introduce_to_pictures(locator: Locator, ask: Ask, *, cautioned: bool = False) -> None:
+    """``introduce``, say what the model is not for unless the output does, and with --verbose what runs it."""
     introduce(locator.folder, ask)
-    if locator.config.caution:
+    if locator.config.caution and not cautioned:
         say(f"caution: {locator.config.caution}")
     if verbose():
         from earthclip.models.config import IMAGE_ENCODER

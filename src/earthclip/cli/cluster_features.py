@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ExtractionJob:
-    """What every worker is told once; ``output`` and ``backbone`` are paths that all machines reach."""
+    """What every worker receives once; ``output`` and ``backbone`` are paths that all machines reach."""
 
     photos: PhotoSet
     backbone: Path

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from earthclip.cluster.run import BlockDone
     from earthclip.cluster.workers import Job, ModelWorker
 
-_MOST_TOLD = 20  # faults that are told one by one
+_MOST_TOLD = 20  # faults that are listed one by one
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def _run(
 
         def planned() -> Any:
             blocks = plan(inputs(), run.block_size or worker.block_size, job.base)
-            stack.enter_context(on_ray())  # what stands in the folder is not touched before there is a cluster
+            stack.enter_context(on_ray())  # the folder is not touched before there is a cluster
             return blocks
 
         described = header(folder.config, {"task": worker.task, **asked})
@@ -206,7 +206,7 @@ def _follow(worker: type[ModelWorker], job: Job, blocks: Any, output: OutputFold
 
 
 def watch(running: Generator[BlockDone, None, None], pace: Pace, done: int, told: Callable[[BlockDone], None]) -> None:
-    """Tell ``told`` of blocks as they come, and the user how many of all rows; ``done`` were before."""
+    """Call ``told`` with each finished block, and show the user how many rows are done; ``done`` were before."""
     status = StatusLine()
     # Nothing of ours goes there; Ray tells of lost workers on it, and cannot be asked not to.
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.closing(running):

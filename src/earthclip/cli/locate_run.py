@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 class Sidecars:
-    """Writes the sidecars of answers, and counts those that are better not written; ``every`` writes them too."""
+    """Writes the sidecars of answers, and counts those that could mislead and are left out unless ``every``."""
 
     def __init__(self, every: bool, force: bool) -> None:
         self._every, self._force = every, force
@@ -82,7 +82,7 @@ class Destination:
     sidecars: Sidecars | None = None
 
     def check(self, arguments: tuple[Path, ...], listed: Path | None, texts: int) -> None:
-        """Raise UsageError or EarthCLIPError for maps that cannot be made of so many answers, or not there."""
+        """Raise UsageError or EarthCLIPError for maps that cannot show this many answers, or cannot be written."""
         for path in self.maps:
             if sum(path.absolute() == other.absolute() for other in self.maps) > 1:
                 raise click.UsageError(f"--map {path}: given twice; give each map a name of its own.")
@@ -214,7 +214,7 @@ def _write(
     """Write the answers as they come; returns the exit code."""
     from earthclip.outputs import writer
 
-    introduce_to_pictures(locator, ask)
+    introduce_to_pictures(locator, ask, cautioned=journal is None and destination.format == "table")
     tally = Tally(journal.answered, journal.failed, journal.kept) if journal else Tally()
     on_screen = journal is None and sys.stdout.isatty()
     stdout = cast("TextIO", Screen(sys.stdout)) if on_screen else sys.stdout

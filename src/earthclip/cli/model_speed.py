@@ -1,4 +1,4 @@
-"""How fast each way to run a model's encoders is on this machine: measured with progress, printed as a table."""
+"""How fast each runtime and precision runs a model's encoders here: measured with progress, printed as a table."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from earthclip.locating.prediction import Prediction
 from earthclip.outputs.geoparquet import import_pyarrow
 from earthclip.outputs.journal import open_locked, refuse_another_run, value_in
 from earthclip.outputs.structured import area90_km2, digits, dumps, rounded
-from earthclip.outputs.table import level_word, printable
+from earthclip.outputs.table import level_word, printable, warning_text
 from earthclip.pictures.prepare import Failure
 
 _PART = re.compile(r"part-(\d{6,})\.parquet")
@@ -47,6 +47,7 @@ COLUMNS = {
     "row": "int64",  # in the table at path, from 0; null for a picture file
     "model": "string",
     **_PLACE,  # the best one
+    "warning": "string",
     "verdict": "string",
     "radius_km": "float64",
     "mass": "float64",
@@ -84,6 +85,7 @@ def answer_row(path: str, row: int | None, answer: Prediction | Failure) -> dict
         | ({} if answer.abstained or not places else places[0])
         | {
             "model": answer.model,
+            "warning": warning_text(answer) or None,
             "verdict": level_word(answer) or None,
             "radius_km": None if verdict is None else verdict.radius_km,
             "mass": None if verdict is None else digits(verdict.mass),

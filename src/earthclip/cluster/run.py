@@ -1,4 +1,4 @@
-"""The run on Ray: a cluster started or joined, blocks given to its workers, and what came of each told when written.
+"""The run on Ray: a cluster started or joined, blocks given to its workers, and the outcome of each reported.
 
 Only names, row numbers and counts pass the driver; pictures are fetched, and answers written, by the workers.
 """
@@ -29,7 +29,7 @@ _STORE_BYTES = 200_000_000  # of shared memory on one machine: only names pass t
 _PREFIX = "earthclip-ray-"
 _CLUSTER_HERE = Path("/tmp/ray/ray_current_cluster")  # where `ray start` leaves the address
 _SETTINGS = {
-    "RAY_USAGE_STATS_ENABLED": "0",  # nothing is told to anyone
+    "RAY_USAGE_STATS_ENABLED": "0",  # no usage report is sent
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "RAY_DATA_LOG_LEVEL": "ERROR",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # what will be the default, which Ray else warns of

@@ -40,7 +40,7 @@ _TOLD = 20  # faults of pictures that a block hands back in words; all are in it
 
 @dataclass(frozen=True)
 class Job:
-    """What every worker is told once.
+    """What every worker receives once.
 
     ``base`` is the folder that relative paths are relative to. ``fingerprint`` is that of the model, and ``encoder``
     what runs its image or location encoder: each worker must have the same. ``run`` is the output folder's.

@@ -91,7 +91,7 @@ def coordinate_columns(columns: Sequence[str], source: str) -> tuple[int | None,
 
 
 def delimiter_of(header: str) -> str:
-    """What stands between the names in a line: the sign by which it names coordinates, or else the most names."""
+    """The separator of the names in a line: the sign by which it names coordinates, or else the most names."""
 
     def fitness(sign: str) -> tuple[bool, int]:
         names = next(csv.reader([header[:_LONGEST_HEADER]], delimiter=sign), [])

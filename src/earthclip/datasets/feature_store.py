@@ -2,7 +2,7 @@
 
 A store is a folder: ``features.json`` (what it is of), ``ids.txt``, ``coordinates.npy``, and shards of float16 features
 ``features-00000.npy`` [rows, views, width] beside ``features-00000.json`` with the photos that could not be read. A
-shard is there when both of its files are; one that was under way at a kill is made again.
+shard is there when both of its files are; one that was unfinished at an interruption is made again.
 """
 
 from __future__ import annotations

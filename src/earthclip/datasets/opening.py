@@ -42,7 +42,7 @@ def scan(
     strict: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Scan:
-    """As ``open_photos``, but a source without usable photos or with swapped columns is told, not refused."""
+    """As ``open_photos``, but a source without usable photos or with swapped columns is reported, not refused."""
     if source.startswith("hf:"):
         _refuse_images(source, images)
         return scan_hugging_face(source.removeprefix("hf:"))

@@ -30,7 +30,7 @@ def swapped_columns(coordinates: Float64[np.ndarray, "n 2"]) -> str | None:
 
     ``coordinates`` are as the table has them, in degrees and all finite. Told by latitudes beyond 90 where no
     longitude is beyond it, or else by land: photos lie on it as a rule, and these do only when swapped. Of a table of
-    a region where both are land, nothing can be told.
+    a region where both are land, the order cannot be determined.
     """
     if not len(coordinates):
         return None

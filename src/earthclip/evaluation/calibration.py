@@ -108,7 +108,9 @@ def best_temperature(losses: Float64[np.ndarray, "n temperatures"]) -> float:
 
 
 def conformal_masses(before: Float64[np.ndarray, " n"], promises: Sequence[float] = PROMISES) -> dict[str, float]:
-    """For each promise the mass whose region holds the truth of so many pictures, from ``CellOutcomes.before``.
+    """For each promised share, the mass whose region holds the true place of that share of pictures.
+
+    ``before`` is that of ``CellOutcomes``.
 
     1 where no mass is enough, since too many truths lie in cells without a place. Raises InputError when the pictures
     are too few for a promise: it takes 9 for 0.9.

@@ -18,7 +18,7 @@ FIGURES = (*SHARES, "median, km", "mean, km", "GeoScore")
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands in a table: a value, and the interval it lies in where there is one."""
+    """A cell of a table: a value, and the interval it lies in where there is one."""
 
     value: str
     interval: str = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 import healpix
@@ -15,6 +16,7 @@ from earthclip.geo.sphere import EARTH_RADIUS_KM, unit_vectors, wrap_longitude
 _FACE_ROW = np.array([2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4])  # of the southern corner of each of the 12 base cells
 _FACE_COLUMN = np.array([1, 3, 5, 7, 0, 2, 4, 6, 1, 3, 5, 7])  # of its middle, in eighths of a turn
 MAX_LEVEL = 29  # the deepest whose cell numbers fit in 64 bits; its cells are 12 mm wide
+_FORM = re.compile(r"(\d{1,2})/((?:\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*)?)", re.ASCII)
 
 
 def cell_of(coordinates: Num[np.ndarray, "n 2"], level: int) -> Int64[np.ndarray, " n"]:
@@ -146,3 +148,30 @@ class PlaceCells:
 def cosine_of_km(distance_km: float) -> float:
     """The cosine of the angle that a distance of at least 0.1 km subtends; it falls as distances grow."""
     return math.cos(min(distance_km / EARTH_RADIUS_KM, math.pi))
+
+
+def cells_text(cells: Int64[np.ndarray, " r"], level: int) -> str:
+    """The cells of a level, in any order, as text."""
+    ordered = np.unique(cells)
+    breaks = np.flatnonzero(np.diff(ordered) > 1) + 1
+    first = ordered[np.concatenate([[0], breaks])] if ordered.size else ordered
+    last = ordered[np.concatenate([breaks - 1, [-1]])] if ordered.size else ordered
+    ranges = [f"{a}-{b}" if a != b else f"{a}" for a, b in zip(first.tolist(), last.tolist(), strict=True)]
+    return f"{level}/{','.join(ranges)}"
+
+
+def parse_cells(text: str) -> tuple[Int64[np.ndarray, " r"], int]:
+    """The cells that ``cells_text`` wrote, ascending, and their level. Raises InputError for other text."""
+    found = _FORM.fullmatch(text)
+    level = int(found[1]) if found else -1
+    if found is None or level > MAX_LEVEL:
+        raise InputError(f"expected cells as in 6/100-120,130, found {text[:40]!r}")
+    beyond = 12 * 4**level
+    ranges = []
+    for part in filter(None, found[2].split(",")):
+        first, _, last = part.partition("-")
+        low, high = int(first), int(last or first)
+        if not low <= high < beyond:
+            raise InputError(f"expected cells of level {level} below {beyond}, found {part}")
+        ranges.append(np.arange(low, high + 1, dtype=np.int64))
+    return np.concatenate(ranges) if ranges else np.empty(0, np.int64), level

@@ -11,7 +11,7 @@ import functools
 import re
 import threading
 import unicodedata
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Float32, Int64, Num
@@ -50,6 +50,10 @@ class Place:
 
     def __str__(self) -> str:
         return self.text
+
+    def to_dict(self) -> dict[str, Any]:
+        """The place as plain JSON values; the distance has one decimal."""
+        return vars(self) | {"distance_km": None if self.distance_km is None else round(float(self.distance_km), 1)}
 
 
 def describe(coordinates: Num[np.ndarray, "n 2"]) -> list[Place]:

@@ -82,7 +82,7 @@ class Region:
         return Region(f"{self.name} or {other.name}", polygonal(self.geometry.union(other.geometry)))
 
     def __reduce__(self) -> tuple[type[Region], tuple[str, MultiPolygon]]:
-        return Region, (self.name, self.geometry)  # anew, so that another process prepares it too
+        return Region, (self.name, self.geometry)  # built again, so that another process prepares it too
 
 
 def parse_region(text: str, *, files: bool = True) -> Region:

@@ -117,7 +117,7 @@ def _edge_fault(latitude: float, longitude: float) -> str | None:
 
 
 _SIDE_DEG = 1.0  # sides of cells are curves in longitude and latitude: points about so far apart follow them
-_POLAR_DEG, _POLAR_POINTS = 75.0, 8  # beyond this latitude they bend more, and take so many times the points
+_POLAR_DEG, _POLAR_POINTS = 75.0, 8  # beyond this latitude they bend more, and take this many times the points
 
 
 def cell_polygons(cells: Int64[np.ndarray, " r"], level: int) -> MultiPolygon:

@@ -201,7 +201,7 @@ def _write(path: Path, embeddings: np.ndarray) -> np.ndarray:
     except (OSError, OutputError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         _logger.warning(
-            "warning: %s cannot be written (%s), so the places are encoded anew each run; set EARTHCLIP_HOME to a "
+            "warning: %s cannot be written (%s), so the places are encoded again in each run; set EARTHCLIP_HOME to a "
             "folder you may write to",
             path.parent,
             reason,

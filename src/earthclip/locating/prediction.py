@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, Float64
 
+from earthclip.errors import readable, visible
+from earthclip.geo.cells import cells_text
 from earthclip.locating.posterior import Posterior
 from earthclip.locating.trust import CredibleRegion, Verdict
 
@@ -22,6 +24,21 @@ class Scorer(Protocol):
 
     def posterior_of(self, embedding: Float32[np.ndarray, " d"]) -> Posterior:
         """Every candidate place with its probability."""
+
+
+_DOUBTFUL = 0.05  # the share of the region below which the picture was probably taken elsewhere
+
+
+@dataclass(frozen=True)
+class AnswerWarning:
+    """One sentence to read before the answer.
+
+    ``kind`` is "model" (what the model is for), "region" (the unrestricted model expects the place outside the region
+    asked for) or "abstained" (less confidence than was asked for).
+    """
+
+    kind: Literal["model", "region", "abstained"]
+    text: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +62,7 @@ class Prediction:
     region: str | None = None  # the area that the answer was kept to
     region_share: float | None = None  # what the region holds without being asked for: next to none, and it is wrong
     abstained: bool = False  # whether the confidence is below the least that was asked for
+    caution: str | None = None  # of the model: what it is for, and what not
     embedding: Float32[np.ndarray, " d"] | None = field(default=None, repr=False)
     scorer: Scorer | None = field(default=None, repr=False)
 
@@ -56,6 +74,24 @@ class Prediction:
         from earthclip.geo.places import describe  # with its gazetteer it takes longer to open than an answer may
 
         return tuple(describe(self.coordinates))
+
+    @property
+    def warnings(self) -> tuple[AnswerWarning, ...]:
+        """What to read before the answer: the model's caution, a conflict with the region, an abstention."""
+        found = []
+        if self.caution is not None:
+            found.append(AnswerWarning("model", f"Caution: {self.caution.rstrip('.')}."))
+        if self.region_share is not None and self.region_share < _DOUBTFUL:
+            region, share = visible(readable(self.region or "the region")), percent_text(self.region_share)
+            elsewhere = "the picture was probably taken elsewhere."
+            found.append(
+                AnswerWarning("region", f"Warning: the unrestricted model gives {region} {share}; {elsewhere}")
+            )
+        if self.abstained:
+            found.append(
+                AnswerWarning("abstained", "No answer: the confidence is below the minimum that was asked for.")
+            )
+        return tuple(found)
 
     @property
     def posterior(self) -> Posterior | None:
@@ -95,3 +131,59 @@ class Prediction:
     def asked(self) -> dict[str, str | None]:
         """What was asked about, under its names in JSON: ``path``, and ``text`` where there was one."""
         return {"path": self.path} | ({"text": self.text} if self.text is not None else {})
+
+    def to_dict(self, *, cells: bool = False) -> dict[str, Any]:
+        """The answer as plain JSON values, the very object of the formats json and jsonl.
+
+        Degrees have 6 decimals (0.1 m), probabilities 6 digits. What the answer does not have (warnings, verdict,
+        credible regions, region) is left out. With ``cells`` each credible region also has its HEALPix cells.
+        """
+        predictions: list[dict[str, Any]] = [
+            {"latitude": latitude, "longitude": longitude, "probability": probability, "place": place.to_dict()}
+            for (latitude, longitude, probability), place in zip(rounded(self), self.places, strict=True)
+        ]
+        said = {"warnings": [vars(warning) for warning in self.warnings]} if self.warnings else {}
+        return self.asked | {"model": self.model} | said | {"predictions": predictions} | trust(self, cells=cells)
+
+
+def trust(answer: Prediction, *, cells: bool = False) -> dict[str, Any]:
+    """How far to trust the answer: ``verdict``, ``credible``, ``region``, ``abstained``, where available."""
+    values: dict[str, Any] = {}
+    if (verdict := answer.verdict) is not None:
+        values["verdict"] = {
+            "level": verdict.level,
+            "radius_km": verdict.radius_km,
+            "mass": digits(verdict.mass),
+            "sentence": verdict.sentence,
+        }
+    if answer.credible:
+        values["credible"] = [
+            {"mass": float(region.mass), "area_km2": digits(region.area_km2)}
+            | ({"cells": cells_text(region.cells, region.level)} if cells else {})
+            for region in answer.credible
+        ]
+    if answer.region is not None:
+        values["region"] = answer.region
+        if answer.region_share is not None:
+            values["region_share"] = digits(answer.region_share)
+    if answer.abstained:
+        values["abstained"] = True
+    return values
+
+
+def rounded(answer: Prediction) -> list[tuple[float, float, float]]:
+    """Rows of (latitude, longitude, probability), best first, rounded to meaningful digits."""
+    rows = zip(answer.coordinates.tolist(), answer.probabilities.tolist(), strict=True)
+    return [
+        (round(latitude, 6), round(longitude, 6), digits(probability)) for (latitude, longitude), probability in rows
+    ]
+
+
+def digits(value: float) -> float:
+    """``value`` to 6 digits."""
+    return float(f"{value:.6g}")
+
+
+def percent_text(probability: float) -> str:
+    """A probability for people: "41.2 %", "< 0.1 %"."""
+    return "< 0.1 %" if probability < 0.0005 else f"{100 * probability:.1f} %"

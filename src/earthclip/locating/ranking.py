@@ -89,6 +89,7 @@ class Ranking:
             region=None if question.region is None else question.region.name,
             region_share=None if question.region is None else posterior.share,
             abstained=confidence < question.min_confidence,
+            caution=config.caution,
             embedding=embedding,
             scorer=self,
         )

@@ -31,7 +31,7 @@ class Grids:
     apart_km: float = 50.0  # of candidates, which would otherwise crowd in one town
     half_width_km: float = 150.0  # of the first grid
     points: int = 7  # along each side; odd, so that the centre is one of them
-    shrink: float = 2.5  # the next grid is so many times narrower; up to (points - 1) / 2 it reaches the neighbours
+    shrink: float = 2.5  # factor by which the next grid is narrower; up to (points - 1) / 2 it reaches the neighbours
     rounds: int = 11
 
     def __post_init__(self) -> None:
@@ -55,7 +55,7 @@ def refine(
     """The ``top_k`` best places of a picture, moved to where the model likes them best nearby, and log probabilities.
 
     ``embedding`` [d] and ``posterior`` are the picture's; the candidates keep together what the gallery's places held,
-    and share it anew by their new scores: a probability is still that of the ground a place of the gallery stands for,
+    and share it again by their new scores: a probability is still that of the ground a place of the gallery stands for,
     not of the point. Nothing moves out of ``region``; of several on the way to one summit only the best moves.
     Order and number are as in ``Posterior.top_k``, which says what is raised.
     """

@@ -76,9 +76,9 @@ class CellMasses:
 def credible_regions(posterior: Posterior, masses: Sequence[float] = (0.5, 0.9)) -> list[CredibleRegion]:
     """The smallest region of cells for each of ``masses``, in their order.
 
-    Of a calibrated model, a region holds as much of the posterior as it took for the truth to lie in so many regions
-    (split conformal prediction: Angelopoulos and Bates, arXiv 2107.07511, section 1). Raises InputError for masses
-    outside (0, 1].
+    Of a calibrated model, a region holds as much of the posterior as it took for that share of regions to hold the true
+    place (split conformal prediction: Angelopoulos and Bates, arXiv 2107.07511, section 1). Raises InputError for
+    masses outside (0, 1].
     """
     for mass in masses:
         if not 0 < mass <= 1:

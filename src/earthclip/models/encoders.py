@@ -59,7 +59,7 @@ def open_graph(
     gpu: bool = False,
     spins: bool = False,
 ) -> Graph | OpenVINOGraph:
-    """The graph at ``path`` from ``takes`` to ``embedding``, run as told. Raises ModelError."""
+    """The graph at ``path`` from ``takes`` to ``embedding``, run as the arguments say. Raises ModelError."""
     if runtime == "openvino":
         return OpenVINOGraph(path, precision, cache, threads)
     return Graph(path, takes, "embedding", spins=spins, gpu=gpu, threads=threads)

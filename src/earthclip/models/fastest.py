@@ -1,4 +1,4 @@
-"""Chooses what an encoder runs on: the fastest way measured on this machine that keeps its embeddings.
+"""Chooses what an encoder runs on: the fastest runtime and precision measured here that keep its embeddings.
 
 ``models/race.py`` measures, when nobody waits, and its record is read here. Without one, a rule by processor decides.
 """

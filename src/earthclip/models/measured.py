@@ -42,7 +42,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Row:
-    """One way to run an encoder, and what it gave; ``fault`` says why it was left out.
+    """One runtime and precision of an encoder, with its measurements; ``fault`` says why it was left out.
 
     Times are milliseconds: ``alone_ms`` for one picture, or 1,024 places; ``together_ms`` for a picture of eight.
     """

@@ -1,4 +1,4 @@
-"""Times every way to run a model's encoders that this machine has; keeps which of those that are exact is the fastest.
+"""Times every runtime and precision of a model's encoders that this machine has; records the fastest exact one.
 
 Each is timed on one picture after the other, which also tells what it does to their embeddings. The best are then timed
 in turns with what was chosen before, since others use the machine too, and only a gain above 5 % changes the choice.
@@ -63,10 +63,10 @@ _logger = logging.getLogger(__name__)
 
 
 def measure(folder: ModelFolder, encoder: EncoderKind, told: Told = lambda text: None) -> Record:
-    """Time an encoder's ways on this machine, and keep the result; a minute or two for ViT-L/14.
+    """Time the candidates for an encoder on this machine, and store the result; a minute or two for ViT-L/14.
 
-    ``told`` hears which way is being timed. Where the result cannot be kept, a warning says so. Raises ModelError when
-    the model cannot be run at all.
+    ``told`` is called with the candidate being timed. Where the result cannot be stored, a warning says so. Raises
+    ModelError when the model cannot be run at all.
     """
     ways = candidates(folder, encoder)
     trial = (pictures if encoder == "image" else places)(folder)
@@ -249,7 +249,7 @@ class Race:
 
 
 def _gains(kept: Row, rival: Row) -> bool:
-    """Whether ``rival`` is so much faster that it replaces ``kept``; with other threads alone, alone and together."""
+    """Whether ``rival`` is more than ``GAIN`` times as fast as ``kept``: alone and together if only threads differ."""
     same = (rival.file, rival.runtime, rival.precision, rival.gpu) == (
         kept.file,
         kept.runtime,

@@ -7,7 +7,7 @@ gives the trained encoder of places to other people's models.
 from earthclip.errors import MissingExtraError
 
 try:
-    import torch as _torch  # noqa: F401  - entering this room without its extra is one clear error
+    import torch as _torch  # noqa: F401  - importing this package without its extra is one clear error
 except ModuleNotFoundError as error:
     raise MissingExtraError("training and exporting models", "train", "torch") from error
 

@@ -1,4 +1,4 @@
-"""A finished output as a record of its run, so that a run which is resumed once more is told from another."""
+"""A finished output as a record of its run: whether a run to be resumed is the one that wrote it."""
 
 from __future__ import annotations
 

@@ -10,13 +10,8 @@ from typing import Any, TextIO
 
 from earthclip.locating.prediction import Prediction
 from earthclip.outputs.drawing import coordinates_of, outline
-from earthclip.outputs.structured import (
-    digits,
-    dumps,
-    place_object,
-    rounded,
-    trust,
-)
+from earthclip.outputs.structured import digits, dumps, rounded, trust
+from earthclip.outputs.table import warning_text
 from earthclip.pictures.prepare import Failure
 
 
@@ -44,13 +39,13 @@ class GeoJSONWriter:
 def features(answer: Prediction | Failure) -> list[dict[str, Any]]:
     """The candidate places of one answer as GeoJSON Features, best first, then its credible regions.
 
-    The verdict, and the region the answer was kept to, are properties of the best place.
+    The verdict, and the region that answers had to lie in, are properties of the best place; ``warning`` is one of all.
     """
     if isinstance(answer, Failure):
         return [_feature(None, {"path": answer.path, "error": answer.error})]
     whole = {name: value for name, value in trust(answer).items() if name != "credible"}
     if answer.abstained or not len(answer.coordinates):
-        return [_feature(None, answer.asked | {"model": answer.model} | whole)]
+        return [_feature(None, _common(answer) | whole)]
     return [*_points(answer, whole), *_regions(answer)]
 
 
@@ -58,8 +53,7 @@ def _points(answer: Prediction, whole: dict[str, Any]) -> list[dict[str, Any]]:
     points = []
     for rank, (row, place) in enumerate(zip(rounded(answer), answer.places, strict=True), start=1):
         latitude, longitude, probability = row
-        properties = answer.asked | {"rank": rank, "probability": probability, "model": answer.model}
-        properties["place"] = place_object(place)
+        properties = _common(answer) | {"rank": rank, "probability": probability, "place": place.to_dict()}
         if rank == 1:
             properties |= whole
         points.append(_feature({"type": "Point", "coordinates": [longitude, latitude]}, properties))
@@ -71,10 +65,15 @@ def _regions(answer: Prediction) -> list[dict[str, Any]]:
     for region in answer.credible:
         shape = outline(region)
         if shape is not None:
-            held = {"mass": float(region.mass), "area_km2": digits(region.area_km2), "model": answer.model}
+            held = {"mass": float(region.mass), "area_km2": digits(region.area_km2)}
             geometry = {"type": "MultiPolygon", "coordinates": coordinates_of(shape)}
-            regions.append(_feature(geometry, answer.asked | held))
+            regions.append(_feature(geometry, _common(answer) | held))
     return regions
+
+
+def _common(answer: Prediction) -> dict[str, Any]:
+    warning = warning_text(answer)
+    return answer.asked | {"model": answer.model} | ({"warning": warning} if warning else {})
 
 
 def _feature(geometry: dict[str, Any] | None, properties: dict[str, Any]) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from typing import IO, Any
 from earthclip.errors import MissingExtraError
 from earthclip.locating.prediction import Prediction
 from earthclip.outputs.drawing import outline
-from earthclip.outputs.structured import area90_km2, digits, rounded
-from earthclip.outputs.table import level_word, printable
+from earthclip.outputs.structured import digits
+from earthclip.outputs.table import rows as table_rows
 from earthclip.pictures.prepare import Failure
 
 _GROUP_ROWS = 4096
@@ -28,6 +28,7 @@ COLUMNS = {
     "probability": _NUMBER,
     "place": _TEXT,
     "country_code": _TEXT,
+    "warning": _TEXT,
     "verdict": _TEXT,
     "radius_km": _NUMBER,
     "area90_km2": _NUMBER,
@@ -36,6 +37,7 @@ COLUMNS = {
     "error": _TEXT,
     "geometry": _BINARY,
 }
+_OF_ALL = ("path", "text", "model", "warning", "verdict", "radius_km", "area90_km2")  # of places and regions alike
 # Without "crs" the standard's default holds: OGC:CRS84, WGS 84 with longitude first.
 _GEO = {
     "version": "1.1.0",
@@ -83,31 +85,16 @@ class GeoParquetWriter:
 
 def rows(answer: Prediction | Failure) -> list[dict[str, Any]]:
     """The rows of one answer by the names of their columns, absent where null; best place first, then regions."""
-    path = None if answer.path is None else printable(answer.path)
+    taken = table_rows(answer)
     if isinstance(answer, Failure):
-        return [{"path": path, "kind": "failure", "error": printable(answer.error)}]
+        return [taken[0] | {"kind": "failure"}]
     import shapely
 
-    verdict = answer.verdict
-    common: dict[str, Any] = {
-        "path": path,
-        "text": None if answer.text is None else printable(answer.text),
-        "model": answer.model,
-        "verdict": level_word(answer) or None,
-        "radius_km": None if verdict is None else verdict.radius_km,
-        "area90_km2": area90_km2(answer),
-    }
-    if answer.abstained or not len(answer.coordinates):
-        return [common | {"kind": "none"}]
-    taken = [
-        common
-        | {"kind": "place", "rank": rank, "latitude": latitude, "longitude": longitude, "probability": probability}
-        | {"place": place.text, "country_code": place.country_code}
-        | {"geometry": shapely.to_wkb(shapely.Point(longitude, latitude))}
-        for rank, ((latitude, longitude, probability), place) in enumerate(
-            zip(rounded(answer), answer.places, strict=True), start=1
-        )
-    ]
+    if "rank" not in taken[0]:
+        return [taken[0] | {"kind": "none"}]
+    for row in taken:
+        row |= {"kind": "place", "geometry": shapely.to_wkb(shapely.Point(row["longitude"], row["latitude"]))}
+    common = {name: taken[0][name] for name in _OF_ALL}
     for region in answer.credible:
         if (shape := outline(region)) is not None:
             held = {"kind": "region", "mass": float(region.mass), "area_km2": digits(region.area_km2)}

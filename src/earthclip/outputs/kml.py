@@ -11,7 +11,7 @@ from earthclip.locating.prediction import Prediction
 from earthclip.outputs.drawing import outline, ring_of
 from earthclip.outputs.sidecar import xml_text
 from earthclip.outputs.structured import rounded
-from earthclip.outputs.table import area_text, level_word, trust_sentences
+from earthclip.outputs.table import area_text, level_word, trust_sentences, warning_text
 from earthclip.pictures.prepare import Failure
 
 # Colours are aabbggrr. The best place stands out; regions are seen through.
@@ -93,11 +93,12 @@ def _boundary(side: str, ring: Any) -> str:
 
 
 def _description(answer: Prediction) -> str:
-    return "\n".join([f"Estimated by the model {answer.model}, not measured.", *trust_sentences(answer)])
+    warnings = [warning.text for warning in answer.warnings]
+    return "\n".join([*warnings, f"Estimated by the model {answer.model}, not measured.", *trust_sentences(answer)])
 
 
 def _facts(answer: Prediction) -> dict[str, object]:
-    facts = {**answer.asked, "model": answer.model, "verdict": level_word(answer)}
+    facts = {**answer.asked, "model": answer.model, "warning": warning_text(answer), "verdict": level_word(answer)}
     return {name: value for name, value in facts.items() if value}
 
 

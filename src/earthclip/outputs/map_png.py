@@ -76,7 +76,8 @@ def _draw_heading(figure: Any, answer: Prediction) -> None:
     # The name without its folders, which may tell more of the user than a picture to be shared should.
     named = replace(answer, path=Path(answer.path).name) if answer.path else answer
     _write(figure, 0.02, 0.96, named.subject, size=15, weight="bold", longest=90)
-    parts = [*trust_sentences(answer), f"An estimate by the model {answer.model}, to be verified."]
+    warnings = [warning.text for warning in answer.warnings]
+    parts = [*warnings, *trust_sentences(answer), f"An estimate by the model {answer.model}, to be verified."]
     for line, text in enumerate(textwrap.wrap(" ".join(parts), 150, max_lines=2, placeholder="...")):
         _write(figure, 0.02, 0.929 - 0.023 * line, text, size=10.5, color=_PALE)
 

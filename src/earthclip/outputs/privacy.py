@@ -76,10 +76,10 @@ class PrivacyReport:
         answer = self.answer
         if answer is None or isinstance(answer, Failure):
             return [_line("unknown", answer.error if answer else "not examined")]
-        lines = []
+        lines = [_line("warning", warning.text) for warning in answer.warnings]
         verdict, area = answer.verdict, area90_km2(answer)
         if verdict is not None:
-            lines.append(_line("how far", ("no place to trust; " if answer.abstained else "") + verdict.sentence))
+            lines.append(_line("how far", verdict.sentence))
         if area is not None:
             lines.append(_line("90 % region", area_text(area)))
         if len(answer.coordinates):
@@ -92,7 +92,7 @@ class PrivacyReport:
 
 @dataclass(frozen=True)
 class WrittenCopy:
-    """Where a copy is, and what is to be told of it beside that it has no metadata."""
+    """Where a copy is, and notes about it for the user."""
 
     path: Path
     notes: tuple[str, ...] = ()

@@ -113,7 +113,7 @@ _LARGEST = 1 << 16  # bytes, far more than a sidecar of ours
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether a sidecar is to the letter of the form written here: a program that adds to one writes it anew."""
+    """Whether a sidecar has exactly the form written here: a program that adds to one rewrites all of it."""
     try:
         with path.open("rb") as file:
             return _OURS.fullmatch(file.read(_LARGEST).decode()) is not None

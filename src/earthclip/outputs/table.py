@@ -6,16 +6,17 @@ import csv
 import os
 import shutil
 import textwrap
-from typing import TextIO
+from collections.abc import Iterable
+from typing import Any, TextIO
 
 from earthclip.errors import readable, visible
-from earthclip.locating.prediction import Prediction
+from earthclip.locating.prediction import Prediction, percent_text
 from earthclip.outputs.structured import area90_km2, digits, rounded
 from earthclip.pictures.prepare import Failure
 
 COLUMNS = (
     *("path", "model", "rank", "latitude", "longitude", "probability", "error", "text"),
-    *("place", "country_code", "verdict", "radius_km", "area90_km2"),
+    *("place", "country_code", "warning", "verdict", "radius_km", "area90_km2"),
 )
 
 
@@ -41,23 +42,48 @@ class CSVWriter:
 
     def write(self, answer: Prediction | Failure) -> None:
         """Write the rows of one picture."""
-        path = printable(answer.path)
-        if isinstance(answer, Failure):
-            self._rows.writerow([path, *[""] * 5, printable(answer.error), *[""] * 6])
-        else:
-            text, trust = printable(answer.text), _trust(answer)
-            rows = [] if answer.abstained else zip(rounded(answer), answer.places, strict=True)
-            written = 0
-            for written, (values, place) in enumerate(rows, start=1):
-                named = place.text, place.country_code or ""
-                self._rows.writerow([path, answer.model, written, *values, "", text, *named, *trust])
-            if not written:
-                self._rows.writerow([path, answer.model, *[""] * 5, text, "", "", *trust])
+        for row in rows(answer):
+            self._rows.writerow([row.get(name) for name in COLUMNS])
         self._stream.flush()
 
     def close(self) -> None:
         """Nothing is left to write."""
         self._stream.flush()
+
+
+def rows(answer: Prediction | Failure) -> list[dict[str, Any]]:
+    """A row for each place by the names of ``COLUMNS``, best first; None, or no such name, where it has no value.
+
+    One row without a place where the picture failed or the answer abstained.
+    """
+    path = None if answer.path is None else printable(answer.path)
+    if isinstance(answer, Failure):
+        return [{"path": path, "error": printable(answer.error)}]
+    radius_km = None if answer.verdict is None else answer.verdict.radius_km
+    common: dict[str, Any] = {
+        "path": path,
+        "text": None if answer.text is None else printable(answer.text),
+        "model": answer.model,
+        "warning": warning_text(answer) or None,
+        "verdict": level_word(answer) or None,
+        "radius_km": None if radius_km is None else digits(radius_km),
+        "area90_km2": area90_km2(answer),
+    }
+    if answer.abstained or not len(answer.coordinates):
+        return [common]
+    return [
+        common
+        | {"rank": rank, "latitude": latitude, "longitude": longitude, "probability": probability}
+        | {"place": place.text, "country_code": place.country_code}
+        for rank, ((latitude, longitude, probability), place) in enumerate(
+            zip(rounded(answer), answer.places, strict=True), start=1
+        )
+    ]
+
+
+def warning_text(answer: Prediction) -> str:
+    """The answer's warnings in one text; empty where there is none."""
+    return " ".join(printable(warning.text) for warning in answer.warnings)
 
 
 def printable(text: str | None) -> str:
@@ -73,22 +99,16 @@ def level_word(answer: Prediction) -> str:
     return "" if verdict is None else verdict.level or "nowhere"
 
 
-def _trust(answer: Prediction) -> list[object]:
-    verdict, area = answer.verdict, area90_km2(answer)
-    radius = None if verdict is None or verdict.radius_km is None else digits(verdict.radius_km)
-    return [level_word(answer), "" if radius is None else radius, "" if area is None else area]
-
-
 _HEADER = "rank  latitude  longitude  probability          place"
 _PLACE_COLUMN, _BAR_WIDTH, _SHORTEST_PLACE = 48, 10, 20
-_DOUBTFUL = 0.05  # the share of --region below which the picture was probably taken elsewhere
 
 
 class TableWriter:
-    """Lines under one header; a blank line between pictures that have several places."""
+    """The model's caution and a header, then the lines of each picture: its warnings, its places, the verdict."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._cautions: set[str] = set()  # written already
         self._started = False
         # A place of many words keeps some room where a terminal is narrower than the numbers beside it.
         self._width = max(line_width(stream), _PLACE_COLUMN + _SHORTEST_PLACE)
@@ -99,13 +119,16 @@ class TableWriter:
         """Write the lines of one picture; a Failure has no line here, the command line says it on stderr."""
         if isinstance(answer, Failure):
             return
-        lines = [visible(printable(answer.subject)), *(self._places(answer) or ["   -"])]
-        for sentence in trust_sentences(answer):
-            lines += wrapped(sentence, self._width, " " * 6, " " * 6)
+        lines = [visible(printable(answer.subject))]
+        lines += self._indented(warning.text for warning in answer.warnings if warning.kind != "model")
+        lines += [*(self._places(answer) or ["   -"]), *self._indented(trust_sentences(answer))]
         if not self._started:
             lines.insert(0, _HEADER)
         elif len(lines) > 2:
             lines.insert(0, "")
+        if answer.caution is not None and answer.caution not in self._cautions:
+            self._cautions.add(answer.caution)
+            lines.insert(0, f"caution: {visible(printable(answer.caution))}")
         self._stream.write("\n".join(lines) + "\n")
         self._stream.flush()
         self._started = True
@@ -113,12 +136,17 @@ class TableWriter:
     def close(self) -> None:
         """Nothing is left to write."""
 
+    def _indented(self, sentences: Iterable[str]) -> list[str]:
+        return [line for text in sentences for line in wrapped(printable(text), self._width, " " * 6, " " * 6)]
+
     def _places(self, answer: Prediction) -> list[str]:
         lines = []
         rows = zip(answer.coordinates.tolist(), answer.probabilities.tolist(), answer.places, strict=True)
         for rank, ((latitude, longitude), probability, place) in enumerate(rows if not answer.abstained else (), 1):
             bar = self._block * round(probability * _BAR_WIDTH)
-            line = f"{rank:4d}  {latitude:8.4f}  {longitude:9.4f}  {_percent(probability):>7}  {bar:<{_BAR_WIDTH}}  "
+            line = (
+                f"{rank:4d}  {latitude:8.4f}  {longitude:9.4f}  {percent_text(probability):>7}  {bar:<{_BAR_WIDTH}}  "
+            )
             lines += wrapped(printable(place.text), self._width, line, " " * _PLACE_COLUMN)
         return lines
 
@@ -144,16 +172,11 @@ def wrapped(text: str, width: int, first: str, indent: str) -> list[str]:
 
 
 def trust_sentences(answer: Prediction) -> list[str]:
-    """How far to trust an answer: a conflict with the region asked for, abstaining, then verdict and 90 % region."""
+    """How far to trust an answer, to be read after its warnings: the share of its region, verdict and 90 % region."""
     sentences = []
-    if answer.region_share is not None:
-        share = f"the unrestricted model gives {visible(printable(answer.region))} {_percent(answer.region_share)}"
-        doubtful = answer.region_share < _DOUBTFUL
-        sentences.append(
-            f"Warning: {share}; the picture was probably taken elsewhere." if doubtful else f"T{share[1:]}."
-        )
-    if answer.abstained:
-        sentences.append("No answer: less sure than was asked for.")
+    if answer.region_share is not None and not any(warning.kind == "region" for warning in answer.warnings):
+        name, share = visible(printable(answer.region)), percent_text(answer.region_share)
+        sentences.append(f"The unrestricted model gives {name} {share}.")
     said = [] if answer.verdict is None else [answer.verdict.sentence.rstrip(".") + "."]
     for region in answer.credible:
         if abs(region.mass - 0.9) < 1e-9:
@@ -168,7 +191,3 @@ def area_text(area_km2: float) -> str:
     if area >= 1e6:
         return f"{area / 1e6:,.3g} million km²"
     return f"{area:,.0f} km²" if area >= 10 else f"{area:.2g} km²"
-
-
-def _percent(probability: float) -> str:
-    return "< 0.1 %" if probability < 0.0005 else f"{100 * probability:.1f} %"

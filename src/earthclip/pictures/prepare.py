@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedIOBase
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from jaxtyping import Float32
@@ -41,6 +41,10 @@ class Failure:
     path: str | None
     error: str
     too_large: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """The failure as plain JSON values, the very object of the formats json and jsonl."""
+        return {"path": self.path, "error": self.error}
 
 
 def prepare(

@@ -81,7 +81,7 @@ class Reader:
         max_pixels, memory_mb = (limits.max_pixels, limits.memory_mb) if limits else (MAX_PIXELS, None)
         self._task = Task(preprocessing, views, draft, max_pixels, memory_mb)
         self._workers, self._limits = workers, limits
-        # A thread stands behind each worker, so that an answer is taken while the encoder has the main thread, and
+        # A thread waits for each worker, so that an answer is taken while the encoder has the main thread, and
         # pictures are read in the order in which they were given, however many threads wait for one.
         self._threads = ThreadPoolExecutor(workers or 1, thread_name_prefix="earthclip-read")
         self._fetching = ThreadPoolExecutor((workers or 1) + _FETCHES, thread_name_prefix="earthclip-fetch")

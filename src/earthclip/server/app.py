@@ -22,7 +22,17 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from earthclip import __version__
 from earthclip.locating.locator import Locator
 from earthclip.outputs.html_map import STATIC
-from earthclip.server.contract import MAX_REGION, EmbedBody, Embedded, Located, LocateForm, Models, Problem, Refusal
+from earthclip.server.contract import (
+    MAX_REGION,
+    EmbedBody,
+    Embedded,
+    Located,
+    LocateForm,
+    Models,
+    Problem,
+    Refusal,
+    describe_answers,
+)
 from earthclip.server.gate import Gate
 from earthclip.server.reference import STYLE, reference_page
 from earthclip.server.service import Service
@@ -64,7 +74,7 @@ def app_of(service: Service) -> FastAPI:
     settings = service.settings
     # The gate checks the key; these only describe it.
     keys = [Security(APIKeyHeader(name="X-API-Key", auto_error=False)), Security(HTTPBearer(auto_error=False))]
-    app = FastAPI(
+    app = _App(
         title="EarthCLIP",
         version=__version__,
         description=_ABOUT,
@@ -84,6 +94,13 @@ def app_of(service: Service) -> FastAPI:
     _add_state(app, service)
     _add_pages(app, settings)
     return app
+
+
+class _App(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            describe_answers(super().openapi())
+        return super().openapi()
 
 
 def _add_api(app: FastAPI, service: Service) -> None:

@@ -82,7 +82,8 @@ def _resolved(schema: dict[str, Any], models: dict[str, Any]) -> tuple[str, dict
         return f"{kind}[]", inner
     if schema.get("format") == "binary":
         return "file", schema
-    return " or ".join(schema.get("enum", [schema["type"]])), schema
+    kinds = schema.get("enum") or (schema["type"] if isinstance(schema["type"], list) else [schema["type"]])
+    return " or ".join(kind or "null" for kind in kinds), schema
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -187,7 +187,7 @@ class Service:
 
     @contextlib.contextmanager
     def _room(self, items: int) -> Iterator[None]:
-        """Room for so many items while the block runs; raises Refusal (503, 429) at once where there is none."""
+        """Room for ``items`` while the block runs; raises Refusal (503, 429) at once where there is none."""
         if not self.ready:
             raise Refusal(503, "the server is starting or ending; try again in a second", retry_after_s=1)
         if self._inside + items > self.settings.max_waiting:
@@ -219,7 +219,7 @@ def _in_thread(function: Callable[..., _Value], *arguments: Any) -> Future[_Valu
     def call() -> None:
         try:
             future.set_result(function(*arguments))
-        except BaseException as error:  # told to whoever waits for the future
+        except BaseException as error:  # raised where the future is awaited
             future.set_exception(error)
 
     threading.Thread(target=call, name=function.__name__, daemon=True).start()

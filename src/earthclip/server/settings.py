@@ -33,7 +33,7 @@ class Settings:
     max_photos: int = 16  # of one request
     body_timeout_s: float = 30.0  # for a request to arrive
     answer_timeout_s: float = 60.0  # from arrival to answer
-    shutdown_s: float = 30.0  # for what is under way when the server is told to end
+    shutdown_s: float = 30.0  # for what is under way when the server is asked to stop
     decoders: int = field(default_factory=usable_processors)  # processes that decode photos
     api_key: ApiKey | None = field(default=None, repr=False)
     cors_origins: tuple[str, ...] = ()  # pages of other sites whose scripts may read the answers
@@ -63,12 +63,12 @@ class Settings:
 
     @property
     def max_body_bytes(self) -> int:
-        """Of one request."""
+        """Largest body of a request, in bytes."""
         return int(self.max_body_mb * 1e6)
 
     @property
     def max_pixels(self) -> int:
-        """Of one photo."""
+        """Most pixels of a photo."""
         return int(self.max_megapixels * 1e6)
 
 

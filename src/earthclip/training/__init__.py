@@ -7,7 +7,7 @@ cached features that a configuration names. A source of your own is a class, see
 from earthclip.errors import MissingExtraError
 
 try:
-    import torch as _torch  # noqa: F401  - entering this room without its extra is one clear error
+    import torch as _torch  # noqa: F401  - importing this package without its extra is one clear error
 except ModuleNotFoundError as error:
     raise MissingExtraError("training models", "train", "torch") from error
 

@@ -53,7 +53,7 @@ def has_checkpoint(folder: Path) -> bool:
 
 
 def save_checkpoint(folder: Path, state: TrainingState) -> None:
-    """Write the state; the checkpoint before it stands until the new one is complete, and beside it afterwards."""
+    """Write the state; the checkpoint before it stays until the new one is complete, and beside it afterwards."""
     tensors = {f"model.{name}": tensor for name, tensor in state.model.own_weights().items()}
     tensors |= {f"queue.{name}": tensor for name, tensor in state.queue.state().items()}
     if state.average is not None:
@@ -72,7 +72,7 @@ def save_checkpoint(folder: Path, state: TrainingState) -> None:
 
 
 def restore_checkpoint(folder: Path, state: TrainingState, say: Say = print, *, put_aside: bool = True) -> None:
-    """Take back what ``save_checkpoint`` wrote; a damaged newest is told and the one before it taken.
+    """Take back what ``save_checkpoint`` wrote; a damaged newest one is reported, and the one before it is read.
 
     The damaged one is put aside, unless another process of the run does it.
 

@@ -36,7 +36,7 @@ class QueueConfig:
 
 @dataclass(frozen=True)
 class PhotosConfig:
-    """Photos with known places, each seen in a SimCLR view drawn anew."""
+    """Photos with known places, each seen in a new SimCLR view."""
 
     source: str  # a folder, a table, shards, a benchmark: whatever ``open_photos`` takes
     images: str | None = None  # the folder of a table's pictures
@@ -165,7 +165,7 @@ def check(conditions: Mapping[str, bool], where: str) -> None:
 
 
 def in_steps(config: Config, samples: int | None) -> Config:
-    """``config`` with epochs told in steps, for so many ``samples`` an epoch; None where there are no epochs."""
+    """``config`` with epochs converted to steps of ``samples`` an epoch; None where there are no epochs."""
     if samples is None:
         check({"epochs are for sources that have an end; say steps": not config.epochs}, config.name)
         check({"optimizer.step_every must be at least 1": config.optimizer.step_every >= 1}, config.name)

@@ -84,7 +84,7 @@ class Extractor:
     ) -> Generator[tuple[int, dict[int, str]], None, None]:
         """Make shards; gives each when it is written, with why some of its photos could not be read.
 
-        ``workers`` processes decode; ``told`` hears of every few photos that are done.
+        ``workers`` processes decode; ``told`` is called with the number of photos done, every few photos.
         """
         if workers < 1:
             raise InputError(f"workers is {workers}; expected 1 or more")

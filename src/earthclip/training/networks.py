@@ -19,7 +19,7 @@ _HUB_FILES = ("*.json", "merges.txt", "model.safetensors")
 def build_model(config: TrainingConfig, width: int | None = None, backbone: Path | None = None) -> GeoCLIP:
     """A model with fresh weights drawn from the seed; the global generator is left as it was.
 
-    With ``width``, the head stands over cached features of that many numbers; with ``backbone``, a folder, over that
+    With ``width``, the head takes cached features of that many numbers; with ``backbone``, a folder, over that
     network, frozen; with neither, the image encoder is the compact network.
     """
     model = GeoCLIP.from_config(config.model, config.seed)

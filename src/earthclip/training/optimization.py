@@ -15,7 +15,7 @@ from earthclip.training.config import OptimizerConfig
 
 
 def learning_rate(config: OptimizerConfig, step: int, steps: int) -> float:
-    """The rate of ``step`` (from 0): linear warm-up, then half a cosine to zero, or a drop every so many steps."""
+    """The rate of ``step`` (from 0): linear warm-up, then half a cosine to zero, or a drop at regular steps."""
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
     if config.schedule == "step":

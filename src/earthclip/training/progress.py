@@ -61,7 +61,7 @@ VALIDATION = ("step", "set", "within_25_km", "within_200_km", "within_750_km", "
 
 
 class Progress:
-    """Says and writes down a line every so many steps; rows of a killed run beyond ``first_step`` are dropped."""
+    """Prints and stores a line at regular steps; rows of an interrupted run beyond ``first_step`` are dropped."""
 
     def __init__(self, folder: Path, config: TrainingConfig, first_step: int, say: Callable[[str], None]) -> None:
         self._folder, self._config, self._say = folder, config, say

@@ -6,7 +6,7 @@ import { inArea } from "../map/globe";
 import { distanceKm } from "../sphere";
 import type { Answer, Subject } from "../types";
 import { privacyReport } from "./privacy";
-import { headline, placeName, restriction, sentence, verdict } from "./verdict";
+import { headline, placeName, refusal, restriction, sentence, verdict } from "./verdict";
 
 let drawn: unknown[] = [];
 
@@ -47,7 +47,9 @@ function announcement(subject: Subject): string {
   if (subject.status !== "answered" || !subject.answer) return `Looking at ${subject.name}.`;
   const { answer } = subject;
   const count = `${answer.predictions.length} places are listed.`;
-  return [restriction(answer), `${headline(answer)}.`, sentence(answer), count].filter(Boolean).join(" ");
+  return [refusal(answer), restriction(answer), `${headline(answer)}.`, sentence(answer), count]
+    .filter(Boolean)
+    .join(" ");
 }
 
 function places(answer: Answer, choose: (rank: number) => void): HTMLElement {

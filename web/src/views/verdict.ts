@@ -42,6 +42,7 @@ export function verdict(answer: Answer): HTMLElement {
   return h(
     "section",
     { class: "verdict", "aria-labelledby": "verdict-title" },
+    refusal(answer) && h("p", { class: "caution" }, refusal(answer)),
     restricted && h("p", { class: (answer.region_share ?? 1) < DOUBTFUL ? "caution" : "hint" }, restricted),
     h("div", {}, h("h2", { id: "verdict-title" }, headline(answer)), h("p", { class: "sentence" }, sentence(answer))),
     answer.verdict &&
@@ -52,6 +53,11 @@ export function verdict(answer: Answer): HTMLElement {
       ),
     areas.length > 0 && h("dl", { class: "areas" }, ...areas),
   );
+}
+
+/** Why the answer is not to be relied on, where less confidence than was asked for is left; "" otherwise. */
+export function refusal({ warnings = [] }: Answer): string {
+  return warnings.find(({ kind }) => kind === "abstained")?.text ?? "";
 }
 
 /** What the region holds when nothing is ruled out, as within a region some place is always best; "" without a region. */

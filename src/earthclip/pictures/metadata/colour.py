@@ -1,6 +1,6 @@
 """Colour profiles without what they tell of a device: serial numbers of screens, descriptions, dates.
 
-A profile of a matrix and curves is written anew, from these numbers alone. One of tables is a measurement of one
+A profile of a matrix and curves is rewritten from these numbers alone. One of tables is a measurement of one
 device; its pictures are converted to sRGB instead. Source: ICC.1:2022.
 """
 
@@ -31,7 +31,7 @@ _D50 = struct.pack(">3i", 0xF6D6, 0x10000, 0xD32D)
 _PARAMETERS = {0: 1, 1: 3, 2: 4, 3: 5, 4: 7}  # of a parametric curve, by its kind
 _LARGEST = 16 << 20
 _SPACES = {"L": b"GRAY", "LA": b"GRAY", "1": b"GRAY", "I;16": b"GRAY", "CMYK": b"CMYK", "LAB": b"Lab "}
-_MOST_OFF = 1  # of 255, by which a profile written anew may differ
+_MOST_OFF = 1  # of 255, by which a rewritten profile may differ
 
 
 class TableProfileError(ValueError):

@@ -23,7 +23,7 @@ _ADVICE = "--reencode png or --reencode jpeg writes a copy of what is seen"
 
 @dataclass(frozen=True)
 class Copy:
-    """A copy's bytes, the name of its format, and what is to be told of it. ``exact``: its pixels are the picture's."""
+    """A copy's bytes, the name of its format, and notes for the user. ``exact``: its pixels are the picture's."""
 
     data: bytes
     format: str
@@ -34,7 +34,7 @@ class Copy:
 def without_metadata(data: bytes, where: str, reencode: Reencoding | None = None) -> Copy:
     """The file's picture without metadata; ``where`` names it in messages.
 
-    JPEG, PNG, WebP and GIF keep their pixels byte for byte. TIFF is written anew as TIFF; HEIC, AVIF and BMP as PNG.
+    JPEG, PNG, WebP and GIF keep their pixels byte for byte. TIFF is encoded again as TIFF; HEIC, AVIF and BMP as PNG.
     ``reencode`` has the first picture of any file that is read written as it is seen, in 8 bits and sRGB. Raises
     InputError where that is needed, since more would be lost than metadata, and where the picture is damaged.
     """

@@ -23,7 +23,7 @@ _CHUNK = 1 << 20
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of PNG's colour types
 # What takes the place of the last bytes: more than JPEG needs for a block of a flat area with its padding
 _OTHERS = (bytes.fromhex("5ac36b9d17e24ab8"), bytes.fromhex("a53d94620ed175c9"), bytes.fromhex("0123456789abcdef"))
-_EMPTY_BLOCKS, _EMPTY_BYTES = 0x7FFF, 4  # so many blocks without any detail take so many bytes at most
+_EMPTY_BLOCKS, _EMPTY_BYTES = 0x7FFF, 4  # this many blocks without any detail take this many bytes at most
 _ALPHA = 0x10  # among the flags of WebP
 _MORE = "bytes that are no pixels follow its pixels"
 

@@ -13,7 +13,7 @@ from earthclip.pictures.metadata.findings import DamagedError
 
 _MOST_ITEMS = 65_536
 PIXELS = frozenset(("hvc1", "av01", "grid", "iden", "iovl", "jpeg", "avc1", "j2k1", "unci", "mski"))
-# Boxes without which no picture is shown; all others are told of. ``free`` and ``skip`` may hold zeros alone.
+# Boxes without which no picture is shown; all others are reported. ``free`` and ``skip`` may hold zeros alone.
 _STRUCTURE = frozenset(("ftyp", "meta", "mdat"))
 _VIDEO = frozenset(("moov", "moof", "mpvd", "mvhd", "trak"))
 _HDR_TRANSFERS = (16, 18)  # PQ and HLG

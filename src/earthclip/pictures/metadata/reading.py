@@ -1,4 +1,4 @@
-"""What the metadata of a file reveals. All its bytes are accounted for: what is not understood is told by its name."""
+"""What the metadata of a file reveals. All its bytes are accounted for: what is not understood is reported by name."""
 
 from __future__ import annotations
 

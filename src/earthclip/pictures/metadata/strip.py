@@ -1,7 +1,7 @@
 """Copies of JPEG, PNG, WebP and GIF that hold only what is needed to show the picture, its pixels byte for byte.
 
 Segments and chunks are kept by a list of what decoders read; all others are left out, whatever they are. What a viewer
-needs from metadata (which way is up, resolution, colour space) is written anew.
+needs from metadata (orientation, resolution, colour space) is rewritten.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from earthclip.pictures.metadata.findings import DamagedError
 EXIF_SIGN = b"Exif\0\0"
 ICC_SIGN = b"ICC_PROFILE\0"
 ICC_NAME = b"ICC Profile"  # in a PNG
-# Tables, frames, scans and restart intervals; application data is written anew.
+# Tables, frames, scans and restart intervals; application data is rewritten.
 JPEG_KEPT = frozenset(("C0", "C1", "C2", "C4", "C9", "CA", "CC", "DB", "DA", "DD", "D9"))
 _PNG_SIZES = {  # of chunks, of which a picture has one each; tRNS and bKGD by the colour type as well
     **{"IHDR": 13, "cHRM": 32, "gAMA": 4, "sRGB": 1, "cICP": 4, "pHYs": 9, "mDCV": 24, "mDCv": 24, "cLLI": 8},

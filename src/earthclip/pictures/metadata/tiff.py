@@ -1,4 +1,4 @@
-"""TIFF written anew from decoded pixels: all pages, deflated, with the tags that show them and no others.
+"""TIFF encoded from decoded pixels: all pages, deflated, with the tags that show them and no others.
 
 Source: TIFF 6.0. A page whose pixels are not kept whole this way is refused: a LostError says what would be lost.
 """
@@ -38,7 +38,7 @@ class _Page:
 
 
 def rewritten(image: Image.Image, data: bytes) -> tuple[bytes, list[str]]:
-    """All pages of an opened TIFF written anew, and what became of their colours. Raises LostError, DamagedError."""
+    """All pages of an opened TIFF, encoded again, and what became of their colours. Raises LostError, DamagedError."""
     assert isinstance(image, TiffImagePlugin.TiffImageFile)
     out, link, notes, written = bytearray(b"II*\0\0\0\0\0"), 4, list[str](), 0
     if data[8:10] == b"CR" or image.n_frames > _MOST_PAGES:
