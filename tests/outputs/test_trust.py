@@ -20,7 +20,7 @@ from earthclip.errors import InputError, OutputError
 from earthclip.locating.prediction import Prediction
 from earthclip.outputs import check_format, open_writer, writer
 from earthclip.outputs.drawing import oriented
-from earthclip.outputs.sidecar import xml_text
+from earthclip.outputs.estimate import xml_text
 from earthclip.outputs.structured import cells_text, dumps, from_object, parse_cells, to_object
 from earthclip.outputs.table import area_text
 from earthclip.pictures.prepare import Failure

@@ -61,11 +61,17 @@ from earthclip.cli.status import libraries_muted
 @options.workers(advanced=True)
 @options.full_size()
 @option(
+    "--only-missing",
+    is_flag=True,
+    advanced=True,
+    help="Leave out pictures that have a position in their metadata or in an XMP sidecar.",
+)
+@option(
     "--write-sidecar",
     is_flag=True,
     advanced=True,
-    help="Write the best guess beside each picture as PICTURE.xmp, unless the picture has a position already or no "
-    "region stands out. Pictures are not changed, nor sidecars of other programs.",
+    help="Write the best guess into an XMP sidecar beside each picture, unless the picture has a position already or "
+    "no region stands out. Pictures are not changed. A sidecar that exists keeps all its other properties.",
 )
 @option(
     "--all-sidecars",
@@ -81,6 +87,7 @@ def locate(
     maps: tuple[Path, ...],
     resume: bool,
     force: bool,
+    only_missing: bool,
     write_sidecar: bool,
     all_sidecars: bool,
     workers: int | None,
@@ -105,8 +112,9 @@ def locate(
         raise click.UsageError("--resume needs -o FILE, the output of the interrupted run, and the same pictures.")
     if (pictures or listed) and len(question["text"]) > 1:
         raise click.UsageError("give only one --text together with pictures.")
-    if write_sidecar and not (pictures or listed):
-        raise click.UsageError("--write-sidecar is about pictures; give a PICTURE.")
+    for name, given in (("--write-sidecar", write_sidecar), ("--only-missing", only_missing)):
+        if given and not (pictures or listed):
+            raise click.UsageError(f"{name} is about pictures; give a PICTURE.")
     if all_sidecars and not write_sidecar:
         raise click.UsageError("--all-sidecars says which to write; add --write-sidecar.")
     if maps and resume:
@@ -117,6 +125,7 @@ def locate(
     format_ = format_of(output, format_, FORMATS, "table")
 
     from earthclip.cli.answering import ask_of
+    from earthclip.cli.library import Library
     from earthclip.cli.locate_run import Destination, Sidecars, locate_pictures, locate_texts
 
     ask = ask_of(**question)
@@ -124,5 +133,5 @@ def locate(
     destination = Destination(output, format_, resume, force, maps, sidecars)
     with libraries_muted():
         if pictures or listed:
-            return locate_pictures(ask, pictures, listed, destination, workers)
+            return locate_pictures(ask, pictures, listed, destination, workers, Library(only_missing))
         return locate_texts(ask, destination)
