@@ -25,7 +25,7 @@ def check_finished(
     pictures: Iterable[Path | Failure],
     left_out: Callable[[Path], bool] = lambda path: False,
 ) -> int | None:
-    """How many answers the finished file holds; None for formats that do not say (table and KML).
+    """How many answers the finished file holds; None for formats that do not say (table, KML, plan).
 
     Raises OutputError unless it holds the answers about ``pictures``, as far as its format records what was ``asked``:
     ``model``, ``text``, and ``top_k`` where ``region`` is None, since a region may have fewer places. Pictures for

@@ -21,7 +21,7 @@ from earthclip.outputs.xmp_packet import RDF, Packet, parse_packet
 from earthclip.pictures.capture import capture_of, sidecars_of
 from earthclip.pictures.metadata.xmp import coordinate
 
-_BACKUP = ".before-earthclip"  # no photo tool takes a file of this name for a sidecar
+BACKUP = ".before-earthclip"  # no photo tool takes a file of this name for a sidecar
 _EMPTY = (
     '<?xpacket begin="\N{ZERO WIDTH NO-BREAK SPACE}" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
     '<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="EarthCLIP">\n'
@@ -38,7 +38,7 @@ def sidecar_path(photo: Path) -> Path:
 
 def backup_path(sidecar: Path) -> Path:
     """Where the bytes of a sidecar are kept that held what other programs wrote."""
-    return with_ending(sidecar, _BACKUP)
+    return with_ending(sidecar, BACKUP)
 
 
 def objection(answer: Prediction) -> str | None:
