@@ -191,7 +191,9 @@ def locate_pictures(
             folder = None if absolute else os.fspath(Path.cwd())
             _begin(journal, ask, locator, {"image_encoder": str(locator.image_choice), "folder": folder})
         with answers_of(ask, locator, arguments, listed, workers, journal, library) as answers:
-            return _write(answers, ask, locator, total, destination, journal)
+            code = _write(answers, ask, locator, total, destination, journal)
+    library.sum_up()
+    return code
 
 
 def locate_texts(ask: Ask, destination: Destination) -> int:

@@ -44,6 +44,7 @@ class Prediction:
     credible: tuple[CredibleRegion, ...] = ()
     region: str | None = None  # the area that the answer was kept to
     region_share: float | None = None  # what the region holds without being asked for: next to none, and it is wrong
+    sources: tuple[str, ...] = ()  # what it came from, such as ("picture", "track"); empty: the picture or text alone
     abstained: bool = False  # whether the confidence is below the least that was asked for
     embedding: Float32[np.ndarray, " d"] | None = field(default=None, repr=False)
     scorer: Scorer | None = field(default=None, repr=False)

@@ -126,8 +126,8 @@ def estimate_of(answer: Prediction) -> Estimate:
 
 
 def source_of(answer: Prediction) -> str:
-    """What an answer came from, as a plan says it: "orbit: picture"."""
-    return f"{answer.model}: picture"
+    """What an answer came from, as a plan says it: "orbit: picture, track"."""
+    return f"{answer.model}: {', '.join(answer.sources or ('picture',))}"
 
 
 def has_position(packet: Packet) -> bool:

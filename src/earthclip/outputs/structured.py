@@ -62,7 +62,7 @@ def to_object(answer: Prediction | Failure, *, cells: bool = False) -> dict[str,
 
 
 def trust(answer: Prediction, *, cells: bool = False) -> dict[str, Any]:
-    """How far to trust the answer: ``verdict``, ``credible``, ``region``, ``abstained``, where available."""
+    """How far to trust the answer: ``verdict``, ``credible``, ``region``, ``sources``, ``abstained``, if available."""
     values: dict[str, Any] = {}
     if (verdict := answer.verdict) is not None:
         values["verdict"] = {
@@ -81,6 +81,8 @@ def trust(answer: Prediction, *, cells: bool = False) -> dict[str, Any]:
         values["region"] = answer.region
         if answer.region_share is not None:
             values["region_share"] = digits(answer.region_share)
+    if answer.sources:
+        values["sources"] = list(answer.sources)
     if answer.abstained:
         values["abstained"] = True
     return values
@@ -105,6 +107,7 @@ def from_object(values: dict[str, Any]) -> Prediction | Failure:
         credible=tuple(_region(region) for region in values.get("credible", ())),
         region=values.get("region"),
         region_share=values.get("region_share"),
+        sources=tuple(values.get("sources", ())),
         abstained=values.get("abstained", False),
     )
 

@@ -152,6 +152,8 @@ def trust_sentences(answer: Prediction) -> list[str]:
         sentences.append(
             f"Warning: {share}; the picture was probably taken elsewhere." if doubtful else f"T{share[1:]}."
         )
+    if answer.sources:
+        sentences.append(f"Found from: {', '.join(answer.sources)}.")
     if answer.abstained:
         sentences.append("No answer: less sure than was asked for.")
     said = [] if answer.verdict is None else [answer.verdict.sentence.rstrip(".") + "."]

@@ -144,7 +144,7 @@ def _times(metadata: Metadata) -> tuple[float | None, float | None]:
 
 def offset_s(sign: str, hours: str, minutes: str) -> float:
     """Seconds that a time zone such as +05:30 is ahead of UTC, from its three parts."""
-    return (-1 if sign == "-" else 1) * (int(hours) * 3600 + int(minutes) * 60)
+    return (-1.0 if sign == "-" else 1.0) * (int(hours) * 3600 + int(minutes) * 60)
 
 
 def _parsed(text: str) -> float | None:
