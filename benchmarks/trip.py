@@ -1,6 +1,6 @@
 """How far off photos of a made-up trip are: by the picture alone, by its neighbours in time alone, and by both.
 
-    python -m benchmarks.trip [--imagery natural-earth] [--photos 200] [--json FILE]
+    python -m benchmarks.trip [--imagery natural-earth] [--photos 200] [--hours 2] [--json FILE]
 
 Ten days through Europe, with stops in towns and drives between them. Two phones write positions and time zones, but for
 a photo now and then. A camera writes neither, and its clock is an hour ahead of the local time. The pictures are views
@@ -43,12 +43,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--imagery", default="natural-earth")
     parser.add_argument("--photos", type=int, default=200)
+    parser.add_argument("--hours", type=float, default=2.0, help="of --near-in-time")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         truths = write_trip(Path(folder), options.photos, options.imagery, options.seed)
-        rows = measured(Path(folder), truths)
+        rows = measured(Path(folder), truths, options.hours)
     print("| photos without position | n | picture alone | neighbours alone | both | both, clock corrected |")
     print("|---|---:|---:|---:|---:|---:|")
     for name, (n, *medians) in rows.items():
@@ -114,16 +115,16 @@ def _views(places: np.ndarray, imagery: str, rng: np.random.Generator) -> Iterat
         yield from pictures(cameras.take(np.arange(first, min(first + 16, n))), texture, 256)
 
 
-def measured(folder: Path, truths: dict[Path, tuple[str, np.ndarray]]) -> dict[str, tuple[float, ...]]:
+def measured(folder: Path, truths: dict[Path, tuple[str, np.ndarray]], hours: float) -> dict[str, tuple[float, ...]]:
     """Number of photos, median errors in km: picture, neighbours, both, both with the camera's clock corrected."""
     locator = earthclip.load("orbit")
     paths = list(truths)
-    library = _library(folder)
+    library = _library(folder, hours)
     alone = [one.coordinates[0] for one in locator.locate(paths, top_k=1)]
     known = [library.of(str(path)) for path in paths]
     neighbours = [one[0].place if one else np.full(2, np.nan) for one in known]
     both = [one.coordinates[0] for one in locator.locate(paths, top_k=1, whereabouts=library)]
-    corrected = _library(folder, f"camera=+{ZONE_H + AHEAD_H:02}:00")
+    corrected = _library(folder, hours, f"camera=+{ZONE_H + AHEAD_H:02}:00")
     right = [one.coordinates[0] for one in locator.locate(paths, top_k=1, whereabouts=corrected)]
     places = np.array([place for _, place in truths.values()])
     of_camera = np.array([name == "camera" for name, _ in truths.values()])
@@ -134,8 +135,8 @@ def measured(folder: Path, truths: dict[Path, tuple[str, np.ndarray]]) -> dict[s
     }
 
 
-def _library(folder: Path, *offsets: str) -> Library:
-    library = Library(near_h=2.0, clock_offsets=tuple(map(parse_clock_offset, offsets)))
+def _library(folder: Path, hours: float, *offsets: str) -> Library:
+    library = Library(near_h=hours, clock_offsets=tuple(map(parse_clock_offset, offsets)))
     library.open((folder,), None)
     return library
 

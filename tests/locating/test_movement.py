@@ -37,7 +37,7 @@ def within(found: Moved, km: float) -> float:
 
 def test_it_widens_with_the_gap_in_time() -> None:
     masses = [within(answer(HERE, 0.0, gap_h), 5.0) for gap_h in (0.0, 0.2, 1.0, 4.0)]
-    assert masses[0] > 0.75 and masses == sorted(masses, reverse=True) and masses[-1] < 0.05
+    assert masses[0] > 0.75 and masses == sorted(masses, reverse=True) and masses[-1] < 0.1
     assert within(answer(HERE, 0.0, 0.0, 40.0), 5.0) < 0.05  # of fixes far apart, too
     for gap_h in (0.0, 1.0, 12.0):
         found = answer(HERE, 0.0, gap_h)
@@ -71,7 +71,7 @@ def test_two_that_disagree_both_count() -> None:
     posterior, evidence = evidence_for(THERE, 0.0)
     known = [Whereabouts(*place.tolist(), 0.1, 0.0, ("track",)) for place in (HERE, THERE)]
     found = moved(posterior, np.full(len(PLACES), -np.log(len(PLACES))), known, evidence)  # type: ignore[arg-type]
-    assert found.top_k(2)[1] == pytest.approx([0.42, 0.42], abs=0.03)
+    assert found.top_k(2)[1] == pytest.approx([0.475, 0.475], abs=0.01)
 
 
 class _North:

@@ -1,7 +1,7 @@
 """The prior of a photo by its time: where its photographer was before and after, and a floor for what that misses.
 
 It is a mixture. With probability ``FLOOR`` the times say nothing (a wrong clock, another photographer), and the answer
-is the picture's alone. Else the photo lies around a position that is known from fixes before and after, in one of three
+is the picture's alone. Else the photo lies around a position that is known from fixes before and after, in one of four
 ways of moving, whose distances are normal and grow with the time to the fixes. What one way rules out, another allows.
 """
 
@@ -21,12 +21,13 @@ from earthclip.locating.posterior import Area, Posterior, normalised
 
 FLOOR = 0.05
 _WAYS = (  # their share, km without a gap in time, and km for each hour of it
-    (0.60, 0.3, 15.0),  # on foot, with stops
-    (0.25, 3.0, 90.0),  # by car or train
+    (0.30, 0.3, 1.5),  # about the same place
+    (0.35, 0.5, 15.0),  # on foot or by bicycle, with stops
+    (0.20, 3.0, 90.0),  # by car or train
     (0.10, 75.0, 400.0),  # by air, or by a clock that is an hour off
 )
-_NARROW_KM = 50.0  # below it a way is finer than galleries are, and has places of its own
-_POINTS = 64
+_NARROW_KM = 150.0  # below it a way has places of its own, finer than those of galleries
+_POINTS = 64  # that stand for one way of moving
 _GOLDEN = np.pi * (3 - np.sqrt(5))
 
 Evidence: TypeAlias = Callable[[Float64[np.ndarray, "n 2"]], Float64[np.ndarray, " n"]]
