@@ -129,10 +129,10 @@ def measured(folder: Path, truths: dict[Path, tuple[str, np.ndarray]], hours: fl
     places = np.array([place for _, place in truths.values()])
     of_camera = np.array([name == "camera" for name, _ in truths.values()])
     errors = [great_circle_km(np.array(found), places) for found in (alone, neighbours, both, right)]
-    groups = {"all": np.ones(len(paths), bool), "of the phones": ~of_camera, "of the camera, an hour off": of_camera}
-    return {
-        name: (int(group.sum()), *(float(np.nanmedian(one[group])) for one in errors)) for name, group in groups.items()
-    }
+    near = np.array([bool(one) for one in known])  # the others have the picture's answer in all columns but one
+    groups = {"all": near, "of the phones": near & ~of_camera, "of the camera, an hour off": near & of_camera}
+    groups |= {"none near in time": ~near} if not near.all() else {}
+    return {name: (int(rows.sum()), *(float(np.median(one[rows])) for one in errors)) for name, rows in groups.items()}
 
 
 def _library(folder: Path, hours: float, *offsets: str) -> Library:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
+from earthclip.geo.cells import cell_width_km
 from earthclip.geo.motion import Whereabouts
 from earthclip.geo.sphere import EARTH_RADIUS_KM, from_unit_vectors, great_circle_km, local_grid, unit_vectors
 from earthclip.geo.tracks import FASTEST_KM_H
@@ -21,7 +22,7 @@ from earthclip.locating.posterior import Area, Posterior, normalised
 
 FLOOR = 0.05
 _WAYS = (  # their share, km without a gap in time, and km for each hour of it
-    (0.30, 0.3, 1.5),  # about the same place
+    (0.30, 0.3, 1.5),  # about the same place, or at an even pace between two
     (0.35, 0.5, 15.0),  # on foot or by bicycle, with stops
     (0.20, 3.0, 90.0),  # by car or train
     (0.10, 75.0, 400.0),  # by air, or by a clock that is an hour off
@@ -47,16 +48,19 @@ class WhereaboutsOf(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Moved:
-    """A posterior with places beside the gallery's, and each group of these as one place of its own for lists."""
+    """A posterior with places beside the gallery's, and each group of these as one place of its own for lists.
+
+    A group holds the gallery's places within a cell's width of its centre too: a gallery tells nothing finer.
+    """
 
     posterior: Posterior
-    gallery: int  # how many of the places are the gallery's: the first ones
+    listed: Bool[np.ndarray, " m"]  # which of the gallery's places, the first ones, are in no group
     centres: Float64[np.ndarray, "c 2"]
     masses: Float64[np.ndarray, " c"]
 
     def top_k(self, k: int) -> tuple[Float64[np.ndarray, "k 2"], Float64[np.ndarray, " k"]]:
         """The ``k`` most probable of the gallery's places and the groups, best first."""
-        logs = self.posterior.log_probabilities[: self.gallery]
+        logs = np.where(self.listed, self.posterior.log_probabilities[: len(self.listed)], -np.inf)
         best = np.argpartition(-logs, min(k, len(logs)) - 1)[:k]
         best = best[np.isfinite(logs[best])]
         places = np.concatenate([self.centres, self.posterior.coordinates[best]])
@@ -86,8 +90,8 @@ def moved(
     masses: list[Float64[np.ndarray, " n"]] = []
     for one, share in zip(known, shares.tolist(), strict=True):
         points, sizes = [], []
-        for way, still_km, speed_km_h in _WAYS:
-            scale_km = float(np.hypot(still_km + speed_km_h * one.gap_h, one.spread_km))
+        for number, (way, still_km, speed_km_h) in enumerate(_WAYS):
+            scale_km = float(np.hypot(still_km + speed_km_h * one.gap_h, one.spread_km if number else 0.0))
             if scale_km < _NARROW_KM:
                 points.append(_around(one, scale_km))
                 sizes.append(np.full(_POINTS, share * way / (1 - FLOOR) / _POINTS))
@@ -99,7 +103,8 @@ def moved(
     logs = posterior.log_probabilities + np.log(weights)
     m = len(logs)
     if not groups:
-        return Moved(replace(posterior, log_probabilities=normalised(logs)), m, np.empty((0, 2)), np.empty(0))
+        alone = replace(posterior, log_probabilities=normalised(logs))
+        return Moved(alone, np.ones(m, bool), np.empty((0, 2)), np.empty(0))
     places = np.concatenate(groups)
     found = evidence(np.concatenate([posterior.coordinates[[best]], places]))
     # The posterior is evidence times prior over a sum; at its best place all but the sum is known.
@@ -114,14 +119,17 @@ def moved(
         log_probabilities=mixed,
         arranged=None,
     )
-    centres, held, first = [], [], m
+    reach_km = cell_width_km(posterior.place_cells.typical_level(posterior.probabilities))
+    centres, held, first, listed = [], [], m, np.ones(m, bool)
     for group in groups:
         mass = np.exp(mixed[first : first + len(group)])
         first += len(group)
-        held.append(mass.sum())
         nearest = mass[:_POINTS] if mass[:_POINTS].any() else np.ones(_POINTS)  # of the slowest way
         centres.append(from_unit_vectors(nearest @ unit_vectors(group[:_POINTS])))
-    return Moved(whole, m, np.stack(centres), np.array(held))
+        near = listed & (great_circle_km(posterior.coordinates, centres[-1][None]) <= reach_km)
+        held.append(mass.sum() + np.exp(mixed[:m][near]).sum())
+        listed &= ~near
+    return Moved(whole, listed, np.stack(centres), np.array(held))
 
 
 def _around(one: Whereabouts, scale_km: float) -> Float64[np.ndarray, "n 2"]:
