@@ -105,11 +105,14 @@ def test_sidecars_stand_beside_photos_and_replace_none(
     capsys.readouterr()
     assert locate(*how) == 1
     captured = capsys.readouterr()
-    assert "rank" in captured.out and f"error: {sidecar}: already exists" in captured.err
+    assert "rank" in captured.out and f"error: {sidecar}: holds a position already" in captured.err
     sidecar.write_bytes(written + b"<!-- edits -->")
+    assert locate(*how, "--force") == 0
+    assert sidecar.read_bytes().endswith(b"<!-- edits -->")
+    assert sidecar.with_name(f"{sidecar.name}.before-earthclip").read_bytes() == written + b"<!-- edits -->"
+    sidecar.write_bytes(b"no XMP")
     assert locate(*how, "--force") == 1
-    assert "holds what other programs wrote" in capsys.readouterr().err
-    assert sidecar.read_bytes() == written + b"<!-- edits -->"
+    assert "not XMP" in capsys.readouterr().err and sidecar.read_bytes() == b"no XMP"
     sidecar.write_bytes(written)
     assert locate(*how, "--force") == 0
     assert locate(picture, "--model", tiny_model, "--all-sidecars") == 2

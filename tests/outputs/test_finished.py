@@ -14,7 +14,7 @@ from tests.outputs.answers import full
 
 ASKED = {"model": "tiny", "text": None, "top_k": 2, "region": None}
 PICTURES: list[Path | Failure] = [Path("a"), Path("b\udcff"), Path("a"), Failure("bad", "bad: damaged"), Path("none")]
-RECORDED = [format for format in FORMATS if format not in ("table", "kml")]
+RECORDED = [format for format in FORMATS if format not in ("table", "kml", "plan")]
 
 
 def written(folder: Path, format: str, text: str | None = None) -> Path:

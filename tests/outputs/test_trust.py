@@ -21,7 +21,7 @@ from earthclip.geo.cells import cells_text, parse_cells
 from earthclip.locating.prediction import Prediction
 from earthclip.outputs import check_format, open_writer, writer
 from earthclip.outputs.drawing import oriented
-from earthclip.outputs.sidecar import xml_text
+from earthclip.outputs.estimate import xml_text
 from earthclip.outputs.structured import dumps, from_object, to_object
 from earthclip.outputs.table import area_text
 from earthclip.pictures.prepare import Failure

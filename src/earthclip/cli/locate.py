@@ -61,11 +61,43 @@ from earthclip.cli.status import libraries_muted
 @options.workers(advanced=True)
 @options.full_size()
 @option(
+    "--only-missing",
+    is_flag=True,
+    advanced=True,
+    help="Leave out pictures that have a position in their metadata or in an XMP sidecar.",
+)
+@option(
+    "--near-in-time",
+    "near_h",
+    type=float,
+    metavar="HOURS",
+    advanced=True,
+    help="Use the positions of photos in the same folders that were taken at most HOURS before or after.",
+)
+@option(
+    "--track",
+    "tracks",
+    type=options.path_type(),
+    multiple=True,
+    metavar="FILE",
+    advanced=True,
+    help="Use the positions of a track with times (.gpx, .kml, .geojson). Repeat to use several tracks.",
+)
+@option(
+    "--clock-offset",
+    "clock_offsets",
+    multiple=True,
+    metavar="OFFSET",
+    advanced=True,
+    help="State how far cameras' clocks are ahead of UTC, such as +02:00, where photos do not say their time zone. "
+    "CAMERA=+03:00 corrects the clock of cameras whose name holds CAMERA. Repeatable.",
+)
+@option(
     "--write-sidecar",
     is_flag=True,
     advanced=True,
-    help="Write the best guess beside each picture as PICTURE.xmp, unless the picture has a position already or no "
-    "region stands out. Pictures are not changed, nor sidecars of other programs.",
+    help="Write the best guess into an XMP sidecar beside each picture, unless the picture has a position already or "
+    "no region stands out. Pictures are not changed. A sidecar that exists keeps all its other properties.",
 )
 @option(
     "--all-sidecars",
@@ -81,6 +113,10 @@ def locate(
     maps: tuple[Path, ...],
     resume: bool,
     force: bool,
+    only_missing: bool,
+    near_h: float | None,
+    tracks: tuple[Path, ...],
+    clock_offsets: tuple[str, ...],
     write_sidecar: bool,
     all_sidecars: bool,
     workers: int | None,
@@ -105,8 +141,16 @@ def locate(
         raise click.UsageError("--resume needs -o FILE, the output of the interrupted run, and the same pictures.")
     if (pictures or listed) and len(question["text"]) > 1:
         raise click.UsageError("give only one --text together with pictures.")
-    if write_sidecar and not (pictures or listed):
-        raise click.UsageError("--write-sidecar is about pictures; give a PICTURE.")
+    for name, given in (
+        *(("--write-sidecar", write_sidecar), ("--only-missing", only_missing)),
+        *(("--near-in-time", near_h is not None), ("--track", tracks)),
+    ):
+        if given and not (pictures or listed):
+            raise click.UsageError(f"{name} is about pictures; give a PICTURE.")
+    if near_h is not None and not 0 < near_h <= 1000:
+        raise click.UsageError("--near-in-time: expected more than 0 and at most 1000 hours.")
+    if clock_offsets and near_h is None and not tracks:
+        raise click.UsageError("--clock-offset is about times; add --track or --near-in-time.")
     if all_sidecars and not write_sidecar:
         raise click.UsageError("--all-sidecars says which to write; add --write-sidecar.")
     if maps and resume:
@@ -117,12 +161,15 @@ def locate(
     format_ = format_of(output, format_, FORMATS, "table")
 
     from earthclip.cli.answering import ask_of
+    from earthclip.cli.library import Library, parse_clock_offset
     from earthclip.cli.locate_run import Destination, Sidecars, locate_pictures, locate_texts
 
-    ask = ask_of(**question)
+    library = Library(only_missing, near_h, tracks, tuple(map(parse_clock_offset, clock_offsets)))
+    ask = ask_of(**question, whereabouts=library if library.tells_times else None)
     sidecars = Sidecars(all_sidecars, force) if write_sidecar else None
     destination = Destination(output, format_, resume, force, maps, sidecars)
     with libraries_muted():
         if pictures or listed:
-            return locate_pictures(ask, pictures, listed, destination, workers)
+            library.open(pictures, listed)
+            return locate_pictures(ask, pictures, listed, destination, workers, library)
         return locate_texts(ask, destination)

@@ -35,6 +35,7 @@ from earthclip.pictures.finding import check_list, count_pictures, each_picture
 from earthclip.pictures.prepare import Failure
 
 if TYPE_CHECKING:
+    from earthclip.cli.library import Library
     from earthclip.locating.locator import Locator
     from earthclip.models.config import ModelConfig
     from earthclip.outputs import Writer
@@ -121,7 +122,7 @@ class Destination:
                     say(f"interrupted: {journal.kept:,} answers are kept in {journal.path}; continue with --resume")
                 raise click.exceptions.Exit(INTERRUPTED) from error
 
-    def is_finished(self, ask: Ask, arguments: tuple[Path, ...], listed: Path | None) -> bool:
+    def is_finished(self, ask: Ask, arguments: tuple[Path, ...], listed: Path | None, library: Library) -> bool:
         """Whether the run to resume is complete, which is said. Raises OutputError where another run is."""
         from earthclip.models.sources import resolve
         from earthclip.outputs.finished import check_finished
@@ -134,7 +135,8 @@ class Destination:
         question = ask.question
         asked = {"text": question.text, "top_k": question.top_k, "region": question.region}
         asked["model"] = resolve(ask.model.source).config.name
-        n = check_finished(self.output, self.format, asked, each_picture(arguments, listed))
+        left_out = library.has_position if library.only_missing else lambda path: False
+        n = check_finished(self.output, self.format, asked, each_picture(arguments, listed), left_out)
         answers = "" if n is None else f": {n:,} answers"
         note(f"{self.output} is complete{answers}; nothing is left to do")
         return True
@@ -164,13 +166,18 @@ class Destination:
 
 
 def locate_pictures(
-    ask: Ask, arguments: tuple[Path, ...], listed: Path | None, destination: Destination, workers: int | None
+    ask: Ask,
+    arguments: tuple[Path, ...],
+    listed: Path | None,
+    destination: Destination,
+    workers: int | None,
+    library: Library,
 ) -> int:
     """Locate pictures and write the answers; returns the exit code."""
     if listed:
         check_list(listed)
     destination.check(arguments, listed, 0)
-    if destination.is_finished(ask, arguments, listed):
+    if destination.is_finished(ask, arguments, listed, library):
         return 0
     with destination.journal(BATCH_SIZES[ask.question.views]) as journal:
         locator = open_model(ask)
@@ -183,8 +190,10 @@ def locate_pictures(
             absolute = listed is None and all(path.is_absolute() for path in arguments)  # from elsewhere, others
             folder = None if absolute else os.fspath(Path.cwd())
             _begin(journal, ask, locator, {"image_encoder": str(locator.image_choice), "folder": folder})
-        with answers_of(ask, locator, arguments, listed, workers, journal) as answers:
-            return _write(answers, ask, locator, total, destination, journal)
+        with answers_of(ask, locator, arguments, listed, workers, journal, library) as answers:
+            code = _write(answers, ask, locator, total, destination, journal)
+    library.sum_up()
+    return code
 
 
 def locate_texts(ask: Ask, destination: Destination) -> int:

@@ -40,6 +40,7 @@ osv5m:DIR, osv5m:DIR@train, commons26:DIR: a benchmark as published
 
 TREE = {
     "locate": Entry("Guess where pictures were taken.", "earthclip.cli.locate:locate"),
+    "apply": Entry("Write the positions of a plan, or take them out.", "earthclip.cli.apply:apply"),
     "privacy": Entry(
         "Show what photos reveal, or remove their metadata.",
         below={

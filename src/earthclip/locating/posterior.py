@@ -65,7 +65,7 @@ class Posterior:
             raise InputError(f"expected one finite score for each of at least 1 place, found {logits.size} scores")
         # Shifted before dividing: the largest becomes exactly 0 and no temperature can overflow it.
         shifted = (logits.astype(np.float64) - float(logits.max())) / temperature
-        return cls(coordinates, _normalised(shifted), calibration, arranged)
+        return cls(coordinates, normalised(shifted), calibration, arranged)
 
     def reweighted(self, log_prior: Float64[np.ndarray, " m"]) -> Posterior:
         """The posterior under another prior: each place's probability times exp(``log_prior``), normalised.
@@ -79,7 +79,7 @@ class Posterior:
         logs = self.log_probabilities + log_prior
         if not np.isfinite(logs).any():
             raise InputError("the prior rules out every place; expected at least one that it allows")
-        return replace(self, log_probabilities=_normalised(logs), share=self._share_of(np.isfinite(logs)))
+        return replace(self, log_probabilities=normalised(logs), share=self._share_of(np.isfinite(logs)))
 
     def within(self, region: Area) -> Posterior:
         """The posterior given that the truth lies in ``region``: the places outside get 0, the others sum to 1.
@@ -92,7 +92,7 @@ class Posterior:
             raise InputError(
                 f"region '{region.name}' holds none of the {len(inside):,} places the model knows; choose a larger one"
             )
-        return replace(self, log_probabilities=_normalised(logs), share=self._share_of(inside))
+        return replace(self, log_probabilities=normalised(logs), share=self._share_of(inside))
 
     def _share_of(self, left: Bool[np.ndarray, " m"]) -> float:
         return self.share if left.all() else self.share * float(self.probabilities[left].sum())
@@ -143,7 +143,7 @@ class Posterior:
         return candidates[np.argsort(-scores[candidates], kind="stable")][:k]
 
 
-def _normalised(logs: Float64[np.ndarray, " m"]) -> Float64[np.ndarray, " m"]:
+def normalised(logs: Float64[np.ndarray, " m"]) -> Float64[np.ndarray, " m"]:
     """``logs``, of which one is finite, less the logarithm of the sum of their exponentials."""
     shifted = logs - logs.max()
     return np.asarray(shifted - np.log(np.exp(shifted).sum()))

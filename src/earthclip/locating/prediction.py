@@ -61,6 +61,7 @@ class Prediction:
     credible: tuple[CredibleRegion, ...] = ()
     region: str | None = None  # the area that the answer was kept to
     region_share: float | None = None  # what the region holds without being asked for: next to none, and it is wrong
+    sources: tuple[str, ...] = ()  # what it came from, such as ("picture", "track"); empty: the picture or text alone
     abstained: bool = False  # whether the confidence is below the least that was asked for
     caution: str | None = None  # of the model: what it is for, and what not
     embedding: Float32[np.ndarray, " d"] | None = field(default=None, repr=False)
@@ -147,7 +148,7 @@ class Prediction:
 
 
 def trust(answer: Prediction, *, cells: bool = False) -> dict[str, Any]:
-    """How far to trust the answer: ``verdict``, ``credible``, ``region``, ``abstained``, where available."""
+    """How far to trust the answer: ``verdict``, ``credible``, ``region``, ``sources``, ``abstained``, if available."""
     values: dict[str, Any] = {}
     if (verdict := answer.verdict) is not None:
         values["verdict"] = {
@@ -166,6 +167,8 @@ def trust(answer: Prediction, *, cells: bool = False) -> dict[str, Any]:
         values["region"] = answer.region
         if answer.region_share is not None:
             values["region_share"] = digits(answer.region_share)
+    if answer.sources:
+        values["sources"] = list(answer.sources)
     if answer.abstained:
         values["abstained"] = True
     return values

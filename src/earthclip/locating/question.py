@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, TypedDict
 
 from earthclip.errors import InputError
+from earthclip.locating.movement import WhereaboutsOf
 from earthclip.locating.posterior import Area, check_prior
 from earthclip.locating.trust import check_confidence
 from earthclip.pictures import VIEWS
@@ -23,7 +24,8 @@ class Question:
     where the model's training photos were taken, "land" treats all land equally. ``refine`` searches between the
     model's candidate places. An answer with less than ``min_confidence`` of the probability within 200 km of its best
     place abstains. With ``names``, the places of a
-    batch are put in words together, in half the time of one after the other.
+    batch are put in words together, in half the time of one after the other. ``whereabouts`` tells where each picture
+    was by its time, see ``locating/movement.py``; not together with ``refine``.
     """
 
     top_k: int = 5
@@ -35,12 +37,15 @@ class Question:
     refine: bool = False
     min_confidence: float = 0.0
     names: bool = False
+    whereabouts: WhereaboutsOf | None = None
 
     def __post_init__(self) -> None:
         check_prior(self.prior)
         check_confidence(self.min_confidence)
         if self.views not in VIEWS:
             raise InputError(f"unknown views '{self.views}'; expected {', '.join(VIEWS)}")
+        if self.refine and self.whereabouts is not None:
+            raise InputError("refine searches around the gallery's places; leave it out where times tell of others")
         if not 0 <= self.text_weight <= 1:
             raise InputError(f"text_weight is {self.text_weight}; expected 0 (the picture alone) to 1 (the text alone)")
 
@@ -58,6 +63,7 @@ class Question:
     def options(self) -> dict[str, object]:
         """Everything that decides the answers, as JSON values: what a resumed run must ask again."""
         text = {} if self.text is None else {"text": self.text, "text_weight": self.text_weight}
+        times = {} if self.whereabouts is None else {"times": self.whereabouts.fingerprint}
         region = None if self.region is None else f"{self.region.name} ({self.region.fingerprint})"
         return {
             "top_k": self.top_k,
@@ -67,6 +73,7 @@ class Question:
             "min_confidence": self.min_confidence,
             "views": self.views,
             **text,
+            **times,
         }
 
 
@@ -82,3 +89,4 @@ class QuestionFields(TypedDict, total=False):
     refine: bool
     min_confidence: float
     names: bool
+    whereabouts: WhereaboutsOf | None

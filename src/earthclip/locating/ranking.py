@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float32, Float64
 
+from earthclip.geo.motion import Whereabouts
 from earthclip.locating.gallery import Gallery
-from earthclip.locating.posterior import Posterior, adjustment
+from earthclip.locating.movement import Moved, moved
+from earthclip.locating.posterior import Posterior, adjustment, normalised
 from earthclip.locating.prediction import Prediction
 from earthclip.locating.question import Question
 from earthclip.locating.refinement import EncodeLocation, refine
@@ -32,6 +34,8 @@ class Ranking:
         if question.prior != "model" or question.region is not None:
             arranged = gallery.place_cells if question.prior != "model" else None
             self._log_weights = adjustment(question.prior, config.prior, gallery.coordinates, question.region, arranged)
+        weights = np.zeros(len(gallery)) if self._log_weights is None else self._log_weights
+        self._log_prior = normalised(weights) if question.whereabouts is not None else weights
 
     def answers(
         self, embeddings: Float32[np.ndarray, "b d"], paths: Sequence[str | None], texts: Sequence[str | None]
@@ -49,6 +53,18 @@ class Ranking:
         """Every candidate place with its probability, under the prior and within the region."""
         return self._posterior(self._logits(embedding[None])[0])
 
+    def moved_of(self, embedding: Float32[np.ndarray, " d"], known: Sequence[Whereabouts]) -> Moved:
+        """As ``posterior_of``, multiplied with what the picture's time tells."""
+        return self._moved(self.posterior_of(embedding), embedding, known)
+
+    def _moved(self, posterior: Posterior, embedding: Float32[np.ndarray, " d"], known: Sequence[Whereabouts]) -> Moved:
+        scale = np.exp(self._config.logit_scale) / self._config.temperature
+
+        def evidence(coordinates: Float64[np.ndarray, "n 2"]) -> Float64[np.ndarray, " n"]:
+            return np.asarray(scale * (self._encode_location(coordinates) @ embedding), np.float64)
+
+        return moved(posterior, self._log_prior, known, evidence, self._question.region)
+
     def _logits(self, embeddings: Float32[np.ndarray, "b d"]) -> Float32[np.ndarray, "b m"]:
         return self._gallery.logits(embeddings, self._config.logit_scale)
 
@@ -63,7 +79,11 @@ class Ranking:
         self, posterior: Posterior, embedding: Float32[np.ndarray, " d"], path: str | None, text: str | None
     ) -> Prediction:
         question, config = self._question, self._config
-        if question.refine:
+        known = question.whereabouts.of(path) if question.whereabouts is not None else ()
+        if known:
+            with_time = self._moved(posterior, embedding, known)
+            posterior, (coordinates, probabilities) = with_time.posterior, with_time.top_k(question.top_k)
+        elif question.refine:
             coordinates, log_probabilities = refine(
                 embedding,
                 posterior,
@@ -88,11 +108,24 @@ class Ranking:
             credible=tuple(credible_regions(posterior)),
             region=None if question.region is None else question.region.name,
             region_share=None if question.region is None else posterior.share,
+            sources=("picture", *dict.fromkeys(name for one in known for name in one.sources)) if known else (),
             abstained=confidence < question.min_confidence,
             caution=config.caution,
             embedding=embedding,
-            scorer=self,
+            scorer=_WithTime(self, known) if known else self,
         )
+
+
+@dataclass(frozen=True)
+class _WithTime:
+    """Scores the embedding of a picture whose time tells where it was."""
+
+    ranking: Ranking
+    known: Sequence[Whereabouts]
+
+    def posterior_of(self, embedding: Float32[np.ndarray, " d"]) -> Posterior:
+        """Every candidate place with its probability."""
+        return self.ranking.moved_of(embedding, self.known).posterior
 
 
 def _named(answers: list[Prediction]) -> list[Prediction]:

@@ -1,4 +1,4 @@
-"""Answers as table, JSON, JSON Lines, CSV, GeoJSON, KML or GeoParquet, written as they come.
+"""Answers as table, JSON, JSON Lines, CSV, GeoJSON, KML, GeoParquet or a plan, written as they come.
 
 Only here, and where other people's formats are read, is longitude put first. Maps and sidecars of single pictures are
 ``map_png``, ``html_map`` and ``sidecar``.
@@ -18,6 +18,7 @@ from earthclip.locating.prediction import Prediction
 from earthclip.outputs.geojson import GeoJSONWriter
 from earthclip.outputs.geoparquet import GeoParquetWriter, import_pyarrow
 from earthclip.outputs.kml import KMLWriter
+from earthclip.outputs.plan import PlanWriter
 from earthclip.outputs.structured import JSONLinesWriter, JSONWriter
 from earthclip.outputs.table import CSVWriter, TableWriter
 from earthclip.pictures.prepare import Failure
@@ -42,6 +43,7 @@ _TEXT: dict[str, Callable[[TextIO], Writer]] = {
     "csv": CSVWriter,
     "geojson": GeoJSONWriter,
     "kml": KMLWriter,
+    "plan": PlanWriter,
 }
 _BINARY: dict[str, Callable[[IO[bytes]], Writer]] = {"geoparquet": GeoParquetWriter}
 FORMATS = (*_TEXT, *_BINARY)

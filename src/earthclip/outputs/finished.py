@@ -19,12 +19,17 @@ _ADVICE = "choose another name, or add --force and leave out --resume to replace
 
 
 def check_finished(
-    output: Path, format: str, asked: Mapping[str, object], pictures: Iterable[Path | Failure]
+    output: Path,
+    format: str,
+    asked: Mapping[str, object],
+    pictures: Iterable[Path | Failure],
+    left_out: Callable[[Path], bool] = lambda path: False,
 ) -> int | None:
-    """How many answers the finished file holds; None for formats that do not say (table and KML).
+    """How many answers the finished file holds; None for formats that do not say (table, KML, plan).
 
     Raises OutputError unless it holds the answers about ``pictures``, as far as its format records what was ``asked``:
-    ``model``, ``text``, and ``top_k`` where ``region`` is None, since a region may have fewer places.
+    ``model``, ``text``, and ``top_k`` where ``region`` is None, since a region may have fewer places. Pictures for
+    which ``left_out`` holds need no answer.
     """
     if format not in _READERS:
         return None
@@ -46,7 +51,8 @@ def check_finished(
     if highest > top_k or (0 < highest < top_k and asked["region"] is None):
         raise _other(output, f"with top_k {highest}, but this run has {top_k}")
     given = Counter(printable(one.path if isinstance(one, Failure) else os.fspath(one)) for one in pictures)
-    for others, what in ((answered - given, "not given now"), (given - answered, "not in it")):
+    unanswered = Counter({path: n for path, n in (given - answered).items() if not left_out(Path(path))})
+    for others, what in ((answered - given, "not given now"), (unanswered, "not in it")):
         if others:
             raise _other(output, f"of other pictures ({others.total():,} {what}, such as {next(iter(others))})")
     return answered.total()

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 from earthclip.locating.prediction import Prediction
 from earthclip.outputs.drawing import outline, ring_of
-from earthclip.outputs.sidecar import xml_text
+from earthclip.outputs.estimate import xml_text
 from earthclip.outputs.structured import rounded
 from earthclip.outputs.table import area_text, level_word, trust_sentences, warning_text
 from earthclip.pictures.prepare import Failure

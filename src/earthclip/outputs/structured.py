@@ -61,6 +61,7 @@ def from_object(values: dict[str, Any]) -> Prediction | Failure:
         caution=_caution(values.get("warnings", ())),
         region=values.get("region"),
         region_share=values.get("region_share"),
+        sources=tuple(values.get("sources", ())),
         abstained=values.get("abstained", False),
     )
 
