@@ -19,6 +19,7 @@ FORMATS = {
     "geojson": (".geojson",),
     "kml": (".kml",),
     "geoparquet": (".parquet", ".geoparquet"),
+    "geopackage": (".gpkg",),
 }
 
 

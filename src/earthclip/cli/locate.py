@@ -50,6 +50,14 @@ from earthclip.cli.status import libraries_muted
     metavar="FILE",
     help="Save a map. FILE.html holds any number of pictures. FILE.png shows a single one. Repeatable.",
 )
+@option(
+    "--heatmap",
+    "heat_map",
+    type=options.path_type(),
+    metavar="FILE",
+    advanced=True,
+    help="Save the probability of one picture or text everywhere on Earth. FILE.tif is a GeoTIFF, FILE.png a picture.",
+)
 @options.resume()
 @options.force()
 @options.listed()
@@ -60,6 +68,20 @@ from earthclip.cli.status import libraries_muted
 @options.precision()
 @options.workers(advanced=True)
 @options.full_size()
+@option(
+    "--heatmap-width",
+    default=4000,
+    show_default=True,
+    metavar="N",
+    advanced=True,
+    help="Width of the heat map in pixels. It is half as high.",
+)
+@option(
+    "--full-paths",
+    is_flag=True,
+    advanced=True,
+    help="Put full paths into maps, GeoJSON, KML and GeoPackage. The default is the names of files.",
+)
 @option(
     "--write-sidecar",
     is_flag=True,
@@ -79,6 +101,9 @@ def locate(
     output: Path | None,
     format_: str | None,
     maps: tuple[Path, ...],
+    heat_map: Path | None,
+    heatmap_width: int,
+    full_paths: bool,
     resume: bool,
     force: bool,
     write_sidecar: bool,
@@ -109,11 +134,13 @@ def locate(
         raise click.UsageError("--write-sidecar is about pictures; give a PICTURE.")
     if all_sidecars and not write_sidecar:
         raise click.UsageError("--all-sidecars says which to write; add --write-sidecar.")
-    if maps and resume:
-        raise click.UsageError("--map shows the answers of one whole run; leave out --resume or --map.")
+    if (maps or heat_map) and resume:
+        raise click.UsageError("maps show the answers of one whole run; leave out --resume, or --map and --heatmap.")
     for path in maps:
         if path.suffix.lower() not in (".html", ".png"):
             raise click.UsageError(f"--map {path}: expected a name that ends in .html or .png.")
+    if heat_map and heat_map.suffix.lower() not in (".tif", ".tiff", ".png"):
+        raise click.UsageError(f"--heatmap {heat_map}: expected a name that ends in .tif or .png.")
     format_ = format_of(output, format_, FORMATS, "table")
 
     from earthclip.cli.answering import ask_of
@@ -121,7 +148,7 @@ def locate(
 
     ask = ask_of(**question)
     sidecars = Sidecars(all_sidecars, force) if write_sidecar else None
-    destination = Destination(output, format_, resume, force, maps, sidecars)
+    destination = Destination(output, format_, resume, force, maps, sidecars, heat_map, heatmap_width, full_paths)
     with libraries_muted():
         if pictures or listed:
             return locate_pictures(ask, pictures, listed, destination, workers)

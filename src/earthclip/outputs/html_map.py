@@ -23,7 +23,7 @@ from earthclip.errors import EarthCLIPError, OutputError
 from earthclip.files import atomic_write, refuse_existing
 from earthclip.locating.prediction import Prediction
 from earthclip.outputs.drawing import to_answer
-from earthclip.outputs.structured import dumps
+from earthclip.outputs.structured import dumps, without_folders
 from earthclip.pictures.decode import decode_reduced
 from earthclip.pictures.prepare import Failure
 
@@ -43,14 +43,16 @@ class HTMLMapWriter:
     again goes without. ``caution`` is what the model is for. Raises OutputError as ``check_html_map`` does.
     """
 
-    def __init__(self, stream: TextIO, *, thumbnails: bool = True, caution: str | None = None) -> None:
-        self._stream, self._thumbnails, self._caution = stream, thumbnails, caution
+    def __init__(
+        self, stream: TextIO, *, thumbnails: bool = True, caution: str | None = None, full_paths: bool = False
+    ) -> None:
+        self._stream, self._thumbnails, self._caution, self._full_paths = stream, thumbnails, caution, full_paths
         self._model, self._separator = "", ""
         stream.write(_page().head + '{"answers": [\n')
 
     def write(self, answer: Prediction | Failure) -> None:
         """Write one answer."""
-        value = _embedded(answer, self._thumbnails)
+        value = _embedded(answer, self._thumbnails, self._full_paths)
         self._model = self._model or value.get("model", "")
         self._stream.write(self._separator + _safe(dumps(value)))
         self._separator = ",\n"
@@ -64,13 +66,18 @@ class HTMLMapWriter:
 
 @contextlib.contextmanager
 def open_html_map(
-    path: Path, *, thumbnails: bool = True, caution: str | None = None, overwrite: bool = False
+    path: Path,
+    *,
+    thumbnails: bool = True,
+    caution: str | None = None,
+    overwrite: bool = False,
+    full_paths: bool = False,
 ) -> Iterator[HTMLMapWriter]:
     """A writer into a file that appears, complete, when the block ends well. Raises as ``check_html_map`` does."""
     check_html_map(path, overwrite=overwrite)
     with atomic_write(path, overwrite=overwrite) as file:
         text = io.TextIOWrapper(file, encoding="utf-8", errors="replace", newline="")
-        out = HTMLMapWriter(text, thumbnails=thumbnails, caution=caution)
+        out = HTMLMapWriter(text, thumbnails=thumbnails, caution=caution, full_paths=full_paths)
         yield out
         out.close()
         text.detach()
@@ -83,16 +90,10 @@ def check_html_map(path: Path, *, overwrite: bool = False) -> None:
         refuse_existing(path)
 
 
-def _embedded(answer: Prediction | Failure, thumbnails: bool) -> dict[str, Any]:
-    value = to_answer(answer, surface=True)
-    if answer.path is not None:
-        # The file is made to be passed on, and folders tell names of people and projects.
-        name = Path(answer.path).name
-        value["path"] = name
-        if "error" in value:
-            value["error"] = value["error"].replace(answer.path, name)
-        if thumbnails and (picture := _thumbnail(Path(answer.path))):
-            value["thumbnail"] = picture
+def _embedded(answer: Prediction | Failure, thumbnails: bool, full_paths: bool) -> dict[str, Any]:
+    value = to_answer(answer if full_paths else without_folders(answer), surface=True)
+    if thumbnails and answer.path is not None and (picture := _thumbnail(Path(answer.path))):
+        value["thumbnail"] = picture
     return value
 
 
