@@ -138,7 +138,8 @@ def test_other_options_are_not_mixed(
     assert locate(pictures, "--model", tiny_model, "-o", out, "--workers", "0") == 1
     # As if it had been killed before the last step.
     script = (
-        "import sys; from earthclip.outputs.journal import Journal; Journal.finish = lambda *_, **__: Journal._flush(_[0])"
+        "import sys; from earthclip.outputs.journal import Journal; "
+        "Journal.finish = lambda *_, **__: Journal._flush(_[0])"
     )
     command = [sys.executable, "-c", f"{script}; from earthclip.cli import main; main(sys.argv[1:])", "locate"]
     given = [pictures, "--model", tiny_model, "--workers", "0", "-o"]
