@@ -80,7 +80,7 @@ def test_maps_of_one_and_of_many(
     assert locate(picture, tmp_path / "nope.jpg", "--model", tiny_model, "--map", page) == 1
     (embedded,) = re.findall(r'id="earthclip-answers">(.*?)</script>', page.read_text(), re.S)
     first, second = json.loads(embedded)["answers"]
-    assert first["surface"]["cells"] and second["error"]
+    assert first["surface"]["images"] and second["error"]
     capsys.readouterr()
     assert locate(picture, "--model", tiny_model, "--map", page, "--map", drawing) == 2
     assert "out.html" in capsys.readouterr().err and not drawing.exists()

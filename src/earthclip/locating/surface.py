@@ -23,7 +23,6 @@ from earthclip.locating.posterior import Posterior
 from earthclip.locating.trust import cell_masses
 
 MOST_PIXELS = 500_000_000  # of a grid of the whole Earth: 31,600 pixels wide, 1.3 km at the equator
-_HELD = 0.9999  # of the probability; the rest is spread over most of the Earth
 _FINE_CELLS = 300_000  # about, at most: that take a second to smooth
 _DEEPEST = 4  # times that a cell is quartered
 _ROUNDS = 8  # of smoothing after each quartering: more change no map to be seen
@@ -35,18 +34,20 @@ _NEAR = 8  # the level at which it is looked up whether a pixel has any probabil
 class Surface:
     """A probability density over the Earth: ``densities`` [n] per km² of the ``cells`` [n], ascending, of ``level``.
 
-    Elsewhere it is 0. Between the centres of cells it is interpolated. It integrates to 1.
+    Elsewhere it is 0. Between the centres of cells it is interpolated. It integrates to 1. It is smooth within the
+    wider cells of ``region_level``, those of credible regions.
     """
 
+    region_level: int
     level: int
     cells: Int64[np.ndarray, " n"]
     densities: Float64[np.ndarray, " n"]
 
     @classmethod
-    def of(cls, posterior: Posterior) -> Surface:
-        """The surface of an answer, over the cells that hold 99.99 %."""
+    def of(cls, posterior: Posterior, held: float = 0.9999) -> Surface:
+        """The surface of an answer, over the most probable cells that hold ``held``; others are left out."""
         found = cell_masses(posterior)
-        count = found.count(_HELD)
+        count = found.count(held)
         order = np.argsort(found.cells[:count])
         cells, masses = found.cells[:count][order], found.masses[:count][order]
         masses = masses / masses.sum()
@@ -62,7 +63,7 @@ class Surface:
                 values = _with_masses(_mean(values, around) * fade, masses)
         level = found.level + depth
         fine = ((cells[:, None] << (2 * depth)) + np.arange(4**depth)).ravel()
-        return cls(level, fine, values.ravel() / cell_area_km2(level))
+        return cls(found.level, level, fine, values.ravel() / cell_area_km2(level))
 
     def coarser(self, width_km: float) -> Surface:
         """The same over cells of at least ``width_km``, where its own are finer: what pixels so wide can show."""

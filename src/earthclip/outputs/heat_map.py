@@ -20,7 +20,7 @@ from earthclip.geo.countries import country_outlines
 from earthclip.geo.sphere import EARTH_RADIUS_KM
 from earthclip.locating.prediction import Prediction
 from earthclip.locating.surface import Surface, check_width
-from earthclip.outputs.cartography import INK, LAND, LINE, SEA, coloured, density_text, strength
+from earthclip.outputs.colours import INK, LAND, LINE, SEA, coloured, density_text, strength
 
 SUFFIXES = (".tif", ".tiff", ".png")
 WIDTH = 4000  # pixels: 10 km at the equator

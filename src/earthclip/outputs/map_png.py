@@ -22,14 +22,14 @@ from earthclip.geo.places import ATTRIBUTION
 from earthclip.locating.posterior import Posterior
 from earthclip.locating.prediction import Prediction
 from earthclip.locating.surface import Surface
-from earthclip.outputs import cartography
+from earthclip.outputs import cartography, colours
 from earthclip.outputs.drawing import outline, rounded_off
 from earthclip.outputs.structured import without_folders
 from earthclip.outputs.table import trust_sentences
 from earthclip.pictures.decode import decode
 
 _WIDTH, _HEIGHT, _DPI = 14.0, 8.6, 130  # inches
-_INK, _LINE, _SEA, _LAND = cartography.INK, cartography.LINE, cartography.SEA, cartography.LAND
+_INK, _LINE, _SEA, _LAND = colours.INK, colours.LINE, colours.SEA, colours.LAND
 _PALE = "#6b7782"
 _BEST, _OTHER = "#c8102e", "#34495e"
 _WORLD_PIXELS, _LOCAL_PIXELS = 1100, 420
@@ -118,7 +118,7 @@ def _draw_world(axes: Any, answer: Prediction, surface: Surface) -> float:
     _fill(axes, cartography.projected(shapes, equal_earth, 2.0), _LAND, 1)
     densities = cartography.world_surface(surface, _WORLD_PIXELS)
     highest = float(np.nanmax(densities))
-    tint = cartography.coloured(cartography.strength(densities, highest))
+    tint = colours.coloured(colours.strength(densities, highest))
     axes.imshow(tint, extent=(-x, x, -y, y), zorder=2, interpolation="antialiased")
     _lines(axes, cartography.graticule(30), "#d3dce3", 0.4, 3)
     _lines(axes, cartography.borders(shapes, equal_earth, 2.0), _LINE, 0.45, 4)
@@ -143,7 +143,7 @@ def _draw_neighbourhood(axes: Any, answer: Prediction, posterior: Posterior, sur
     axes.set_facecolor(_SEA)
     _fill(axes, cartography.projected(shapes, project, 1.0), _LAND, 1)
     densities = cartography.local_surface(surface, centre, radius_km, _LOCAL_PIXELS)
-    tint = cartography.coloured(cartography.strength(densities, float(densities.max())))
+    tint = colours.coloured(colours.strength(densities, float(densities.max())))
     axes.imshow(tint, extent=(-radius_km, radius_km) * 2, zorder=2, interpolation="bilinear")
     _lines(axes, cartography.borders(shapes, project, 1.0), _LINE, 0.8, 4)
     for region in credible:
@@ -178,12 +178,12 @@ def _draw_list(figure: Any, answer: Prediction, top: float) -> None:
 def _draw_legend(figure: Any, answer: Prediction, highest: float) -> None:
     """Each colour and line of the maps, with what it stands for beside it."""
     bar = figure.add_axes((0.36, 0.043, 0.1, 0.014))
-    bar.imshow(cartography.coloured(np.linspace(0.0, 1.0, 200)[None]), aspect="auto")
+    bar.imshow(colours.coloured(np.linspace(0.0, 1.0, 200)[None]), aspect="auto")
     bar.set(xticks=[], yticks=[])
     for side in bar.spines.values():
         side.set(color=_LINE, linewidth=0.6)
     _write(figure, 0.352, 0.044, "unlikely", size=9, color=_PALE, ha="right")
-    _write(figure, 0.468, 0.044, f"world: up to {cartography.density_text(highest)}", size=9, color=_PALE)
+    _write(figure, 0.468, 0.044, f"world: up to {colours.density_text(highest)}", size=9, color=_PALE)
     line = _matplotlib().lines.Line2D
     for region, left in zip(answer.credible[:2], (0.73, 0.86), strict=False):
         colour, width = _STYLES[region.mass <= 0.5]

@@ -80,7 +80,9 @@ class LocateForm(BaseModel):
     min_confidence: _Share = Field(
         0.0, description="Mark an answer as abstained if less of the probability lies within 200 km of its first place."
     )
-    surface: _Switch = Field(False, description="Also send the most probable HEALPix cells, for a map.")
+    surface: _Switch = Field(
+        False, description="Also send the most probable HEALPix cells and images of the surface, for a map."
+    )
     outlines: _Switch = Field(True, description="Send the geometry of the credible regions.")
     strip: _Switch = Field(True, description="Ignored. The server never reads metadata.")
 
@@ -193,12 +195,14 @@ class CredibleRegion(BaseModel):
 
 
 class Surface(BaseModel):
-    """The most probable cells, best first."""
+    """The most probable cells, best first, and the continuous surface that has their probabilities."""
 
     level: int = Field(description="The HEALPix level of the cells.")
     cells: list[int] = Field(description="Their nested numbers.")
     probabilities: list[float]
     polygons: list[list[list[float]]] = Field(description="Four corners a cell, as longitude and latitude.")
+    most: str = Field(description="The highest density in words.")
+    images: list[dict[str, Any]] = Field(description="PNGs on Mercator's map, with their sides in degrees.")
 
 
 class Answer(BaseModel):
@@ -212,9 +216,7 @@ class Answer(BaseModel):
     credible: list[CredibleRegion] | _Absent = None
     surface: Surface | _Absent = None
     region: str | _Absent = None
-    region_share: float | _Absent = Field(
-        None, description="The probability of the region before others are ruled out."
-    )
+    region_share: float | _Absent = Field(None, description="What the region holds before others are ruled out.")
     abstained: bool | _Absent = Field(None, description="True if the confidence is below `min_confidence`.")
     error: str | _Absent = Field(None, description="Why this photo of several has no answer.")
 
