@@ -58,8 +58,7 @@ def test_a_dropped_picture_is_answered_where_the_api_says(
     assert [f["properties"].get("mass") for f in features] == [None] * 5 + [0.5, 0.9]
     page.locator("#theme").click()
     page.wait_for_function("() => earthclip.map.isStyleLoaded() && earthclip.map.loaded()")
-    page.wait_for_function("() => earthclip.map.getLayoutProperty('surface', 'visibility') === 'visible'")
-    page.wait_for_function("() => earthclip.map.loaded()")
+    page.wait_for_function("() => earthclip.map.getLayer('surface') && earthclip.map.loaded()")
     assert tinted(page) > 0.05  # survives the other style
     screenshot(page, "dark")
 

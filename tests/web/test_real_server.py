@@ -42,6 +42,7 @@ def test_a_picture_is_where_the_api_says_and_a_region_changes_it(open_page: Call
     assert great_circle_km(before, places_of(first)).max() < 10
     names = page.locator(".places .name").all_inner_texts()
     assert names == [row["place"]["text"] for row in first["predictions"]]
+    page.wait_for_function("() => earthclip.map.getLayer('surface') && earthclip.map.loaded()")
     assert tinted(page) > 0.01
     screenshot(page, "orbit")
     frame = page.locator("#map").bounding_box()

@@ -29,7 +29,7 @@ def test_the_file_shows_the_answers_without_a_network(open_page: Callable[..., A
     assert great_circle_km(markers(page), PLACES)[0] < 25  # the second is behind the globe
     assert page.locator(".places .name").all_inner_texts()[0] == "near Catania, Italy"
     assert page.locator(".subject img").evaluate("image => image.complete && image.naturalWidth") == 90
-    assert page.evaluate("earthclip.map.getLayoutProperty('surface', 'visibility')") == "visible"
+    page.wait_for_function("() => earthclip.map.getLayer('surface') && earthclip.map.loaded()")
     for asking in ("#drop", "#words", "#region", "#privacy-switch", "#examples"):
         assert page.locator(asking).is_hidden()
     screenshot(page, "viewer")

@@ -1,8 +1,8 @@
 // The map: made once, then told which answer to show.
 import type { Feature, FeatureCollection, Geometry, Polygon } from "geojson";
 import {
+  type Coordinates,
   type GeoJSONSource,
-  type ImageSource,
   LngLat,
   Map as MapLibre,
   Marker,
@@ -192,19 +192,20 @@ export class Globe {
     const addresses = await Promise.all(images.map((image) => coloured(image, PALETTES[theme])));
     if (surface !== this.surface || theme !== this.theme) return; // another one is drawn already
     for (const [i, name] of SURFACES.entries()) {
+      if (this.map.getLayer(name)) this.map.removeLayer(name);
+      if (this.map.getSource(name)) this.map.removeSource(name);
       const [image, url] = [images[i], addresses[i]];
-      this.map.setLayoutProperty(name, "visibility", image ? "visible" : "none");
       if (!image || !url) continue;
       const { south, west, east, north } = image;
-      this.map.getSource<ImageSource>(name)?.updateImage({
-        url,
-        coordinates: [
-          [west, north],
-          [east, north],
-          [east, south],
-          [west, south],
-        ],
-      });
+      const coordinates: Coordinates = [
+        [west, north],
+        [east, north],
+        [east, south],
+        [west, south],
+      ];
+      this.map.addSource(name, { type: "image", url, coordinates });
+      const paint = { "raster-resampling": "linear", "raster-fade-duration": 0 } as const;
+      this.map.addLayer({ id: name, source: name, type: "raster", paint }, "borders");
     }
   }
 

@@ -2,29 +2,13 @@
 // letters itself, in the page's own font.
 
 import type { Feature, FeatureCollection, Position } from "geojson";
-import type {
-  ExpressionSpecification,
-  ImageSourceSpecification,
-  LayerSpecification,
-  StyleSpecification,
-} from "maplibre-gl";
+import type { ExpressionSpecification, LayerSpecification, StyleSpecification } from "maplibre-gl";
 import type { Geography } from "./geography";
 import type { Palette } from "./palette";
 
 const NOTHING: FeatureCollection = { type: "FeatureCollection", features: [] };
 export const DATA_SOURCES = ["half", "ninety", "region", "draft"] as const;
 export const SURFACES = ["surface", "surface-beyond"] as const; // the second is what lies on the other side of 180 degrees
-/** An image source cannot be empty: a clear pixel, somewhere. */
-const CLEAR: ImageSourceSpecification = {
-  type: "image",
-  url: "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==",
-  coordinates: [
-    [-1, 1],
-    [1, 1],
-    [1, -1],
-    [-1, -1],
-  ],
-};
 const FONT = ["Inter Variable"];
 
 const SEAS: [string, number, number][] = [
@@ -53,7 +37,6 @@ export function mapStyle(geography: Geography, palette: Palette): StyleSpecifica
       borders: geojson(geography.borders),
       names: geojson(names(geography)),
       seas: geojson(seas()),
-      ...Object.fromEntries(SURFACES.map((name) => [name, CLEAR])),
       overview: { type: "geojson", data: NOTHING, cluster: true, clusterRadius: 44, clusterMaxZoom: 8 },
       ...Object.fromEntries(
         DATA_SOURCES.map((name) => [name, { type: "geojson", data: NOTHING, tolerance: 0 } as const]),
@@ -81,15 +64,6 @@ function layers(palette: Palette): LayerSpecification[] {
     line("graticule", palette.graticule, 0.6),
     { id: "land", source: "land", type: "fill", paint: { "fill-color": palette.land } },
     { id: "lakes", source: "lakes", type: "fill", paint: { "fill-color": palette.ocean } },
-    ...SURFACES.map(
-      (id): LayerSpecification => ({
-        id,
-        source: id,
-        type: "raster",
-        layout: { visibility: "none" },
-        paint: { "raster-resampling": "linear", "raster-fade-duration": 0 },
-      }),
-    ),
     line("borders", palette.border, ["interpolate", ["linear"], ["zoom"], 1, 0.5, 5, 1]),
     line("coasts", palette.coast, ["interpolate", ["linear"], ["zoom"], 1, 0.5, 5, 1]),
     {

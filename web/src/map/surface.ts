@@ -2,7 +2,7 @@
 import type { SurfaceImage } from "../types";
 import type { Palette } from "./palette";
 
-/** The image in colours, as a data address; clear where there is next to nothing. */
+/** The image in colours, as an address in this page; clear where there is next to nothing. */
 export async function coloured({ url }: SurfaceImage, { ramp }: Palette): Promise<string> {
   const image = new Image();
   image.src = url;
@@ -16,7 +16,8 @@ export async function coloured({ url }: SurfaceImage, { ramp }: Palette): Promis
   const colours = table(ramp);
   for (let at = 0; at < pixels.data.length; at += 4) pixels.data.set(colours[pixels.data[at] ?? 0] ?? [], at);
   context.putImageData(pixels, 0, 0);
-  return canvas.toDataURL();
+  const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve));
+  return blob ? URL.createObjectURL(blob) : url;
 }
 
 /** Red, green, blue and opacity of each of 256 strengths. */
