@@ -62,6 +62,22 @@ def test_other_pictures_are_refused(tmp_path: Path, format: str) -> None:
         check_finished(output, format, asked, PICTURES[3:] + PICTURES[1:2])
 
 
+@pytest.mark.parametrize("format", ["geojson", "geopackage"])
+def test_names_alone_do_not_take_other_folders_pictures_for_these(tmp_path: Path, format: str) -> None:
+    output = tmp_path / "out"
+    with open_writer(format, output) as out:
+        out.write(full("summer/a.jpg", model="tiny"))
+    assert b"summer" not in output.read_bytes()
+    assert check_finished(output, format, ASKED, [Path("summer/a.jpg")]) == 1
+    with pytest.raises(OutputError, match="of pictures of the same names in other folders; choose another name"):
+        check_finished(output, format, ASKED, [Path("winter/a.jpg")])
+    with open_writer(format, output, overwrite=True, full_paths=True) as out:
+        out.write(full("summer/a.jpg", model="tiny"))
+    assert check_finished(output, format, ASKED, [Path("summer/a.jpg")]) == 1
+    with pytest.raises(OutputError, match="1 not given now, such as summer"):
+        check_finished(output, format, ASKED, [Path("winter/a.jpg")])
+
+
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_file_of_the_users_is_not_called_finished(tmp_path: Path, format: str) -> None:
     (tmp_path / "notes").write_text("my notes\nand more\n")

@@ -20,6 +20,7 @@ FORMATS = {
     "kml": (".kml",),
     "plan": (".csv",),
     "geoparquet": (".parquet", ".geoparquet"),
+    "geopackage": (".gpkg",),
 }
 
 

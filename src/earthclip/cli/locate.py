@@ -50,6 +50,14 @@ from earthclip.cli.status import libraries_muted
     metavar="FILE",
     help="Save a map. FILE.html holds any number of pictures. FILE.png shows a single one. Repeatable.",
 )
+@option(
+    "--heatmap",
+    "heat_map",
+    type=options.path_type(),
+    metavar="FILE",
+    advanced=True,
+    help="Save the probability of one picture or text everywhere on Earth. FILE.tif is a GeoTIFF, FILE.png a picture.",
+)
 @options.resume()
 @options.force()
 @options.listed()
@@ -93,6 +101,20 @@ from earthclip.cli.status import libraries_muted
     "CAMERA=+03:00 corrects the clock of cameras whose name holds CAMERA. Repeatable.",
 )
 @option(
+    "--heatmap-width",
+    default=4000,
+    show_default=True,
+    metavar="N",
+    advanced=True,
+    help="Width of the heat map in pixels. It is half as high.",
+)
+@option(
+    "--full-paths",
+    is_flag=True,
+    advanced=True,
+    help="Put full paths into maps, GeoJSON, KML and GeoPackage. The default is the names of files.",
+)
+@option(
     "--write-sidecar",
     is_flag=True,
     advanced=True,
@@ -111,6 +133,9 @@ def locate(
     output: Path | None,
     format_: str | None,
     maps: tuple[Path, ...],
+    heat_map: Path | None,
+    heatmap_width: int,
+    full_paths: bool,
     resume: bool,
     force: bool,
     only_missing: bool,
@@ -153,11 +178,13 @@ def locate(
         raise click.UsageError("--clock-offset is about times; add --track or --near-in-time.")
     if all_sidecars and not write_sidecar:
         raise click.UsageError("--all-sidecars says which to write; add --write-sidecar.")
-    if maps and resume:
-        raise click.UsageError("--map shows the answers of one whole run; leave out --resume or --map.")
+    if (maps or heat_map) and resume:
+        raise click.UsageError("maps show the answers of one whole run; leave out --resume, or --map and --heatmap.")
     for path in maps:
         if path.suffix.lower() not in (".html", ".png"):
             raise click.UsageError(f"--map {path}: expected a name that ends in .html or .png.")
+    if heat_map and heat_map.suffix.lower() not in (".tif", ".tiff", ".png"):
+        raise click.UsageError(f"--heatmap {heat_map}: expected a name that ends in .tif or .png.")
     format_ = format_of(output, format_, FORMATS, "table")
 
     from earthclip.cli.answering import ask_of
@@ -167,7 +194,7 @@ def locate(
     library = Library(only_missing, near_h, tracks, tuple(map(parse_clock_offset, clock_offsets)))
     ask = ask_of(**question, whereabouts=library if library.tells_times else None)
     sidecars = Sidecars(all_sidecars, force) if write_sidecar else None
-    destination = Destination(output, format_, resume, force, maps, sidecars)
+    destination = Destination(output, format_, resume, force, maps, sidecars, heat_map, heatmap_width, full_paths)
     with libraries_muted():
         if pictures or listed:
             library.open(pictures, listed)

@@ -81,13 +81,24 @@ class Destination:
     force: bool
     maps: tuple[Path, ...] = ()
     sidecars: Sidecars | None = None
+    heat_map: Path | None = None
+    heat_map_width: int = 0
+    full_paths: bool = False
 
     def check(self, arguments: tuple[Path, ...], listed: Path | None, texts: int) -> None:
         """Raise UsageError or EarthCLIPError for maps that cannot show this many answers, or cannot be written."""
-        for path in self.maps:
-            if sum(path.absolute() == other.absolute() for other in self.maps) > 1:
-                raise click.UsageError(f"--map {path}: given twice; give each map a name of its own.")
+        every = [*self.maps, *filter(None, [self.heat_map])]
+        for path in every:
+            if sum(path.absolute() == other.absolute() for other in every) > 1:
+                raise click.UsageError(f"{path}: two maps have this name; give each map a name of its own.")
             refuse_unwritable(path)
+        if self.heat_map:
+            if (count_pictures(arguments, listed) if arguments or listed else texts) != 1:
+                raise click.UsageError("--heatmap shows one picture or text; give one, or run it for each.")
+            from earthclip.outputs.heat_map import check_heat_map
+
+            check_heat_map(self.heat_map, self.heat_map_width, overwrite=self.force)
+        for path in self.maps:
             if path.suffix.lower() == ".png":
                 if (count_pictures(arguments, listed) if arguments or listed else texts) != 1:
                     raise click.UsageError("--map FILE.png shows one picture; --map FILE.html shows many.")
@@ -152,17 +163,25 @@ class Destination:
                 else:
                     from earthclip.outputs.html_map import open_html_map
 
-                    page = open_html_map(path, caution=config.caution, overwrite=self.force)
+                    page = open_html_map(path, caution=config.caution, overwrite=self.force, full_paths=self.full_paths)
                     takers.append(files.enter_context(page).write)
+            if self.heat_map:
+                takers.append(partial(self._heat_map, self.heat_map))
             yield Takers(takers)
         if self.sidecars:
             self.sidecars.sum_up()
+
+    def _heat_map(self, path: Path, answer: Prediction | Failure) -> None:
+        if isinstance(answer, Prediction):
+            from earthclip.outputs.heat_map import write_heat_map
+
+            write_heat_map(answer, path, self.heat_map_width, overwrite=self.force)
 
     def _map(self, path: Path, answer: Prediction | Failure) -> None:
         if isinstance(answer, Prediction):
             from earthclip.outputs.map_png import write_map_png
 
-            write_map_png(answer, path, overwrite=self.force)
+            write_map_png(answer, path, overwrite=self.force, full_paths=self.full_paths)
 
 
 def locate_pictures(
@@ -227,7 +246,7 @@ def _write(
     tally = Tally(journal.answered, journal.failed, journal.kept) if journal else Tally()
     on_screen = journal is None and sys.stdout.isatty()
     stdout = cast("TextIO", Screen(sys.stdout)) if on_screen else sys.stdout
-    out: Journal | Writer = journal or writer(destination.format, stdout)
+    out: Journal | Writer = journal or writer(destination.format, stdout, full_paths=destination.full_paths)
     with destination.beside(locator.config) as beside:
 
         def take(answer: Prediction | Failure) -> None:
@@ -238,7 +257,7 @@ def _write(
     if journal is None:
         out.close()
     elif tally.answered or not tally.failed:
-        journal.finish(destination.format)
+        journal.finish(destination.format, full_paths=destination.full_paths)
     else:
         journal.discard()
     return tally.exit_code(beside.spoiled)

@@ -10,8 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
 
 from earthclip.errors import InputError
-from earthclip.geo.cells import PlaceCells, cell_centres, cell_of, cell_width_km
-from earthclip.geo.sphere import local_grid
+from earthclip.geo.cells import PlaceCells, cells_around
 from earthclip.models.config import Calibration
 
 
@@ -207,17 +206,10 @@ def density(arranged: PlaceCells) -> Float64[np.ndarray, " m"]:
     ones = np.ones(len(arranged.order))
     level = next((deep for deep in range(12, -1, -1) if len(ones) >= _PLACES * len(arranged.sums(ones, deep)[0])), 0)
     cells, counts = arranged.sums(ones, level)
-    around = cell_of(_around(cells, level).reshape(-1, 2), level).reshape(len(cells), -1)
+    around = cells_around(cells, level)
     where = np.minimum(np.searchsorted(cells, around), len(cells) - 1)
     neighbours = np.where(cells[where] == around, counts[where], 0.0).mean(axis=1)
     smooth = 0.5 * counts + 0.5 * neighbours + 1.0
     found = np.empty(len(ones))
     found[arranged.order] = np.repeat(smooth, counts.astype(np.int64))
     return found
-
-
-def _around(cells: np.ndarray, level: int) -> Float64[np.ndarray, "r 8 2"]:
-    """A point in each of about eight cells around each cell."""
-    width_km = cell_width_km(level)
-    steps = [(east, north) for east in (-1, 0, 1) for north in (-1, 0, 1) if (east, north) != (0, 0)]
-    return local_grid(cell_centres(cells, level), np.array(steps) * width_km)

@@ -82,7 +82,9 @@ class LocateForm(BaseModel):
     min_confidence: _Share = Field(
         0.0, description="Mark an answer as abstained if less of the probability lies within 200 km of its first place."
     )
-    surface: _Switch = Field(False, description="Also send the most probable HEALPix cells, for a map.")
+    surface: _Switch = Field(
+        False, description="Also send the most probable HEALPix cells and images of the surface, for a map."
+    )
     outlines: _Switch = Field(True, description="Send the geometry of the credible regions.")
     strip: _Switch = Field(True, description="Ignored. The server never reads metadata.")
 
