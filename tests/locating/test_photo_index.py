@@ -88,7 +88,7 @@ def test_what_was_killed_is_continued_to_the_same_bytes(
             patched.setattr("earthclip.locating.index_files.write_about", write)
             patched.setattr("earthclip.locating.index_building.write_about", write)
             extend(made_before, open_photos(str(photos)), str(photos), locator)
-        with pytest.raises(InputError, match="unfinished index.*--resume"):
+        with pytest.raises(InputError, match=r"unfinished index.*--resume"):
             open_index(made_before)
         made(made_before, photos, tiny_model)
         assert contents(made_before) == contents(tmp_path / "whole")
@@ -126,7 +126,7 @@ def test_photos_are_removed_by_name_and_when_their_file_is_gone(photos: Path, ti
     index = open_index(folder)
     kept = [number for number in range(N) if number not in (0, 1, *range(10, 20))]
     np.testing.assert_array_equal(index.embeddings, embeddings[kept])
-    with pytest.raises(InputError, match="no photo is called 'none.jpg'"):
+    with pytest.raises(InputError, match=r"no photo is called 'none\.jpg'"):
         remove(folder, ["none.jpg"])
 
 
@@ -160,7 +160,7 @@ def test_what_is_lost_is_told_and_encoded_again(
         record.id: embedding for record, embedding in zip(whole.records(), np.array(whole.embeddings), strict=True)
     }
     damage(folder)
-    with pytest.raises(InputError, match="damaged .*--resume"):
+    with pytest.raises(InputError, match=r"damaged .*--resume"):
         open_index(folder).records()
     changes = made(folder, photos, tiny_model)
     assert (changes.lost, changes.encoded, changes.unchanged) == (lost, lost, N - lost)

@@ -11,7 +11,7 @@ import pytest
 
 from earthclip.geo.cells import cell_of
 from earthclip.locating.locator import load
-from earthclip.server.contract import Located
+from earthclip.server.answers import Located
 from tests.server.conftest import photo_of
 from tests.server.running import FORM, Running, form
 

@@ -19,6 +19,7 @@ from jaxtyping import Float32, Float64, Int64
 from earthclip.errors import ConfigError
 from earthclip.geo.sphere import EARTH_RADIUS_KM, unit_vectors
 from earthclip.models.config import Calibration
+from earthclip.models.folder import ModelFolder
 
 NEIGHBOURS = 50  # photos that are looked at for each picture
 _LEAST_SHARE = 1e-3  # of the evidence; photos with less are left out
@@ -87,6 +88,9 @@ class References(Protocol):
     def search(self, embeddings: Float32[np.ndarray, "b d"], paths: Sequence[str | None]) -> list[Neighbours]:
         """The photos most similar to each picture of a batch."""
 
+    def check_model(self, folder: ModelFolder) -> None:
+        """Raise InputError unless the embeddings are of this model."""
+
     def record(self, row: int) -> Any:
         """What is known of a photo: ``id``, ``path``, ``author``, ``taken``."""
 
@@ -116,6 +120,7 @@ class Evidence:
     shares: Float64[np.ndarray, " k"]
     gain: float
     width_km: float
+    calibration: Calibration | None = None
 
     def at(self, vectors: Float64[np.ndarray, "m 3"]) -> Float64[np.ndarray, " m"]:
         """What is added to the 1 that the probability of each place, a unit vector, is multiplied by."""
@@ -146,7 +151,8 @@ def evidence_of(found: Neighbours, coordinates: Float64[np.ndarray, "n 2"], weig
         return None
     strength = min(1.0, (float(found.similarities[0]) - weights.least_similarity) / (1 - weights.least_similarity))
     gain = strength * math.expm1(weights.weight)
-    return Evidence(coordinates[found.rows[counted]], shares[counted], gain, weights.width_km)
+    places = coordinates[found.rows[counted]]
+    return Evidence(places, shares[counted], gain, weights.width_km, weights.calibration)
 
 
 def shares_of(found: Neighbours, weights: Weights) -> Float64[np.ndarray, " k"]:

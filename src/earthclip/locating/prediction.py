@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32, Float64
 
+from earthclip.locating.evidence import ReferencePhoto
 from earthclip.locating.posterior import Posterior
 from earthclip.locating.trust import CredibleRegion, Verdict
 
@@ -45,6 +46,7 @@ class Prediction:
     region: str | None = None  # the area that the answer was kept to
     region_share: float | None = None  # what the region holds without being asked for: next to none, and it is wrong
     abstained: bool = False  # whether the confidence is below the least that was asked for
+    references: tuple[ReferencePhoto, ...] = field(default=(), repr=False)  # of the indices, most similar first
     embedding: Float32[np.ndarray, " d"] | None = field(default=None, repr=False)
     scorer: Scorer | None = field(default=None, repr=False)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, TypedDict
+from pathlib import Path
+from typing import Any, TypedDict, cast
 
 from earthclip.errors import InputError
+from earthclip.locating.evidence import References
+from earthclip.locating.photo_index import open_index
 from earthclip.locating.posterior import Area, check_prior
 from earthclip.locating.trust import check_confidence
 from earthclip.pictures import VIEWS
@@ -22,8 +25,9 @@ class Question:
     ``region`` keeps answers to an area. ``prior`` is what to assume before looking at the picture: "model" favours
     where the model's training photos were taken, "land" treats all land equally. ``refine`` searches between the
     model's candidate places. An answer with less than ``min_confidence`` of the probability within 200 km of its best
-    place abstains. With ``names``, the places of a
-    batch are put in words together, in half the time of one after the other.
+    place abstains. With ``names``, the places of a batch are put in words together, in half the time of one after the
+    other. Photos of each ``index``, given by its folder or opened, are references: places near those that look like the
+    picture gain.
     """
 
     top_k: int = 5
@@ -35,8 +39,15 @@ class Question:
     refine: bool = False
     min_confidence: float = 0.0
     names: bool = False
+    index: Sequence[str | Path | References] = ()
 
     def __post_init__(self) -> None:
+        given = [self.index] if isinstance(self.index, str | Path) else self.index
+        object.__setattr__(
+            self, "index", tuple(open_index(one) if isinstance(one, str | Path) else one for one in given)
+        )
+        if self.index and self.refine:
+            raise InputError("refine moves places to where the model alone likes them best; leave it out with an index")
         check_prior(self.prior)
         check_confidence(self.min_confidence)
         if self.views not in VIEWS:
@@ -67,7 +78,13 @@ class Question:
             "min_confidence": self.min_confidence,
             "views": self.views,
             **text,
+            **({"index": "; ".join(f"{one.name} ({one.fingerprint})" for one in self.indices)} if self.index else {}),
         }
+
+    @property
+    def indices(self) -> tuple[References, ...]:
+        """The indices of photos, opened."""
+        return cast("tuple[References, ...]", self.index)  # __post_init__ has opened them
 
 
 class QuestionFields(TypedDict, total=False):
@@ -82,3 +99,4 @@ class QuestionFields(TypedDict, total=False):
     refine: bool
     min_confidence: float
     names: bool
+    index: Sequence[str | Path | References]

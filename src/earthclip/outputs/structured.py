@@ -11,6 +11,7 @@ from jaxtyping import Int64
 
 from earthclip.errors import InputError, readable
 from earthclip.geo.cells import MAX_LEVEL
+from earthclip.locating.evidence import ReferencePhoto
 from earthclip.locating.prediction import Prediction
 from earthclip.pictures.prepare import Failure
 
@@ -58,7 +59,8 @@ def to_object(answer: Prediction | Failure, *, cells: bool = False) -> dict[str,
     ]
     for row, place in zip(predictions, answer.places, strict=True):
         row["place"] = place_object(place)
-    return answer.asked | {"model": answer.model, "predictions": predictions} | trust(answer, cells=cells)
+    values = answer.asked | {"model": answer.model, "predictions": predictions} | trust(answer, cells=cells)
+    return values | ({"references": [_reference(photo) for photo in answer.references]} if answer.references else {})
 
 
 def trust(answer: Prediction, *, cells: bool = False) -> dict[str, Any]:
@@ -106,7 +108,23 @@ def from_object(values: dict[str, Any]) -> Prediction | Failure:
         region=values.get("region"),
         region_share=values.get("region_share"),
         abstained=values.get("abstained", False),
+        references=tuple(ReferencePhoto(**photo) for photo in values.get("references", ())),
     )
+
+
+def _reference(photo: ReferencePhoto) -> dict[str, Any]:
+    """A photo of an index that an answer is near to; degrees to 6 decimals, the other numbers to 4."""
+    return {
+        "index": photo.index,
+        "id": photo.id,
+        "path": photo.path,
+        "similarity": round(photo.similarity, 4),
+        "share": round(photo.share, 4),
+        "latitude": round(photo.latitude, 6),
+        "longitude": round(photo.longitude, 6),
+        "taken": photo.taken,
+        "author": photo.author,
+    }
 
 
 def area90_km2(answer: Prediction) -> float | None:

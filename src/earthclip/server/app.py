@@ -22,7 +22,8 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from earthclip import __version__
 from earthclip.locating.locator import Locator
 from earthclip.outputs.html_map import STATIC
-from earthclip.server.contract import MAX_REGION, EmbedBody, Embedded, Located, LocateForm, Models, Problem, Refusal
+from earthclip.server.answers import Embedded, Located, Models, Problem
+from earthclip.server.contract import MAX_REGION, EmbedBody, LocateForm, Refusal
 from earthclip.server.gate import Gate
 from earthclip.server.reference import STYLE, reference_page
 from earthclip.server.service import Service

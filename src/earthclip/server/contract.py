@@ -1,4 +1,4 @@
-"""The contract of the API: what clients send, what they get, and how the server says no.
+"""The contract of the API: what clients send, and how the server says no. What they get: ``answers.py``.
 
 FastAPI makes the OpenAPI description from these models, and ``reference.py`` the page at /docs.
 """
@@ -20,7 +20,6 @@ from pydantic import (
     ValidationError,
     WithJsonSchema,
 )
-from pydantic.json_schema import SkipJsonSchema
 
 from earthclip.errors import EarthCLIPError
 from earthclip.locating.posterior import Prior
@@ -37,7 +36,6 @@ _File = Annotated[bytes, Strict(), WithJsonSchema(_BINARY)]
 _Where = Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_REGION)]
 _Switch = Annotated[bool, BeforeValidator(lambda value: value or "0")]  # an empty field switches off
 _Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-_Absent = SkipJsonSchema[None]  # a field that is left out, never null
 _Degrees = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 
 
@@ -153,108 +151,6 @@ class EmbedBody(BaseModel):
                 "subtract 360 from those beyond",
             )
         return coordinates
-
-
-class Place(BaseModel):
-    """A place in words."""
-
-    name: str | None = None
-    admin: str | None = None
-    country: str | None = None
-    country_code: str | None = None
-    distance_km: float | None = Field(None, description="From the place to the coordinates.")
-    text: str
-
-
-class Candidate(BaseModel):
-    """One of the places that the photo may be from."""
-
-    latitude: float
-    longitude: float
-    probability: float
-    place: Place | _Absent = None
-
-
-class Verdict(BaseModel):
-    """What can be said with confidence."""
-
-    level: str | None = Field(description="`street`, `city`, `region`, `country` or `continent`.")
-    radius_km: float | None
-    mass: float = Field(description="The probability within that radius of the first place.")
-    sentence: str
-
-
-class CredibleRegion(BaseModel):
-    """The smallest region that holds ``mass`` of the probability."""
-
-    mass: float
-    area_km2: float
-    geometry: dict[str, Any] | _Absent = Field(None, description="A GeoJSON MultiPolygon, unless `outlines` is 0.")
-
-
-class Surface(BaseModel):
-    """The most probable cells, best first."""
-
-    level: int = Field(description="The HEALPix level of the cells.")
-    cells: list[int] = Field(description="Their nested numbers.")
-    probabilities: list[float]
-    polygons: list[list[list[float]]] = Field(description="Four corners a cell, as longitude and latitude.")
-
-
-class Answer(BaseModel):
-    """Where one photo was taken, or which places a text fits."""
-
-    path: str | None = Field(description="Always null. Answers come in the order the photos were sent.")
-    text: str | _Absent = None
-    model: str | _Absent = None
-    predictions: list[Candidate] | _Absent = None
-    verdict: Verdict | _Absent = None
-    credible: list[CredibleRegion] | _Absent = None
-    surface: Surface | _Absent = None
-    region: str | _Absent = None
-    region_share: float | _Absent = Field(
-        None, description="The probability of the region before others are ruled out."
-    )
-    abstained: bool | _Absent = Field(None, description="True if the confidence is below `min_confidence`.")
-    error: str | _Absent = Field(None, description="Why this photo of several has no answer.")
-
-
-class Located(BaseModel):
-    """The answer of POST /v1/locate."""
-
-    model: str
-    answers: list[Answer]
-
-
-class Embedded(BaseModel):
-    """The answer of POST /v1/embed."""
-
-    model: str
-    embeddings: list[list[float]] = Field(description="A unit vector for each coordinate.")
-
-
-class Model(BaseModel):
-    """A model and what it can do."""
-
-    name: str
-    default: bool
-    pictures: bool = Field(description="Whether it locates photos.")
-    words: bool = Field(description="Whether it locates texts.")
-    caution: str | None
-    places: int = Field(description="The number of its candidate places.")
-    prior: str = Field(description="How its candidate places are spread.")
-
-
-class Models(BaseModel):
-    """The answer of GET /v1/models."""
-
-    models: list[Model]
-
-
-class Problem(BaseModel):
-    """Every refusal."""
-
-    error: str
 
 
 def _shown(text: str, length: int = 60) -> str:
