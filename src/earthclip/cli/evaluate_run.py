@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,16 +12,18 @@ import click
 import numpy as np
 
 from earthclip.cli.status import Pace, StatusLine, note, say
-from earthclip.datasets.photos import PhotoSet
+from earthclip.datasets.photos import PhotoSet, StoredPhotos
 from earthclip.datasets.rows import read_places
 from earthclip.errors import InputError
 from earthclip.evaluation.answers import SUFFIXES, Missing, answers_for
 from earthclip.evaluation.comparison import Leaderboard
 from earthclip.evaluation.document import Picture, comparison_section, document, leaderboard_section
+from earthclip.evaluation.leave_out import LeaveOut
 from earthclip.evaluation.measured import Evaluation, evaluate
 from earthclip.evaluation.rendering import open_markdown, to_html, to_markdown, to_text
 from earthclip.evaluation.report import format_report
 from earthclip.files import atomic_write, refuse_existing
+from earthclip.locating.photo_index import open_index
 from earthclip.outputs.structured import dumps
 
 if TYPE_CHECKING:
@@ -91,19 +94,22 @@ def by_model(
     dataset: str,
     images: Path | None,
     views: str,
+    index: tuple[Path, ...],
     runtime: Runtime,
     precision: Precision,
     wanted: Wanted,
 ) -> int:
-    """Measure a model; returns the exit code, 1 when some pictures could not be read."""
+    """Measure a model, with the photos of each ``index``; returns the exit code, 1 when pictures could not be read."""
     wanted.check()
     photos = _photos(dataset, images)
     other_table = wanted.against if wanted.against and Path(wanted.against).suffix.lower() in SUFFIXES else None
     elsewhere = None if other_table is None else answers_for(photos, Path(other_table)).places
     second_model = wanted.against if other_table is None else None
     locators = [_load(name, views, runtime, precision) for name in (model, second_model) if name is not None]
-    found, *others = [_locate(locator, photos, views) for locator in locators]
-    rows, other, left_out = found.rows, None, []
+    references = [LeaveOut(open_index(folder), photos) for folder in index]
+    found = _locate(locators[0], photos, views, references)
+    others = [_locate(locator, photos, views) for locator in locators[1:]]
+    rows, other, left_out = found.rows, None, [one.told for one in references]
     if photos.skipped:
         left_out.append(f"of {photos.name}, {photos.skipped}")
     failed = {failure.path or "" for failure in found.failures}
@@ -133,7 +139,7 @@ def by_model(
     return 1 if len(rows) < len(photos) else 0
 
 
-def _photos(dataset: str, images: Path | None) -> PhotoSet:
+def _photos(dataset: str, images: Path | None) -> StoredPhotos:
     from earthclip.cli.data import SHARDS
     from earthclip.datasets.opening import open_photos
     from earthclip.files import home
@@ -151,7 +157,7 @@ def _load(model: str, views: str, runtime: Runtime, precision: Precision) -> Loc
     return locator
 
 
-def _locate(locator: Locator, photos: PhotoSet, views: str) -> Located:
+def _locate(locator: Locator, photos: PhotoSet, views: str, index: Sequence[LeaveOut] = ()) -> Located:
     from earthclip.configuration import usable_processors
     from earthclip.evaluation.located import locate_photos
 
@@ -163,6 +169,7 @@ def _locate(locator: Locator, photos: PhotoSet, views: str) -> Located:
         locator,
         photos,
         views=views,
+        index=index,
         workers=usable_processors(),
         progress=lambda done, _: status.show(pace.text(done)) if status.active else None,
     )

@@ -21,6 +21,7 @@ from jaxtyping import Bool
 from earthclip.datasets.photos import StoredPhotos
 from earthclip.errors import InputError
 from earthclip.files import locked, sha256_of
+from earthclip.locating.evidence import Weights
 from earthclip.locating.index_files import (
     ABOUT,
     About,
@@ -129,6 +130,12 @@ def remove(folder: Path, patterns: Sequence[str], *, gone: bool = False) -> int:
         if not kept.all():
             rewritten(index, [record for record, keep in zip(records, kept, strict=True) if keep], kept)
         return int((~kept).sum())
+
+
+def set_weights(folder: Path, weights: Weights) -> None:
+    """Keep how much the photos of an index count."""
+    with locked(folder, _PROGRAM):
+        write_about(folder, dataclasses.replace(read_about(folder), weights=weights))
 
 
 def _matches(record: PhotoRecord, pattern: str) -> bool:

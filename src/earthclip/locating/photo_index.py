@@ -89,7 +89,7 @@ class PhotoIndex:
         self,
         embeddings: Float32[np.ndarray, "b d"],
         k: int,
-        left_out: Sequence[Int64[np.ndarray, " r"]] | None = None,
+        left_out: Sequence[np.ndarray] | None = None,
     ) -> list[Neighbours]:
         """The ``k`` most similar photos of each query, best first, found exactly; fewer where there are no more.
 
