@@ -197,12 +197,13 @@ class Places:
     """Pictures and where they were taken.
 
     ``ids`` are n distinct picture names, ``coordinates`` [n,2] their (latitude, longitude) in degrees, longitude in
-    [-180, 180); ``name`` is that of the table, for messages.
+    [-180, 180); ``name`` is that of the table, for messages; ``authors`` [n] are None where the table has none.
     """
 
     ids: list[str]
     coordinates: Float[np.ndarray, "n 2"]
     name: str = "table"
+    authors: list[str] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -214,14 +215,16 @@ def read_places(path: str | Path) -> Places:
     Raises InputError, in one line that names the file, the row and the column, for the first that has not.
     """
     path, seen, pairs = Path(path), dict[str, str](), list[tuple[float, float]]()
-    ids: list[str] = []
+    ids, authors = list[str](), list[str]()
     with open_table(path, named=True) as table:
+        known = table.author is not None
         for where, cells in table.rows():
             ids.append(name_of(table, where, cells, seen))
             pairs.append(table.place(where, cells))
+            authors.append(table.text(cells, table.author))
     if not pairs:
         raise InputError(f"{path}: the table has no rows; expected at least one below its header")
-    return Places(ids, wrapped(np.array(pairs, np.float64)), path.name)
+    return Places(ids, wrapped(np.array(pairs, np.float64)), path.name, authors if known else None)
 
 
 def scan_places(path: Path, images: Path) -> Scan:
@@ -229,7 +232,9 @@ def scan_places(path: Path, images: Path) -> Scan:
     places = read_places(path)
     names = [str(picture.relative_to(images)) for picture in find_pictures(places, images)]
     store = FileStore(images, names)
-    return Scan(StoredPhotos(places.name, places.ids, places.coordinates, np.arange(len(names)), store), len(names))
+    rows = np.arange(len(names))
+    photos = StoredPhotos(places.name, places.ids, places.coordinates, rows, store, places.authors)
+    return Scan(photos, len(names))
 
 
 def name_of(table: Header, where: str, cells: Sequence[object], seen: dict[str, str]) -> str:

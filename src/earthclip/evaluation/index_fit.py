@@ -33,7 +33,7 @@ from earthclip.pictures.reader import Named, Reader
 
 WIDTHS_KM = (1.0, 5.0, 25.0, 100.0, 200.0, 400.0)
 WEIGHTS = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 12.0)  # nats
-SHARPNESS = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0)
+SHARPNESS = (5.0, 15.0, 40.0, 100.0, 200.0, 400.0)
 _QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9)  # of the best similarities: where photos begin to count
 _REACH = 5.0  # of the largest widths; beyond, a kernel is 4e-6
 _AT_ONCE = 16
