@@ -17,10 +17,10 @@ from PIL import Image
 
 from earthclip.cli import main
 from earthclip.errors import InputError, OutputError
+from earthclip.files import locked
 from earthclip.training import TrainingConfig, contrastive_loss, open_source, read_training_config, train
 from earthclip.training.checkpoint import CHECKPOINT, DAMAGED, PREVIOUS, load_trained
 from earthclip.training.progress import draw_curves
-from earthclip.files import locked
 
 pytestmark = pytest.mark.usefixtures("features")
 
