@@ -48,6 +48,18 @@ export interface Surface {
   images: SurfaceImage[];
 }
 
+/** A photo of an index that looks like the picture; ``share`` is its part of what the index adds to the answer. */
+export interface Reference {
+  index: string;
+  id: string;
+  similarity: number;
+  share: number;
+  latitude: number;
+  longitude: number;
+  taken: string | null;
+  author: string | null;
+}
+
 export interface Answer {
   path: string | null;
   text?: string;
@@ -60,6 +72,7 @@ export interface Answer {
   region_share?: number; // what it holds when nothing is ruled out
   abstained?: boolean;
   surface?: Surface;
+  references?: Reference[];
   error?: string;
 }
 

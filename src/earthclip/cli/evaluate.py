@@ -100,6 +100,7 @@ def report_options(function: F) -> F:
     earthclip evaluate model geoclip photos.csv -o report.html
     earthclip evaluate model geoclip table.csv --images photos/ --against orbit
     earthclip evaluate model geoclip im2gps3k:DIR --views ten-crop --leaderboard
+    earthclip evaluate model geoclip a.csv --index my-photos --against geoclip
     """,
     old={"--predictions": _BY_TABLE, "--truth": _BY_TABLE},
 )
@@ -109,6 +110,11 @@ def report_options(function: F) -> F:
 @options.views()
 @options.option("--against", metavar="MODEL|FILE", help="Compare with this model or table, picture by picture.")
 @report_options
+@options.index(
+    advanced=True,
+    help="Use the photos of an index as references, too. The same photo and photos by the same author do not count. "
+    "Repeatable.",
+)
 @options.runtime()
 @options.precision()
 def evaluate_model(
@@ -116,6 +122,7 @@ def evaluate_model(
     dataset: str,
     images: Path | None,
     views: str,
+    index: tuple[Path, ...],
     runtime: Runtime,
     precision: Precision,
     **report: Any,
@@ -133,7 +140,7 @@ def evaluate_model(
     """
     from earthclip.cli.evaluate_run import by_model
 
-    return by_model(model, dataset, images, views, runtime, precision, _wanted(dataset, **report))
+    return by_model(model, dataset, images, views, index, runtime, precision, _wanted(dataset, **report))
 
 
 @options.command(

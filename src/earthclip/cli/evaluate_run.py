@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,10 +19,12 @@ from earthclip.evaluation.answers import SUFFIXES, Missing, answers_for
 from earthclip.evaluation.document import Picture, comparison_section, document, leaderboard_section
 from earthclip.evaluation.grouping import Grouping, apart_from, grouping_of
 from earthclip.evaluation.leaderboard import Leaderboard
+from earthclip.evaluation.leave_out import LeaveOut
 from earthclip.evaluation.measured import Evaluation, evaluate
 from earthclip.evaluation.rendering import open_markdown, to_html, to_markdown, to_text
 from earthclip.evaluation.report import format_evaluation
 from earthclip.files import atomic_write, refuse_existing
+from earthclip.locating.photo_index import open_index
 from earthclip.outputs.structured import dumps
 
 if TYPE_CHECKING:
@@ -111,11 +114,12 @@ def by_model(
     dataset: str,
     images: Path | None,
     views: str,
+    index: tuple[Path, ...],
     runtime: Runtime,
     precision: Precision,
     wanted: Wanted,
 ) -> int:
-    """Measure a model; returns the exit code, 1 when some pictures could not be read."""
+    """Measure a model, with the photos of each ``index``; returns the exit code, 1 when pictures could not be read."""
     wanted.check()
     photos = _photos(dataset, images)
     rows, left_out = wanted.kept(photos)
@@ -124,8 +128,11 @@ def by_model(
     photos = photos.take(rows)
     second_model = wanted.against if other_table is None else None
     locators = [_load(name, views, runtime, precision) for name in (model, second_model) if name is not None]
-    found, *others = [_locate(locator, photos, views) for locator in locators]
+    references = [LeaveOut(open_index(folder), photos) for folder in index]
+    found = _locate(locators[0], photos, views, references)
+    others = [_locate(locator, photos, views) for locator in locators[1:]]
     rows, other = found.rows, None
+    left_out += [one.told for one in references]
     if photos.skipped:
         left_out.append(f"of {photos.name}, {photos.skipped}")
     failed = {failure.path or "" for failure in found.failures}
@@ -174,7 +181,7 @@ def _load(model: str, views: str, runtime: Runtime, precision: Precision) -> Loc
     return locator
 
 
-def _locate(locator: Locator, photos: PhotoSet, views: str) -> Located:
+def _locate(locator: Locator, photos: PhotoSet, views: str, index: Sequence[LeaveOut] = ()) -> Located:
     from earthclip.configuration import usable_processors
     from earthclip.evaluation.located import locate_photos
 
@@ -186,6 +193,7 @@ def _locate(locator: Locator, photos: PhotoSet, views: str) -> Located:
         locator,
         photos,
         views=views,
+        index=index,
         workers=usable_processors(),
         progress=lambda done, _: status.show(pace.text(done)) if status.active else None,
     )

@@ -64,6 +64,7 @@ from earthclip.cli.status import libraries_muted
 @options.text_weight()
 @options.views(advanced=True)
 @options.refine()
+@options.index(advanced=True)
 @options.runtime()
 @options.precision()
 @options.workers(advanced=True)

@@ -83,6 +83,15 @@ TREE = {
         },
         more=_DATASETS,
     ),
+    "index": Entry(
+        "Index photos with known places as a reference for locating.",
+        below={
+            "build": Entry("Make an index of photos.", "earthclip.cli.index:build"),
+            "add": Entry("Add new and changed photos.", "earthclip.cli.index:add"),
+            "remove": Entry("Take photos out.", "earthclip.cli.index:remove"),
+            "info": Entry("Describe an index.", "earthclip.cli.index:info"),
+        },
+    ),
     "features": Entry("Precompute image features for training.", "earthclip.cli.features:features"),
     "train": Entry("Train a model from a configuration file.", "earthclip.cli.train:train"),
     "cluster": Entry(

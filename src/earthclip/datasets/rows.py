@@ -222,8 +222,7 @@ def read_places(path: str | Path) -> Places:
     Raises InputError, in one line that names the file, the row and the column, for the first that has not.
     """
     path, seen, pairs = Path(path), dict[str, str](), list[tuple[float, float]]()
-    ids: list[str] = []
-    authors: list[str] = []
+    ids, authors = list[str](), list[str]()
     with open_table(path, named=True) as table:
         for where, cells in table.rows():
             ids.append(name_of(table, where, cells, seen))

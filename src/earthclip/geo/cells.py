@@ -132,6 +132,14 @@ class PlaceCells:
         own_level[order] = np.maximum(shared[1:], shared[:-1])
         return cls(order, cells, own_level, unit_vectors(coordinates))
 
+    def joined(self, coordinates: Float64[np.ndarray, "n 2"], levels: Int64[np.ndarray, " n"]) -> PlaceCells:
+        """These places and then others in degrees, whose ``own_level`` is given; that of these stays."""
+        cells = np.concatenate([self.cells, cell_of(coordinates, DEEPEST)])
+        order = np.concatenate([self.order, np.arange(len(self.order), len(cells))])
+        sorting = np.argsort(cells, kind="stable")  # fast, since most are in order already
+        vectors = np.concatenate([self.vectors, unit_vectors(coordinates)])
+        return PlaceCells(order[sorting], cells[sorting], np.concatenate([self.own_level, levels]), vectors)
+
     def sums(self, values: Float64[np.ndarray, " m"], level: int) -> tuple[np.ndarray, np.ndarray]:
         """The occupied cells of a level up to 12, ascending, and the sum of their places' ``values``, both [r]."""
         cells = self.cells >> (2 * (DEEPEST - level))

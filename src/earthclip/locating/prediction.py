@@ -11,6 +11,7 @@ from jaxtyping import Float32, Float64
 
 from earthclip.errors import readable, visible
 from earthclip.geo.cells import cells_text
+from earthclip.locating.evidence import ReferencePhoto
 from earthclip.locating.posterior import Posterior
 from earthclip.locating.trust import CredibleRegion, Verdict
 
@@ -64,6 +65,7 @@ class Prediction:
     sources: tuple[str, ...] = ()  # what it came from, such as ("picture", "track"); empty: the picture or text alone
     abstained: bool = False  # whether the confidence is below the least that was asked for
     caution: str | None = None  # of the model: what it is for, and what not
+    references: tuple[ReferencePhoto, ...] = field(default=(), repr=False)  # of the indices, most similar first
     embedding: Float32[np.ndarray, " d"] | None = field(default=None, repr=False)
     scorer: Scorer | None = field(default=None, repr=False)
 
@@ -148,7 +150,7 @@ class Prediction:
 
 
 def trust(answer: Prediction, *, cells: bool = False) -> dict[str, Any]:
-    """How far to trust the answer: ``verdict``, ``credible``, ``region``, ``sources``, ``abstained``, if available."""
+    """How far to trust the answer: ``verdict``, ``credible``, ``region``, ``sources``, ..., where available."""
     values: dict[str, Any] = {}
     if (verdict := answer.verdict) is not None:
         values["verdict"] = {
@@ -171,6 +173,8 @@ def trust(answer: Prediction, *, cells: bool = False) -> dict[str, Any]:
         values["sources"] = list(answer.sources)
     if answer.abstained:
         values["abstained"] = True
+    if answer.references:
+        values["references"] = [photo.to_dict() for photo in answer.references]
     return values
 
 

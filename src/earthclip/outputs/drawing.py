@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -183,6 +184,9 @@ def to_answer(answer: Prediction | Failure, *, outlines: bool = True, surface: b
         for row, region in zip(written.get("credible", ()), answer.credible, strict=True):
             if (polygons := outline(region)) is not None:
                 row["geometry"] = {"type": "MultiPolygon", "coordinates": coordinates_of(polygons)}
+    for photo in written.get("references", ()):  # folders tell names of people and projects
+        del photo["path"]
+        photo["index"] = PurePath(photo["index"]).name
     if surface and answer.posterior is not None:
         written["surface"] = surface_of(answer.posterior)
     return written

@@ -14,6 +14,7 @@ import numpy as np
 
 from earthclip.errors import readable
 from earthclip.geo.cells import parse_cells
+from earthclip.locating.evidence import ReferencePhoto
 from earthclip.locating.prediction import Prediction, digits, rounded, trust
 from earthclip.pictures.prepare import Failure
 
@@ -65,6 +66,7 @@ def from_object(values: dict[str, Any]) -> Prediction | Failure:
         region_share=values.get("region_share"),
         sources=tuple(values.get("sources", ())),
         abstained=values.get("abstained", False),
+        references=tuple(ReferencePhoto(**photo) for photo in values.get("references", ())),
     )
 
 

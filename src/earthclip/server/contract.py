@@ -1,4 +1,4 @@
-"""The contract of the API: what clients send, what they get, and how the server says no.
+"""The contract of the API: what clients send, and how the server says no. What they get: ``answers.py``.
 
 FastAPI makes the OpenAPI description from these models, and ``reference.py`` the page at /docs. Answers are those of
 ``outputs/answer.schema.json``.

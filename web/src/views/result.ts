@@ -67,6 +67,7 @@ function content(app: App, subject: Subject, choose: (rank: number) => void): HT
         verdict(subject.answer),
         comparison(subject, subject.answer),
         places(subject.answer, choose),
+        photos(subject.answer),
       ];
   return [h("div", { class: "parts", "aria-busy": stale && "true" }, ...parts)];
 }
@@ -115,6 +116,22 @@ function places(answer: Answer, choose: (rank: number) => void): HTMLElement {
       answer.abstained ? "Candidates, none to be trusted" : "Most likely places",
     ),
     h("ol", { class: "places" }, ...items),
+  );
+}
+
+/** The photos of an index that look most like the picture. */
+function photos(answer: Answer): HTMLElement | null {
+  if (!answer.references?.length) return null;
+  const items = answer.references.map(({ id, similarity, share, latitude, longitude }) => {
+    const counted = share > 0 ? `, ${percent(share)} of what the index adds` : ", not similar enough to count";
+    const where = `${coordinates(latitude, longitude)}, similarity ${similarity.toFixed(2)}${counted}`;
+    return h("li", {}, h("span", { class: "name" }, id), h("span", { class: "coordinates" }, where));
+  });
+  return h(
+    "section",
+    { "aria-labelledby": "photos-title" },
+    h("h2", { id: "photos-title", class: "small-title" }, "Most similar photos of the index"),
+    h("ul", { class: "photos" }, ...items),
   );
 }
 
