@@ -29,14 +29,12 @@ COLD_PUBLISHED = (
 
 @dataclass(frozen=True)
 class Combination:
-    """A model, what runs it and in which numbers, and how many times as fast as (b) and (c) one photo is to be."""
+    """A model, what runs it and in which numbers, and what one photo is to reach."""
 
     model: str
     runtime: str
     precision: str
-    over_published: float | None = None
-    over_kept: float | None = None
-    floors: float | None = None  # at most so many times (d)
+    floors: float | None = None  # at most this many times the floor (d) of its own precision
 
     def __str__(self) -> str:
         return f"`{self.model}`, {self.runtime} {self.precision}"
@@ -49,10 +47,11 @@ class Combination:
 ORBIT = Combination("orbit", "auto", "auto")
 GEOCLIP = (
     Combination("geoclip", "onnxruntime", "float32"),
-    Combination("geoclip", "openvino", "float32"),
-    Combination("geoclip", "openvino", "bfloat16", 110, 3.3, 2.7),
-    Combination("geoclip", "openvino", "int8", 180, 5.5, 1.8),  # what --precision int8 takes by itself
-    Combination("geoclip", "onnxruntime", "int8"),
+    Combination("geoclip", "openvino", "float32", 1.25),
+    Combination("geoclip", "openvino", "bfloat16", 1.25),
+    Combination("geoclip", "openvino", "float16", 1.25),
+    Combination("geoclip", "openvino", "int8", 2),
+    Combination("geoclip", "onnxruntime", "int8", 2),
     Combination("geoclip", "auto", "auto"),
 )
 QUICK = (Combination("orbit", "onnxruntime", "float32"), ORBIT)
@@ -101,6 +100,11 @@ class Bench:
     def peaks(self) -> dict[str, peak.Peak]:
         say("peak matrix rate")
         return peak.peaks(1 if self.quick else 60)
+
+    @property
+    def floors(self) -> dict[str, float]:
+        """Seconds that the products of one picture take at least, by precision."""
+        return {precision: peak.VIT_L_14_FLOP / found.rate for precision, found in self.peaks.items()}
 
     @cached_property
     def commands(self) -> Commands:

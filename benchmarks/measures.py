@@ -13,11 +13,10 @@ from pathlib import Path
 
 import peak
 from bench import ORBIT, PAUSE, Bench, Combination, command, earthclip, say
-from photos import ROOT
+from choices import PICTURE, choices, unavailable
 from rows import Check, Figure, Row, times_as_fast
 from sides import Side, UnavailableError
 
-PICTURE = ROOT / "examples" / "red-sea.jpg"
 ALL_AT_ONCE = 10**9  # rows: how the published package encodes its gallery
 
 
@@ -46,7 +45,7 @@ def warm(bench: Bench) -> Iterator[Row]:
         sides[f"kept={kept}"] = bench.published(kept)
         for picture in (PICTURE, bench.photos[0])[: 2 if kept else 1]:  # (b) takes its time
             sides[f"kept={kept}"].ask("locate", str(picture))
-    reached = bench.peaks.get("bfloat16")
+    least = min(bench.floors.items(), key=lambda floor: floor[1])
     for kind, path in ((bench.photo, bench.photos[0]), ("640 x 640 JPEG", PICTURE)):
         ways = {name: lambda side=side, path=path: side.ask("locate", str(path)) for name, side in sides.items()}
         times = bench.in_turns(f"one {kind}, warm", ways)
@@ -56,16 +55,16 @@ def warm(bench: Bench) -> Iterator[Row]:
             if us and combination.model == "orbit":
                 yield Row(f"one {kind}, warm, {combination}", us)
             elif us:
-                checks = times_as_fast(us, b, "(b)", combination.over_published)
-                checks += times_as_fast(us, c, "(c)", combination.over_kept)
-                if reached:
-                    ratio = us.median / (peak.VIT_L_14_FLOP / reached.rate)
-                    checks.append(Check("{} times the bfloat16 floor (d)", ratio, combination.floors, at_most=True))
+                checks = times_as_fast(us, b, "(b)") + times_as_fast(us, c, "(c)")
+                _, precision = sides[str(combination)].ask("chosen")
+                if own := bench.floors.get(precision):
+                    checks.append(
+                        Check(
+                            f"{{}} times the {precision} floor (d)", us.median / own, combination.floors, at_most=True
+                        )
+                    )
+                    checks.append(Check(f"{{}} times that of {least[0]}", us.median / least[1], at_most=True))
                 yield Row(f"one {kind}, warm, {combination}", us, b, c, checks)
-        if reached and b and c:
-            least = Figure((peak.VIT_L_14_FLOP / reached.rate,))
-            checks = times_as_fast(least, b, "(b)") + times_as_fast(least, c, "(c)")
-            yield Row(f"one {kind}, at the bfloat16 floor (d)", least, b, c, checks)
     peaks = {name: Figure((side.close(),), "MB") for name, side in sides.items()}
     for combination in bench.combinations:
         if us := peaks.get(str(combination)):
@@ -120,8 +119,9 @@ def _folder(bench: Bench, combination: Combination, what: str, scratch: Path, fe
                 encoder.append(encode)
                 reading.append(prepare)
     possible = Check("{} % of 1 / (encoder + decoding / cores)", 100 * Figure(tuple(ratios)).median, 90)
+    hourly = Check("{} pictures a core-hour", 3600 * Figure(tuple(rates)).median / (os.cpu_count() or 1), decimals=0)
     what += f" (encoder {Figure(tuple(encoder))}, decoding {Figure(tuple(reading))} of one core)"
-    return Row(what, Figure(tuple(rates), "a second"), checks=[] if bench.quick else [possible])
+    return Row(what, Figure(tuple(rates), "a second"), checks=[hourly] if bench.quick else [possible, hourly])
 
 
 def gallery(bench: Bench) -> Iterator[Row]:
@@ -246,12 +246,17 @@ def _commands(bench: Bench, which: int) -> Iterator[tuple[Combination, Figure | 
         yield combination, found[which] if found else bench.commands.refused[str(combination)], theirs
 
 
-PARTS = {part.__name__: part for part in (floor, warm, folder, gallery, million, cold, memory)}
-MINUTES = {"floor": 1.0, "warm": 8.0, "folder": 16.0, "gallery": 6.0, "million": 1.0, "cold": 5.0, "memory": 5.0}
-
-
-def unavailable(what: str, reason: object) -> Row:
-    return Row(what, note=f"not available: {reason}")
+PARTS = {part.__name__: part for part in (floor, choices, warm, folder, gallery, million, cold, memory)}
+MINUTES = {
+    "floor": 1.0,
+    "choices": 6.0,
+    "warm": 8.0,
+    "folder": 16.0,
+    "gallery": 6.0,
+    "million": 1.0,
+    "cold": 5.0,
+    "memory": 5.0,
+}
 
 
 def _linked(photos: list[Path], folder: Path, count: int) -> Path:

@@ -1,4 +1,4 @@
-"""The highest matrix rate this processor reaches, in float32, bfloat16 and int8, by the best library at hand.
+"""The highest matrix rate this processor reaches in each precision, by the best library at hand.
 
 python benchmarks/peak.py [--seconds 60]   (nothing else should compute meanwhile)
 
@@ -27,7 +27,7 @@ SHAPES = tuple(
     (rows, inner, outer) for rows in (256, 1024, 4096) for inner, outer in ((1024, 1024), (1024, 4096), (2048, 2048))
 )
 SMALL = ((256, 512, 512),)
-PRECISIONS = ("float32", "bfloat16", "int8")
+PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 
 Product = Callable[[], object]
 
@@ -102,7 +102,7 @@ def by_torch(rows: int, inner: int, outer: int) -> Iterator[tuple[str, int, Prod
     import torch
 
     left, right = torch.randn(rows, inner), torch.randn(outer, inner)
-    for precision, kind in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
+    for precision, kind in (("float32", torch.float32), ("bfloat16", torch.bfloat16), ("float16", torch.float16)):
         a, b = left.to(kind), right.to(kind)
         yield precision, 1, lambda a=a, b=b: torch.nn.functional.linear(a, b)
 
@@ -131,7 +131,8 @@ def by_openvino(rows: int, inner: int, outer: int) -> Iterator[tuple[str, int, P
 
     core = openvino.Core()
     able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    for precision, hint, needs in (("float32", "f32", "FP32"), ("bfloat16", "bf16", "BF16"), ("int8", "f32", "INT8")):
+    hints = ("f32", "FP32"), ("bf16", "BF16"), ("f16", "FP16"), ("f32", "INT8")
+    for precision, (hint, needs) in zip(PRECISIONS, hints, strict=True):
         if needs in able:
             options = {"INFERENCE_PRECISION_HINT": hint, "PERFORMANCE_HINT": "LATENCY"}
             request = core.compile_model(graph(precision == "int8"), "CPU", options).create_infer_request()

@@ -96,6 +96,23 @@ class Ours:
     def locate(self, path: str) -> float:
         return warmed(lambda: list(self.locator.locate([path], top_k=5)))
 
+    def chosen(self) -> list[str]:
+        """Runtime and precision of the image encoder."""
+        choice = self.locator.image_choice
+        return [choice.runtime, choice.precision]
+
+    def keeps_embeddings(self) -> list[list[str]]:
+        """Runtimes and precisions that may be chosen by themselves, by what was measured here."""
+        from earthclip.models.fastest import LOWEST_COSINE, files_of, int8_allowed, may_be_chosen
+        from earthclip.models.measured import read_record
+
+        folder = self.locator.folder
+        self.locator.measure_speed()
+        record = read_record("image", files_of(folder, "image"))
+        assert record is not None
+        rows = [row for row in record.rows if may_be_chosen(row, LOWEST_COSINE, int8=int8_allowed(folder))]
+        return [[row.runtime, row.precision] for row in rows]
+
     def prepare(self, paths: list[str]) -> float:
         """Seconds of one core to read and preprocess a picture."""
         from earthclip.pictures.prepare import prepare

@@ -4,10 +4,10 @@ python benchmarks/speed.py [--runs 5] [--work DIR] [--only warm,folder] [--json 
 
 In one run and side by side: (a) this package; (b) the published package in an environment of its own, made once;
 (c) the same with its gallery encoded once and kept, as users patch it; (d) the time that ViT-L/14's 162 GFLOP take at
-the highest matrix rate found on this processor. Medians of ``--runs``, the sides in turns. A target that is missed
-makes the exit code 1. Needs the extras `train` and `openvino`, 8 GB of disk and 14 GB of memory; nothing else should
-compute meanwhile. CLIP has random weights unless --clip names real ones: the same speed, but nothing is said of what
-int8 costs in quality. DIR keeps what was made; delete it to start over.
+the highest matrix rate found on this processor, in the precision of the row. Medians of ``--runs``, the sides in turns.
+A target that is missed makes the exit code 1. Needs the extras `train` and `openvino`, 8 GB of disk and 14 GB of
+memory; nothing else should compute meanwhile. CLIP has random weights unless --clip names real ones: the same speed,
+but nothing is said of what int8 costs in quality. DIR keeps what was made; delete it to begin anew.
 """
 
 from __future__ import annotations

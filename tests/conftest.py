@@ -6,12 +6,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 # Shapes and types in signatures are checked in tests only; the command line is left out, its decorators are click's.
 _ROOMS = ("cluster", "datasets", "evaluation", "geo", "locating", "metrics", "models", "pictures", "server")
 _OUTPUTS = ("outputs.journal", "outputs.privacy")  # the others are also given stand-ins for answers
 install_import_hook([*(f"earthclip.{room}" for room in (*_ROOMS, *_OUTPUTS)), "recipes"], "beartype.beartype")
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With pytest-xdist a file's tests run in one process, and all that start a Ray cluster in the same one."""
+    for item in items:
+        file = item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group("ray" if "cluster" in file else file))
 
 
 @pytest.fixture(autouse=True)

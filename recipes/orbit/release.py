@@ -22,9 +22,7 @@ from recipes.orbit.config import OrbitConfig
 from recipes.orbit.imagery import imagery, land_mask
 from recipes.orbit.views import land_places
 
-_CAUTION = (
-    "for pictures of the Earth from above, {:,.0f} to {:,.0f} km wide; it knows nothing of photos from the ground"
-)
+_CAUTION = "works on satellite-like views, {:,.0f} to {:,.0f} km wide; it cannot locate ordinary photos"
 
 
 def export_orbit(

@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,6 +70,34 @@ def staging_folder(path: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
+
+
+_LOCK = ".lock"
+
+
+@contextlib.contextmanager
+def locked(folder: Path, program: str) -> Iterator[None]:
+    """Hold ``folder``, made if need be, against other processes; ``program`` is what one is called in the message.
+
+    Raises OutputError when one has it, or it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / _LOCK).open("ab")
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be made ({error.strerror}); choose a folder you may write to") from error
+    with file:
+        if sys.platform != "win32":  # two processes in one folder are not found out there
+            import fcntl
+
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                fault = f"{folder}: another {program} is at work in it; wait for it, or choose another folder"
+                raise OutputError(fault) from error
+            except OSError:
+                pass  # a drive without locks
+        yield
 
 
 def refuse_unwritable(path: Path) -> None:

@@ -23,47 +23,41 @@ from tests.tiny import WIDTH
 
 
 @pytest.mark.slow
-def test_a_cluster_of_its_own_leaves_nothing(tiny_model: Path, tmp_path: Path) -> None:
-    places = np.random.default_rng(0).uniform((-90, -180), (90, 180), (50, 2))
-    table = pa.table({"name": [f"p{i}" for i in range(50)], "lat": places[:, 0], "lon": places[:, 1]})
-    pq.write_table(table, tmp_path / "places.parquet", row_group_size=20)
+def test_a_cluster_of_its_own_is_interrupted_goes_on_and_leaves_nothing(tiny_model: Path, tmp_path: Path) -> None:
+    places = np.random.default_rng(0).uniform((-90, -180), (90, 180), (1_600, 2))
+    table = pa.table({"name": [f"p{i}" for i in range(1_600)], "lat": places[:, 0], "lon": places[:, 1]})
+    pq.write_table(table, tmp_path / "places.parquet", row_group_size=700)
     given = ["embed", "places", tmp_path / "places.parquet", "--model", tiny_model, *EXACT]
     environment = os.environ | {"TMPDIR": tempfile.mkdtemp(prefix="ec-")}
     environment.pop("RAY_ADDRESS", None)
-    command = [sys.executable, "-m", "earthclip", "cluster", *given, "-o", "features", "--block-size", "16"]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=tmp_path, env=environment)
+    command = [sys.executable, "-m", "earthclip", "cluster", *map(str, given), "-o", "features"]
+    out = tmp_path / "features"
+    with subprocess.Popen(
+        [*command, "--block-size", "16"], stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environment
+    ) as running:
+        while len(list(out.glob("part-*"))) < 2 and running.poll() is None:
+            time.sleep(0.05)
+        running.send_signal(signal.SIGINT)
+        said = running.communicate()[1].splitlines()
+    kept = len(list(out.glob("part-*.parquet")))
+    assert running.returncode == 130 and 2 <= kept < 100
+    assert len(said) == 2 and said[1].startswith("interrupted: ") and said[1].endswith("; continue with --resume"), said
+
+    # Without --block-size the blocks of before are kept.
+    done = subprocess.run([*command, "--resume"], capture_output=True, text=True, cwd=tmp_path, env=environment)
     lines = done.stderr.splitlines()
     assert (done.returncode, done.stdout, len(lines)) == (0, "", 2), done.stderr
-    assert lines[0] == "model: tiny" and lines[1].startswith(f"{tmp_path}/features: 50 answered, 0 failed, ")
+    assert lines[0] == "model: tiny" and lines[1].startswith(f"{out}: {1_600 - 16 * kept} answered, 0 failed, ")
     assert list(Path(environment["TMPDIR"]).glob("earthclip-*")) == []
     shutil.rmtree(environment["TMPDIR"])
     assert run(*given, "-o", tmp_path / "local.parquet") == 0
-    local, found = pq.read_table(tmp_path / "local.parquet"), pa.Table.from_pylist(answers(tmp_path / "features"))
-    assert found.schema.names == [*local.schema.names, "error"] and found.column("error").null_count == 50
+    local, found = pq.read_table(tmp_path / "local.parquet"), pa.Table.from_pylist(answers(out))
+    assert found.schema.names == [*local.schema.names, "error"] and found.column("error").null_count == 1_600
     assert found.select(["name", "lat", "lon"]).equals(local.select(["name", "lat", "lon"]))
     names = [f"feature_{i:03}" for i in range(WIDTH)]
     np.testing.assert_allclose(
         np.stack(found.select(names).columns, 1), np.stack(local.select(names).columns, 1), atol=1e-6
     )
-
-
-@pytest.mark.slow
-def test_an_interrupted_run_says_how_to_continue(tiny_model: Path, tmp_path: Path) -> None:
-    places = np.random.default_rng(0).uniform((-90, -180), (90, 180), (40_000, 2))
-    pq.write_table(pa.table({"lat": places[:, 0], "lon": places[:, 1]}), tmp_path / "t.parquet")
-    given = ["embed", "places", tmp_path / "t.parquet", "--model", tiny_model, *EXACT, "-o", tmp_path / "out"]
-    environment = os.environ | {"TMPDIR": tempfile.mkdtemp(prefix="ec-")}
-    environment.pop("RAY_ADDRESS", None)
-    command = [sys.executable, "-m", "earthclip", "cluster", *map(str, given), "--block-size", "16"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as running:
-        while len(list((tmp_path / "out").glob("part-*"))) < 2 and running.poll() is None:
-            time.sleep(0.05)
-        running.send_signal(signal.SIGINT)
-        said = running.communicate()[1].splitlines()
-    kept = len(list((tmp_path / "out").glob("part-*.parquet")))
-    assert running.returncode == 130 and 2 <= kept < 2500
-    assert len(said) == 2 and said[1].startswith("interrupted: ") and said[1].endswith("; continue with --resume"), said
-    shutil.rmtree(environment["TMPDIR"])
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ TABLES = ["table", str(IM2GPS3K / "isns_predictions.csv"), str(IM2GPS3K / "im2gp
 OLD_TABLES = ["--predictions", TABLES[1], f"--truth={TABLES[2]}"]
 
 KEYS = ["n", "accuracy", "median_km", "mean_km", "geoscore", "system", "dataset", "views", "intervals", "bootstrap"]
+KEYS.insert(-1, "grouped")
 KEYS += ["by_continent", "by_country", "warnings"]
 
 
@@ -44,9 +45,10 @@ def test_isns_as_json(arguments: list[str]) -> None:
 
 def test_isns_as_table() -> None:
     lines = run(*TABLES).stdout.splitlines()
-    assert lines[0].split() == ["pictures", "2,997"]
-    assert lines[1].split() == ["within", "1", "km", "10.5", "%"]
-    assert lines[6].split() == ["median", "785.5", "km"]
+    assert lines[0].split() == ["pictures", "2,997", "95", "%", "interval", "by", "author"]
+    assert lines[1].split() == ["within", "1", "km", "10.5", "%", "9.5-11.7", "8.4-12.8"]
+    assert lines[6].split() == ["median", "785.5", "km", "669.2-906.8", "584.0-1,068"]
+    assert lines[-1].startswith("The pictures are of 198 groups by author, the largest of 235. ")
 
 
 @pytest.fixture
@@ -113,11 +115,11 @@ def test_another_kind_of_data_set(tiny_model: Path, views: Path) -> None:
 def test_against_itself_as_table_and_leaderboard() -> None:
     result = run(*TABLES, "--against", TABLES[1], "--leaderboard")
     text = result.stdout
-    assert text.splitlines()[4].split() == ["within", "750", "km", "49.7", "%"]
+    assert text.splitlines()[4].split()[:5] == ["within", "750", "km", "49.7", "%"]
     assert re.search(r"1 km +316 +0 +0 +2,681 +1$", text, re.MULTILINE)
     assert "+0.0 (+0.0 to +0.0)" in text
     assert re.search(r"^GeoRanker, 2025 +quoted +18.8 +45.1 +61.5 +76.3 +89.3 ", text, re.MULTILINE)
-    assert re.search(r"^\S*isns_predictions.csv +measured here +10.5 \(9.5-11.7\) ", text, re.MULTILINE)
+    assert re.search(r"^\S*isns_predictions.csv +measured here +10.5 \(8.4-12.8\) ", text, re.MULTILINE)
     assert "warning" not in result.stderr
 
 
@@ -193,7 +195,7 @@ def test_a_suffix_that_cannot_be_meant_is_refused(
     [
         (["model", "orbit", "none.csv"], "none.csv: no such file"),
         (["model", "orbit", "nowhere"], "nowhere: no such data set; expected a folder of photos with GPS"),
-        (["model", "--leaderboard", "orbit", "m.csv"], "unknown leaderboard 'orbit'; expected im2gps3k, yfcc26k"),
+        (["model", "--leaderboard", "orbit", "m.csv"], "unknown leaderboard 'orbit'; expected im2gps3k, yfcc4k"),
         ([*TABLES, "--against", "none.csv"], "none.csv: no such file"),
         (["model", "orbit", TABLES[2]], "2997 of 2997 pictures of im2gps3k_coordinates.csv"),
         (["model", "orbit", "m.csv", "--views", "flip"], "m.csv: no such file"),

@@ -43,7 +43,12 @@ def test_regions_join(tiny_model: Path, picture: Path, capsys: pytest.CaptureFix
         (["--region", "nope.geojson"], "no such file"),
         (["--min-confidence", "2"], "--min-confidence is 2.0"),
         (["--map", "out.pdf"], "ends in .html or .png"),
-        (["--map", "out.html", "--resume", "-o", "x"], "--map shows the answers of one whole run"),
+        (["--map", "out.html", "--resume", "-o", "x"], "maps show the answers of one whole run"),
+        (["--heatmap", "out.tif", "--resume", "-o", "x"], "maps show the answers of one whole run"),
+        (["--heatmap", "out.jpg"], "ends in .tif or .png"),
+        (["--heatmap", "out.tif", "--heatmap-width", "44722"], "choose a width of up to 31,622"),
+        (["--heatmap", "out.tif", "--region", "0,0,0.001"], "holds none of the 50 places"),
+        (["--heatmap", "out.png", "--map", "out.png"], "two maps have this name"),
         (["--format", "geoparquet"], "name a file with -o FILE"),
     ],
 )
@@ -75,7 +80,7 @@ def test_maps_of_one_and_of_many(
     assert locate(picture, tmp_path / "nope.jpg", "--model", tiny_model, "--map", page) == 1
     (embedded,) = re.findall(r'id="earthclip-answers">(.*?)</script>', page.read_text(), re.S)
     first, second = json.loads(embedded)["answers"]
-    assert first["surface"]["cells"] and second["error"]
+    assert first["surface"]["images"] and second["error"]
     capsys.readouterr()
     assert locate(picture, "--model", tiny_model, "--map", page, "--map", drawing) == 2
     assert "out.html" in capsys.readouterr().err and not drawing.exists()
@@ -85,6 +90,37 @@ def test_maps_of_one_and_of_many(
     capsys.readouterr()
     assert locate(picture, picture, "--model", tiny_model, "--map", tmp_path / "two.png") == 2
     assert "shows one picture" in capsys.readouterr().err
+
+
+def test_a_heat_map_of_a_picture_and_of_words(
+    tiny_model: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rasterio = pytest.importorskip("rasterio")
+    words = Path(__file__).parents[1] / "compatibility/data/0.1.0/models/full"
+    pytest.importorskip("tokenizers")
+    for asked, model in ((str(picture), tiny_model), ("--text=sea", words)):
+        out = tmp_path / "out.tif"
+        how: list[str | Path] = ["--model", model, "--heatmap", out, "--heatmap-width", "360", "--force"]
+        assert locate(asked, *how) == 0, capsys.readouterr().err
+        with rasterio.open(out) as file:
+            assert file.read(1).sum(dtype=float) == pytest.approx(1, abs=0.01)
+    assert locate("--text=sea", "--text=snow", "--model", words, "--heatmap", tmp_path / "two.tif") == 2
+    assert "--heatmap shows one picture or text" in capsys.readouterr().err
+    assert not (tmp_path / "two.tif").exists()
+
+
+def test_paths_are_given_in_full_where_asked(
+    tiny_model: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for more in ([], ["--full-paths"]):
+        out = tmp_path / "out.geojson"
+        assert locate(picture, "--model", tiny_model, "-o", out, "--map", tmp_path / "a.html", "--force", *more) == 0
+        for written in (out, tmp_path / "a.html"):
+            assert (str(picture) in written.read_text()) == bool(more) and picture.name in written.read_text()
+    capsys.readouterr()
+    assert locate(picture, "--model", tiny_model, "-o", tmp_path / "b.geojson") == 0
+    assert locate(picture, "--model", tiny_model, "-o", tmp_path / "b.geojson", "--resume") == 0
+    assert "is complete: 1 answers; nothing is left to do" in capsys.readouterr().err
 
 
 def test_sidecars_stand_beside_photos_and_replace_none(
@@ -105,11 +141,14 @@ def test_sidecars_stand_beside_photos_and_replace_none(
     capsys.readouterr()
     assert locate(*how) == 1
     captured = capsys.readouterr()
-    assert "rank" in captured.out and f"error: {sidecar}: already exists" in captured.err
+    assert "rank" in captured.out and f"error: {sidecar}: holds a position already" in captured.err
     sidecar.write_bytes(written + b"<!-- edits -->")
+    assert locate(*how, "--force") == 0
+    assert sidecar.read_bytes().endswith(b"<!-- edits -->")
+    assert sidecar.with_name(f"{sidecar.name}.before-earthclip").read_bytes() == written + b"<!-- edits -->"
+    sidecar.write_bytes(b"no XMP")
     assert locate(*how, "--force") == 1
-    assert "holds what other programs wrote" in capsys.readouterr().err
-    assert sidecar.read_bytes() == written + b"<!-- edits -->"
+    assert "not XMP" in capsys.readouterr().err and sidecar.read_bytes() == b"no XMP"
     sidecar.write_bytes(written)
     assert locate(*how, "--force") == 0
     assert locate(picture, "--model", tiny_model, "--all-sidecars") == 2

@@ -138,7 +138,8 @@ def test_other_options_are_not_mixed(
     assert locate(pictures, "--model", tiny_model, "-o", out, "--workers", "0") == 1
     # As if it had been killed before the last step.
     script = (
-        "import sys; from earthclip.outputs.journal import Journal; Journal.finish = lambda *_: Journal._flush(_[0])"
+        "import sys; from earthclip.outputs.journal import Journal; "
+        "Journal.finish = lambda *_, **__: Journal._flush(_[0])"
     )
     command = [sys.executable, "-c", f"{script}; from earthclip.cli import main; main(sys.argv[1:])", "locate"]
     given = [pictures, "--model", tiny_model, "--workers", "0", "-o"]
@@ -160,7 +161,7 @@ def test_relative_paths_are_resumed_in_their_folder_only(
     given = ["00.png", "01.png", "--model", tiny_model, "--workers", "0", "-o", tmp_path / "out.csv"]
     monkeypatch.chdir(pictures)
     with monkeypatch.context() as killed:
-        killed.setattr("earthclip.outputs.journal.Journal.finish", lambda journal, _: journal._flush())
+        killed.setattr("earthclip.outputs.journal.Journal.finish", lambda journal, _, **__: journal._flush())
         assert locate(*given) == 0
     assert count(tmp_path / "out.csv.partial") == 2
     monkeypatch.chdir(tmp_path)
@@ -230,10 +231,11 @@ def test_a_read_only_folder(tiny_model: Path, picture: Path, tmp_path: Path) -> 
 def test_a_resumed_run_keeps_what_it_was_begun_with(
     tiny_model: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("earthclip.models.openvino.SMALL", 1)
     monkeypatch.setattr("earthclip.models.openvino.HEAVY", 1)
     given: list[str | Path] = [pictures, "--model", tiny_model, "--workers", "0", "-o"]
     with monkeypatch.context() as killed:  # before the last step
-        killed.setattr("earthclip.outputs.journal.Journal.finish", lambda journal, _: journal._flush())
+        killed.setattr("earthclip.outputs.journal.Journal.finish", lambda journal, _, **__: journal._flush())
         assert locate(*given, tmp_path / "out") == 1
     before = (tmp_path / "out.partial").read_text()
     assert "image_encoder.onnx, run by openvino in float32" in before

@@ -34,29 +34,14 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_features_are_those_of_one_machine(
+def test_features_are_those_of_one_machine_whatever_was_killed(
     model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     how = ["features", photos / "table.csv", "--backbone", photos / "clip", "--views", 2]
     assert run(*how, "--workers", 1, "-o", tmp_path / "here") == 1
-    assert run("cluster", *how, "--workers", 1, "-o", tmp_path / "there") == 1
-    assert "features of 39 photos, 1 could not be read" in capsys.readouterr().err
-    here, there = open_features(tmp_path / "here"), open_features(tmp_path / "there")
-    rows = np.arange(39)
-    assert here.ids == there.ids and here.failed == there.failed and list(here.failed) == [3]
-    for view in (0, 1):
-        np.testing.assert_allclose(here.rows(rows, rows * 0 + view), there.rows(rows, rows * 0 + view), atol=0.02)
-    assert not (tmp_path / "there" / "_earthclip").exists()
-    assert run("cluster", *how, "-o", tmp_path / "there") == 2
-    assert "already holds features; add --resume to continue" in capsys.readouterr().err
-    (tmp_path / "there" / "features-00000.json").unlink()
-    assert run("cluster", *how, "-o", tmp_path / "there", "--resume") == 1
-    assert open_features(tmp_path / "there").ids == here.ids
-
-
-def test_shards_of_a_killed_worker_are_made_by_another(model: Path, photos: Path, tmp_path: Path) -> None:
-    taken = open_photos(str(photos / "table.csv"))
-    job = ExtractionJob(taken, photos / "clip", str(tmp_path / "there"), 1, 0, shard_rows=4)
+    job = ExtractionJob(
+        open_photos(str(photos / "table.csv")), photos / "clip", str(tmp_path / "there"), 2, 0, shard_rows=4
+    )
     deaths = threading.Event()
 
     def kill() -> None:
@@ -67,9 +52,15 @@ def test_shards_of_a_killed_worker_are_made_by_another(model: Path, photos: Path
                 deaths.set()
             time.sleep(0.005)
 
-    killer = threading.Thread(target=kill, daemon=True)
-    killer.start()
+    threading.Thread(target=kill, daemon=True).start()
     extract_on_cluster(job, resume=False, workers=2, processors=1)
     assert deaths.is_set()
-    store = open_features(tmp_path / "there")
-    assert (len(store), store.about.shards, list(store.failed)) == (39, 10, [3])
+    here, there = open_features(tmp_path / "here"), open_features(tmp_path / "there")
+    assert (len(there), there.about.shards) == (39, 10)
+    rows = np.arange(39)
+    assert here.ids == there.ids and here.failed == there.failed and list(here.failed) == [3]
+    for view in (0, 1):
+        np.testing.assert_allclose(here.rows(rows, rows * 0 + view), there.rows(rows, rows * 0 + view), atol=0.02)
+    assert not (tmp_path / "there" / "_earthclip").exists()
+    assert run("cluster", *how, "-o", tmp_path / "there") == 2
+    assert "already holds features; add --resume to continue" in capsys.readouterr().err

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from earthclip.cluster import workers
 from earthclip.cluster.run import answer_on_cluster
 from earthclip.cluster.workers import BlockWorker
 from earthclip.errors import EarthCLIPError
@@ -35,6 +36,7 @@ class DeadlyWorker(BlockWorker):
     """Ends its process at block 1, as one does that needs too much memory."""
 
     def __init__(self, job: DeadlyJob, attempts: object = None) -> None:
+        workers._MOST_LOST = 2
         self.folder = job.folder
         super().__init__(job.processors, attempts)
 
@@ -45,11 +47,11 @@ class DeadlyWorker(BlockWorker):
         return 1, []
 
 
-def test_a_block_that_ends_five_workers_ends_the_run(model: Path, tmp_path: Path) -> None:
+def test_a_block_that_ends_its_workers_ends_the_run(model: Path, tmp_path: Path) -> None:
     blocks = [pa.table({"block": pa.array([number], pa.int32())}) for number in range(2)]
-    with pytest.raises(EarthCLIPError, match=r"^5 workers died while processing block 1, most likely because memory"):
+    with pytest.raises(EarthCLIPError, match=r"^2 workers died while processing block 1, most likely because memory"):
         list(answer_on_cluster(DeadlyWorker, DeadlyJob(tmp_path), blocks, 1, 1))
-    assert len(list(tmp_path.iterdir())) == 5
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_killed_worker_loses_nothing(
@@ -121,24 +123,6 @@ def test_embeddings_of_a_table_of_pictures(model: Path, tmp_path: Path) -> None:
     rows = answers(tmp_path / "e")
     assert [row["row"] for row in rows] == list(range(6))
     expected = load(model, runtime="onnxruntime").encode_image(files)
-    np.testing.assert_allclose(np.array([row["embedding"] for row in rows]), expected, atol=1e-6)
-
-
-def test_embeddings_are_the_same_whatever_was_killed(model: Path, tmp_path: Path) -> None:
-    (tmp_path / "photos").mkdir()
-    files = [write_picture(tmp_path / "photos" / f"{i:03}.png", seed=i) for i in range(8)]
-    for i in range(8, 160):
-        (tmp_path / "photos" / f"{i:03}.png").hardlink_to(files[i % 8])
-    given = ["cluster", "embed", "images", tmp_path / "photos", "--model", model, *EXACT, "--block-size", 4]
-    killer = Killer(tmp_path / "e", b"ImageEmbeddingWorker")
-    killer.start()
-    assert run(*given, "--workers", 2, "-o", tmp_path / "e") == 0
-    killer.over.set()
-    killer.join()
-    assert killer.killed and len(list((tmp_path / "e").glob("part-*"))) == 40
-    rows = answers(tmp_path / "e")
-    assert [Path(str(row["path"])).name for row in rows] == [f"{i:03}.png" for i in range(160)]
-    expected = np.tile(load(model, runtime="onnxruntime").encode_image(files), (20, 1))
     np.testing.assert_allclose(np.array([row["embedding"] for row in rows]), expected, atol=1e-6)
 
 

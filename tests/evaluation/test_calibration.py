@@ -11,6 +11,7 @@ from earthclip.evaluation.calibration import (
     Evidence,
     best_temperature,
     conformal_masses,
+    joined,
     outcomes,
     temperature_losses,
 )
@@ -69,8 +70,7 @@ def test_the_same_numbers_by_halves() -> None:
     given = evidence(60, 1.0)
     whole = outcomes(given)
     halves = [np.arange(60) < 30, np.arange(60) >= 30]
-    joined = outcomes(given.take(halves[0])).joined(outcomes(given.take(halves[1])))
-    assert joined.summary() == whole.summary()
+    assert joined([outcomes(given.take(half)) for half in halves]).summary() == whole.summary()
 
 
 def test_conformal_ranks() -> None:

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from earthclip.evaluation.comparison import leaderboard
 from earthclip.evaluation.document import Picture, Section, document
+from earthclip.evaluation.leaderboard import leaderboard
 from earthclip.evaluation.measured import Evaluation, evaluate
 from earthclip.evaluation.outcomes import Outcomes
 from earthclip.evaluation.rendering import escaped, open_markdown, to_html, to_markdown, to_text
@@ -81,10 +81,10 @@ def test_sections_in_order(evaluation: Evaluation) -> None:
     titles = [section.title for section in document(evaluation)]
     assert titles[1:] == ["Comparison", "Leaderboard: Im2GPS3k", "Calibration", "By continent", "By country"]
     board = document(evaluation)[2].tables[0]
-    assert [str(row[1]) for row in board.rows] == ["quoted"] * 8 + ["measured here"] * 2
-    assert board.marked == {8, 9}
-    assert str(board.rows[8][-1]) == "200 pictures of set.csv"
-    within_25 = board.rows[8][3]
+    assert [str(row[1]) for row in board.rows] == ["quoted"] * 9 + ["measured here"] * 2
+    assert board.marked == {9, 10}
+    assert str(board.rows[9][-1]) == "200 pictures of set.csv"
+    within_25 = board.rows[9][3]
     assert within_25.value == f"{100 * evaluation.report.accuracy['25']:.1f}"
     assert within_25.interval == "-".join(f"{100 * end:.1f}" for end in evaluation.intervals.accuracy["25"])
 

@@ -2,18 +2,39 @@ from __future__ import annotations
 
 import pytest
 
-from earthclip.errors import InputError
-from earthclip.evaluation.comparison import LEADERBOARDS, leaderboard
+from earthclip.configuration import from_mapping
+from earthclip.errors import ConfigError, InputError
+from earthclip.evaluation.leaderboard import Published, leaderboard, leaderboards
 
 
 def test_rows_are_shares_that_grow_with_the_distance_and_have_sources() -> None:
-    for board in LEADERBOARDS.values():
+    for board in leaderboards().values():
+        assert board.rows
         for row in board.rows:
-            assert sorted(row.accuracy) == list(row.accuracy)
-            assert all(0 < share < 100 for share in row.accuracy)
-            assert "arXiv" in row.source or "ECCV" in row.source
-            assert list(row.fractions) == ["1", "25", "200", "750", "2500"]
-    assert LEADERBOARDS["im2gps3k"].rows[0].fractions["25"] == pytest.approx(0.28)
+            assert len(row.source) > 10 and row.idea
+            assert list(row.fractions)[-4:] == ["25", "200", "750", "2500"] or (row.geoscore and not row.fractions)
+    assert leaderboards()["im2gps3k"].rows[0].fractions["25"] == pytest.approx(0.28)
+    scores = [row.geoscore or 0 for row in leaderboards()["osv5m"].rows]
+    assert scores == sorted(scores) and scores[-1] == 4174
+    with_own, without_own = leaderboards()["yfcc4k"].rows
+    assert without_own.within["1"] < with_own.within["1"] / 2
+    assert "without photos by the query's own photographer" in without_own.note
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"within": {"1": 30.0, "25": 20.0}}, "shares in percent must rise"),
+        ({"within": {"2": 30.0}}, "shares in percent must rise"),
+        ({"within": {}}, "expected a source, and shares or a GeoScore"),
+        ({"source": ""}, "expected a source"),
+        ({"sauce": "x"}, "unknown key 'sauce', did you mean 'source'"),
+    ],
+)
+def test_a_row_at_fault_is_refused(changed: dict[str, object], message: str) -> None:
+    row = {"system": "a", "year": 2026, "idea": "b", "source": "c", "within": {"25": 20.0}} | changed
+    with pytest.raises(ConfigError, match=message):
+        from_mapping(Published, row, "leaderboard.toml")
 
 
 def test_which_one_is_meant() -> None:
@@ -21,7 +42,8 @@ def test_which_one_is_meant() -> None:
     assert leaderboard("auto", "photos.csv").name == "im2gps3k"
     assert leaderboard("gws15k", "photos.csv").name == "gws15k"
     with pytest.raises(
-        InputError, match=r"unknown leaderboard 'orbit'; expected im2gps3k, yfcc26k, gws15k, or put a bare"
+        InputError,
+        match=r"unknown leaderboard 'orbit'; expected im2gps3k, yfcc4k, yfcc26k, gws15k, osv5m, or put a bare",
     ):
         leaderboard("orbit")
 

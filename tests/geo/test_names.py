@@ -109,6 +109,7 @@ def test_parts_are_the_whole_country_and_do_not_overlap(code: str) -> None:
         ("Faroe", "did you mean Faroe Islands or "),
         ("Kashmir", "did you mean Azad Kashmir, Pakistan or Jammu and Kashmir, India"),
         ("paris", r"did you mean '48\.85,2\.35,25' \(within 25 km of the town in France\)\?"),
+        ("leningradskiy", "within 25 km of the town in Russia"),  # the last of the list
         ("bogota", r"'4\.61,-74\.08,25' \(within 25 km of the town in Colombia\)"),
         ("Punjab", "'Punjab' is a part of 2 countries; write 'Punjab, India' or 'Punjab, Pakistan'"),
         ("xyzzy", "give the English name of a country or of a part of one, or an ISO code"),

@@ -14,7 +14,7 @@ from shapely.geometry.base import BaseGeometry
 from earthclip.errors import InputError, MissingExtraError
 from earthclip.geo.regions import parse_region
 from earthclip.geo.sphere import EARTH_RADIUS_KM, great_circle_km
-from earthclip.models.race import spread
+from earthclip.models.trial import spread
 
 
 def on_the_plate(geometry: MultiPolygon) -> bool:

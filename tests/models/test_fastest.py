@@ -22,6 +22,7 @@ ALLOWED = {"mean_cosine": 0.9999, "lowest_cosine": 0.9995, "moved_of": 120.0, "m
 
 @pytest.fixture
 def heavy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openvino, "SMALL", 1)
     monkeypatch.setattr(openvino, "HEAVY", 1)
     monkeypatch.setattr(openvino, "multiplies", lambda precision: precision == "bfloat16")
 
@@ -57,6 +58,21 @@ def with_int8(path: Path, found: dict[str, float]) -> ModelFolder:
 def test_small_graphs_stay_on_onnx_runtime(folder: ModelFolder) -> None:
     assert kind(choose(folder)) == (IMAGE_ENCODER, "onnxruntime", "float32")
     assert kind(choose(folder, "openvino", "float32")) == (IMAGE_ENCODER, "openvino", "float32")
+
+
+@pytest.mark.usefixtures("heavy")
+def test_graphs_of_middle_size_leave_onnx_runtime_where_many_inputs_come(
+    folder: ModelFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openvino, "HEAVY", 10**9)
+    rows = row("onnxruntime", "float32", 9), row("openvino", "float32", 7), row("openvino", "bfloat16", 3, 0.9995)
+    keep(folder, *rows, chosen=2)
+    assert (
+        kind(choose(folder)) == kind(choose(folder, precision="float32")) == (IMAGE_ENCODER, "onnxruntime", "float32")
+    )
+    assert kind(choose(folder, many=True)) == (IMAGE_ENCODER, "openvino", "bfloat16")
+    assert kind(choose(folder, precision="bfloat16")) == (IMAGE_ENCODER, "openvino", "bfloat16")
+    assert kind(choose(folder, "openvino")) == (IMAGE_ENCODER, "openvino", "bfloat16")
 
 
 @pytest.mark.usefixtures("heavy")

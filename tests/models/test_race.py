@@ -14,8 +14,9 @@ from earthclip.locating.locator import load
 from earthclip.models import measured, openvino, race
 from earthclip.models.fastest import Choice, choose, files_of
 from earthclip.models.folder import open_folder
-from earthclip.models.measured import Row, read_record
-from earthclip.models.race import Race, Trial, measure, measure_missing, spread
+from earthclip.models.measured import Attempts, Row, read_record
+from earthclip.models.race import Race, measure, measure_missing
+from earthclip.models.trial import Trial, spread
 from tests.tiny import write_tiny_model
 
 EXACT = Choice(Path("a.onnx"), "onnxruntime", "float32")
@@ -115,6 +116,7 @@ def test_no_more_than_the_time_it_may_take(monkeypatch: pytest.MonkeyPatch) -> N
 def test_measured_once_and_kept(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
+    monkeypatch.setattr(openvino, "SMALL", 1)
     monkeypatch.setattr(openvino, "HEAVY", 1)
     monkeypatch.setattr(race, "_TURNS", 1)
     folder, told = open_folder(tiny_model), list[str]()
@@ -135,6 +137,24 @@ def test_measured_once_and_kept(
     assert not measured.can_keep()
     (line,) = caplog.messages
     assert "the speed of tiny is not measured; a rule by processor chose image_encoder.onnx, run by openvino" in line
+
+
+def test_what_ended_a_process_is_left_out_the_next_time(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openvino, "SMALL", 1)
+    monkeypatch.setattr(race, "_TURNS", 1)
+    folder = open_folder(tiny_model)
+    begun = Attempts("image", files_of(folder, "image"))
+    begun.path.parent.mkdir(parents=True)
+    begun.begin("openvino float32")  # and then a signal
+    record = measure(folder, "image")
+    faults = {row.runtime: row.fault for row in record.rows if row.threads is None and row.precision == "float32"}
+    assert faults == {
+        "onnxruntime": None,
+        "openvino": f"it ended an earlier process; delete {begun.path} to try it again",
+    }
+    assert begun.path.read_text() == "openvino float32\n"
+    begun.path.unlink()
+    assert all(row.fault is None for row in measure(folder, "image").rows) and not begun.path.exists()
 
 
 def test_a_single_answer_measures_nothing(tiny_model: Path, picture: Path, earthclip_home: Path) -> None:

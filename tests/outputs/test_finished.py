@@ -14,7 +14,7 @@ from tests.outputs.answers import full
 
 ASKED = {"model": "tiny", "text": None, "top_k": 2, "region": None}
 PICTURES: list[Path | Failure] = [Path("a"), Path("b\udcff"), Path("a"), Failure("bad", "bad: damaged"), Path("none")]
-RECORDED = [format for format in FORMATS if format not in ("table", "kml")]
+RECORDED = [format for format in FORMATS if format not in ("table", "kml", "plan")]
 
 
 def written(folder: Path, format: str, text: str | None = None) -> Path:
@@ -60,6 +60,22 @@ def test_other_pictures_are_refused(tmp_path: Path, format: str) -> None:
         check_finished(output, format, asked, [*PICTURES, Path("new")])
     with pytest.raises(OutputError, match=r"of other pictures \(2 not given now, such as a\)"):
         check_finished(output, format, asked, PICTURES[3:] + PICTURES[1:2])
+
+
+@pytest.mark.parametrize("format", ["geojson", "geopackage"])
+def test_names_alone_do_not_take_other_folders_pictures_for_these(tmp_path: Path, format: str) -> None:
+    output = tmp_path / "out"
+    with open_writer(format, output) as out:
+        out.write(full("summer/a.jpg", model="tiny"))
+    assert b"summer" not in output.read_bytes()
+    assert check_finished(output, format, ASKED, [Path("summer/a.jpg")]) == 1
+    with pytest.raises(OutputError, match="of pictures of the same names in other folders; choose another name"):
+        check_finished(output, format, ASKED, [Path("winter/a.jpg")])
+    with open_writer(format, output, overwrite=True, full_paths=True) as out:
+        out.write(full("summer/a.jpg", model="tiny"))
+    assert check_finished(output, format, ASKED, [Path("summer/a.jpg")]) == 1
+    with pytest.raises(OutputError, match="1 not given now, such as summer"):
+        check_finished(output, format, ASKED, [Path("winter/a.jpg")])
 
 
 @pytest.mark.parametrize("format", FORMATS)

@@ -15,6 +15,7 @@ from earthclip.errors import InputError, MissingExtraError, OutputError
 from earthclip.geo.equal_earth import equal_earth
 from earthclip.geo.sphere import great_circle_km
 from earthclip.locating.posterior import Posterior
+from earthclip.locating.surface import Surface
 from earthclip.outputs.cartography import (
     WORLD_X,
     azimuthal_km,
@@ -24,6 +25,7 @@ from earthclip.outputs.cartography import (
     world_surface,
 )
 from earthclip.outputs.map_png import write_map_png
+from tests.locating.posteriors import hill, lattice
 from tests.outputs.answers import HOSTILE, full
 from tests.tiny import write_picture
 
@@ -46,13 +48,13 @@ def test_north_is_up_and_east_right() -> None:
 
 
 def test_the_surface_is_where_the_places_are() -> None:
-    posterior = Posterior.from_logits(np.array([[60.0, 90.0], [-60.0, -90.0]]), np.log([0.75, 0.25]))
-    world = world_surface(posterior, 3, 200)
+    surface = Surface.of(hill(lattice(200.0), (60.0, 90.0), 400.0))
+    world = world_surface(surface, 200)
     assert np.isnan(world[0, 0]) and world.shape == (97, 200)
-    assert np.nanmax(world[:48, 100:]) == pytest.approx(0.75) and np.nanmax(world[48:, :100]) == pytest.approx(0.25)
-    assert np.nanmax(world[:48, :100]) == 0.0
-    local = local_surface(posterior, 6, np.array([60.0, 90.0]), 500.0, 41)
-    assert local[20, 20] == pytest.approx(0.75) and local[0, 0] == 0.0
+    assert np.nanmax(world[:48, 100:]) > 0.5 * surface.densities.max()
+    assert np.nanmax(world[:48, :100]) == np.nanmax(world[48:]) == 0.0
+    local = local_surface(surface, np.array([60.0, 90.0]), 3000.0, 41)
+    assert local[20, 20] > 0.5 * local.max() and local[0, 0] == 0.0
     assert abs(equal_earth(np.array([[0.0, 180.0]]))[0, 0] - WORLD_X) < 1e-4
 
 

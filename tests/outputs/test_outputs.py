@@ -84,7 +84,7 @@ def test_geojson_has_a_feature_for_each_place_longitude_first() -> None:
     point = shape(features[1]["geometry"])
     assert (point.x, point.y) == (-179.99999, -38.1)
     assert features[1]["properties"] == {
-        "path": 'dir/"etna", ä.jpg',
+        "path": '"etna", ä.jpg',
         "rank": 2,
         "probability": 1e-9,
         "model": "orbit",
@@ -96,6 +96,18 @@ def test_geojson_has_a_feature_for_each_place_longitude_first() -> None:
         "properties": {"path": "broken.jpg", "error": "broken.jpg: the picture is damaged"},
     }
     assert json.loads(written("geojson"))["features"] == []
+
+
+@pytest.mark.parametrize("format", ["geojson", "kml"])
+def test_what_is_made_to_be_passed_on_has_names_of_files(format: str) -> None:
+    answers = replace(ETNA, path="home/anna/etna.jpg"), Failure("home/anna/bad.jpg", "home/anna/bad.jpg: damaged")
+    text = written(format, *answers)
+    assert "etna.jpg" in text and "bad.jpg: damaged" in text and "anna" not in text
+    stream = io.StringIO()
+    out = writer(format, stream, full_paths=True)
+    out.write(answers[0])
+    out.close()
+    assert "home/anna/etna.jpg" in stream.getvalue()
 
 
 def test_table_is_aligned_and_names_each_picture_once() -> None:

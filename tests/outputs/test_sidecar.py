@@ -12,7 +12,8 @@ from PIL import Image
 
 from earthclip.errors import InputError, OutputError
 from earthclip.geo.places import Place
-from earthclip.outputs.sidecar import objection, sidecar, sidecar_path, write_sidecar, xmp_coordinate
+from earthclip.outputs.estimate import xmp_coordinate
+from earthclip.outputs.sidecar import objection, sidecar, sidecar_path, write_sidecar
 from earthclip.pictures.metadata.findings import Collector
 from earthclip.pictures.metadata.xmp import coordinate, read_xmp
 from tests.outputs.answers import HOSTILE, FakeVerdict, full
@@ -33,30 +34,10 @@ def test_it_stands_beside_its_photo_and_touches_nothing(tmp_path: Path) -> None:
     assert (photo.read_bytes(), photo.stat().st_mtime_ns) == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["photo.png", "photo.png.xmp"]
     written = (tmp_path / "photo.png.xmp").read_bytes()
-    with pytest.raises(OutputError, match="already exists"):
+    with pytest.raises(OutputError, match="holds a position already"):
         write_sidecar(full(str(photo)))
     write_sidecar(full(str(photo), verdict=None), overwrite=True)
     assert (tmp_path / "photo.png.xmp").read_bytes() != written
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ('x:xmptk="EarthCLIP"', 'x:xmptk="XMP Core 4.4.0-Exiv2"'),
-        ("/>\n </rdf", '\n   xmp:Rating="4"/>\n </rdf'),
-        ("/>\n </rdf", ">\n   <dc:subject/>\n  </rdf:Description>\n </rdf"),
-        ('<?xpacket end="w"?>', '<?xpacket end="w"?>\n<!-- mine -->'),
-    ],
-)
-def test_what_others_wrote_is_never_replaced(tmp_path: Path, old: str, new: str) -> None:
-    photo = write_picture(tmp_path / "photo.png")
-    path = write_sidecar(full(str(photo)))
-    edited = path.read_text().replace(old, new)
-    assert edited != path.read_text()
-    path.write_text(edited)
-    with pytest.raises(OutputError, match="holds what other programs wrote"):
-        write_sidecar(full(str(photo)), overwrite=True)
-    assert path.read_text() == edited
 
 
 def test_what_speaks_against_one(tmp_path: Path) -> None:

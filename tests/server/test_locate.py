@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from earthclip.geo.cells import cell_of
+from earthclip.locating.evidence import Weights
 from earthclip.locating.locator import load
 from earthclip.server.contract import Located
+from tests.locating.test_evidence import index_at
 from tests.outputs.schema import check_answer
 from tests.server.conftest import photo_of
-from tests.server.running import FORM, Running, form
+from tests.server.running import FORM, Running, form, running
 
 
 def test_a_photo_is_answered_as_the_library_answers_it(
@@ -184,3 +186,19 @@ def test_nothing_of_the_photo_is_logged(server: Running, photo: bytes) -> None:
     assert secret not in log and "who=" not in log
     assert set(line) == {"time", "level", "event", "id", "method", "path", "status", "ms", "pictures"}
     assert (line["method"], line["path"], line["status"], line["pictures"]) == ("POST", "/v1/locate", 200, 1)
+
+
+def test_with_an_index_answers_name_its_photos_without_their_folders(
+    tiny_model: Path, photo: bytes, tmp_path: Path
+) -> None:
+    own = load(tiny_model).encode_image([photo])
+    index_at(tmp_path / "library", tiny_model, own, np.array([[-15.84, -70.02]]), Weights(weight=20.0))
+    with running(tiny_model, tmp_path / "server", "--index", str(tmp_path / "library")) as with_index:
+        reply = with_index.locate(photo)
+    Located.model_validate(reply.json)
+    (answer,) = reply.json["answers"]
+    (reference,) = answer["references"]
+    assert (reference["index"], reference["id"], reference["share"]) == ("library", "photo 0", 1.0)
+    assert "path" not in reference and str(tmp_path) not in reply.body.decode()
+    best = answer["predictions"][0]
+    assert (best["latitude"], best["longitude"]) == pytest.approx((-15.84, -70.02), abs=0.2)

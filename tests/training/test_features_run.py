@@ -17,10 +17,10 @@ from PIL import Image
 
 from earthclip.cli import main
 from earthclip.errors import InputError, OutputError
+from earthclip.files import locked
 from earthclip.training import TrainingConfig, contrastive_loss, open_source, read_training_config, train
 from earthclip.training.checkpoint import CHECKPOINT, DAMAGED, PREVIOUS, load_trained
 from earthclip.training.progress import draw_curves
-from earthclip.training.run_folder import locked
 
 pytestmark = pytest.mark.usefixtures("features")
 
@@ -150,12 +150,12 @@ def test_two_damaged_checkpoints_are_one_line(tmp_path, feature_config, capsys):
 
 
 def test_one_trainer_a_folder(tmp_path, feature_config, capsys):
-    with locked(tmp_path / "run"):
+    with locked(tmp_path / "run", "trainer"):
         assert main(["train", str(feature_config()), "--out", str(tmp_path / "run")]) == 2
-        with pytest.raises(OutputError, match="another trainer is at work"), locked(tmp_path / "run"):
+        with pytest.raises(OutputError, match="another trainer is at work"), locked(tmp_path / "run", "trainer"):
             pass
     assert "another trainer is at work in it" in capsys.readouterr().err
-    with locked(tmp_path / "run"):
+    with locked(tmp_path / "run", "trainer"):
         pass
 
 

@@ -104,6 +104,12 @@ def screenshot(page: Any, name: str) -> None:
     page.screenshot(path=SCREENSHOTS / f"{name}.png")
 
 
+def tinted(page: Any) -> float:
+    """The share of the map that has the warm colours of the surface."""
+    pixels = np.asarray(Image.open(io.BytesIO(page.locator("#map").screenshot())).convert("RGB"), np.int64)
+    return float((pixels[..., 0] > pixels[..., 1] + 40).mean())
+
+
 def serious_faults(page: Any) -> list[str]:
     """What axe-core finds of serious or critical impact."""
     if not AXE.is_file():

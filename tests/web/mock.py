@@ -5,6 +5,7 @@ A picture is answered around the place its mean colour stands for, words around 
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import threading
@@ -34,7 +35,7 @@ MODEL = {
     "default": True,
     "pictures": True,
     "words": True,
-    "caution": "for pictures of the Earth from above, 400 to 3,000 km wide; it knows nothing of photos from the ground",
+    "caution": "works on satellite-like views, 400 to 3,000 km wide; it cannot locate ordinary photos",
     "places": 50_000,
     "prior": "uniform over land",
 }
@@ -169,8 +170,22 @@ def answer_around(centre: tuple[float, float], regions: list[str], text: str | N
             "cells": best.tolist(),
             "probabilities": [float(f"{p:.4g}") for p in weight[best]],
             "polygons": outlines.round(4).tolist(),
+            "most": "2.1 % per 10,000 km²",
+            "images": [_image(best[0])],
         },
     }
+
+
+def _image(cell: int) -> dict[str, Any]:
+    """A hill around a cell, as the server draws it."""
+    longitude, latitude = healpix.pix2ang(2**LEVEL, int(cell), nest=True, lonlat=True)
+    side = np.linspace(-1, 1, 64)
+    grey = 255 * np.clip(1 - np.hypot(side, side[:, None]), 0, 1)
+    buffer = io.BytesIO()
+    Image.fromarray(grey.astype(np.uint8)).save(buffer, "PNG")
+    url = f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    west = float(longitude + 180) % 360 - 190
+    return {"url": url, "south": float(latitude) - 8, "west": west, "east": west + 20, "north": float(latitude) + 8}
 
 
 def _credible(weight: np.ndarray, outlines: np.ndarray, mass: float) -> dict[str, Any]:

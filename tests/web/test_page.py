@@ -151,7 +151,8 @@ def test_a_model_that_finds_nothing_is_no_good_news(
 def test_a_model_s_caution_is_told_before_a_photo_is_sent(open_page: Open, server: MockServer) -> None:
     page = open_page()
     assert page.locator("#lead").inner_text() == "See where a photo was probably taken, and how sure the model is."
-    assert page.locator("#caution").inner_text() == f"orbit is {MODEL['caution']}."
+    told = "The model orbit works on satellite-like views, 400 to 3,000 km wide. It cannot locate ordinary photos."
+    assert page.locator("#caution").inner_text() == told
     assert page.locator("#caution").bounding_box()["y"] < page.locator("#drop").bounding_box()["y"]
     page.fill("#words-input", "a temple among maples")
     page.keyboard.press("Enter")
@@ -252,3 +253,15 @@ def test_the_theme_can_be_chosen_and_is_kept(open_page: Open) -> None:
     page.get_by_role("button", name="Dark theme").click()
     page.reload()
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+def test_on_a_phone_the_answer_comes_before_map_and_photo(open_page: Open, server: MockServer) -> None:
+    page = open_page(width=390, height=844)
+    drop(page, "a.jpg", jpeg((150, 80, 60)))
+    page.wait_for_selector(".places")
+    tops = [
+        page.locator(part).bounding_box()["y"] for part in (".beside-answer", "#verdict-title", "#map", "#ask figure")
+    ]
+    assert tops == sorted(tops)
+    assert page.locator("#caution").is_hidden()  # it is told once
+    assert serious_faults(page) == []

@@ -11,7 +11,7 @@ import pytest
 
 from earthclip.geo.sphere import great_circle_km
 from tests.server.running import Running, running
-from tests.web.conftest import drop, screenshot
+from tests.web.conftest import drop, screenshot, tinted
 from tests.web.test_map import markers
 
 RED_SEA = Path(__file__).parents[2] / "examples" / "red-sea.jpg"
@@ -42,7 +42,8 @@ def test_a_picture_is_where_the_api_says_and_a_region_changes_it(open_page: Call
     assert great_circle_km(before, places_of(first)).max() < 10
     names = page.locator(".places .name").all_inner_texts()
     assert names == [row["place"]["text"] for row in first["predictions"]]
-    assert page.evaluate("earthclip.map.queryRenderedFeatures({layers: ['surface']}).length") > 5
+    page.wait_for_function("() => earthclip.map.getLayer('surface') && earthclip.map.loaded()")
+    assert tinted(page) > 0.01
     screenshot(page, "orbit")
     frame = page.locator("#map").bounding_box()
     page.get_by_role("button", name="Draw a box").click()

@@ -1,9 +1,11 @@
 // What somebody asks about and what was answered; whoever shows it is told when that changes.
 import { defaultModel, locate, Refused, useKey } from "./api";
+import { unpack } from "./embedded";
 import { saveGeoJSON, saveKML } from "./exports";
 import { openPicture, words } from "./pictures/open";
 import type { Answer, Embedded, Model, Region, Subject } from "./types";
 
+const MANY = 12; // answers in a file
 const AT_ONCE = 2; // questions under way: one is encoded while the other is sent
 
 export class App {
@@ -45,14 +47,23 @@ export class App {
     this.subjects = answers.map((answer, i): Subject => {
       const subject: Subject = {
         id: i,
-        name: answer.path?.split(/[\\/]/).pop() ?? answer.text ?? `picture ${i + 1}`,
+        name: answer.path ?? answer.text ?? `picture ${i + 1}`,
         kind: answer.path === null && answer.text !== undefined ? "words" : "picture",
         status: answer.error === undefined ? "answered" : "failed",
       };
+      if (answer.error !== undefined) return { ...subject, error: answer.error };
+      if ("packed" in answer) return Object.assign(subject, { packed: answer.packed, best: answer.best });
+      const best = answer.predictions[0];
       if (answer.thumbnail) subject.preview = answer.thumbnail;
-      return answer.error === undefined ? { ...subject, answer } : { ...subject, error: answer.error };
+      if (best) subject.best = [best.latitude, best.longitude];
+      return { ...subject, answer };
     });
-    this.selected = this.subjects.find((subject) => subject.answer) ?? this.subjects[0];
+    if (!this.many) this.selected = this.subjects.find((subject) => subject.answer) ?? this.subjects[0];
+  }
+
+  /** Whether there are so many answers that they are first seen on one map. */
+  get many(): boolean {
+    return this.viewer && this.subjects.length > MANY;
   }
 
   async addFiles(files: { blob: Blob; name: string }[]): Promise<void> {
@@ -99,8 +110,17 @@ export class App {
     this.changed();
   }
 
-  select(subject: Subject): void {
+  /** Shows one subject, or with none the overview. */
+  select(subject: Subject | undefined): void {
     this.selected = subject;
+    if (subject?.packed) void this.unpack(subject, subject.packed);
+    this.changed();
+  }
+
+  private async unpack(subject: Subject, packed: string): Promise<void> {
+    const { thumbnail, ...answer } = await unpack(packed);
+    delete subject.packed;
+    Object.assign(subject, { answer, ...(thumbnail ? { preview: thumbnail } : {}) });
     this.changed();
   }
 
@@ -119,7 +139,8 @@ export class App {
     this.changed();
   }
 
-  save(format: "geojson" | "kml"): void {
+  async save(format: "geojson" | "kml"): Promise<void> {
+    for (const subject of this.subjects) if (subject.packed) await this.unpack(subject, subject.packed);
     const answered = this.subjects.filter((subject) => subject.answer);
     if (format === "kml") saveKML(answered);
     else saveGeoJSON(answered);

@@ -19,6 +19,11 @@ export function area(km2: number): string {
   return km2 < 10 ? `${km2.toPrecision(2)} km²` : `${rounded.format(km2)} km²`;
 }
 
+/** An area of a place that is not known: one digit, since more would look like knowledge. */
+export function about(km2: number): string {
+  return `about ${area(Number(km2.toPrecision(1)))}`;
+}
+
 /** "0.3 % of the size of all land": an area that needs no atlas to imagine. */
 export function shareOfLand(km2: number): string {
   const share = (100 * km2) / LAND_KM2;

@@ -50,23 +50,18 @@ export function outline(geometry: Polygon | MultiPolygon | MultiLineString): Mul
   return { type: "MultiLineString", coordinates: lines };
 }
 
-/** A cell's corners as a closed ring around one meridian, with a flat top where it touches a pole. */
-export function cellRing(corners: [number, number][]): Position[] {
-  const away = corners.filter(([, latitude]) => Math.abs(latitude) < 89.99);
-  const first = away[0]?.[0] ?? 0;
-  const near = (longitude: number) => first + wrap(longitude - first);
-  const ring: Position[] = corners.flatMap(([longitude, latitude], i) => {
-    if (Math.abs(latitude) < 89.99) return [[near(longitude), latitude]];
-    const before = corners[(i + corners.length - 1) % corners.length];
-    const after = corners[(i + 1) % corners.length];
-    return before && after
-      ? [
-          [near(before[0]), latitude],
-          [near(after[0]), latitude],
-        ]
-      : [];
-  });
-  return ring[0] ? [...ring, ring[0]] : ring;
+/** Lines with their corners cut twice (Chaikin's curve), by an eighth of a cell: outlines of cells for the eye. */
+export function rounded({ coordinates }: MultiLineString): MultiLineString {
+  const cut = (line: Position[]): Position[] => {
+    const closed = line.length > 2 && String(line[0]) === String(line.at(-1));
+    const points = [...segments(line)].flatMap(([[x0 = 0, y0 = 0], [x1 = 0, y1 = 0]]) => [
+      [0.75 * x0 + 0.25 * x1, 0.75 * y0 + 0.25 * y1],
+      [0.25 * x0 + 0.75 * x1, 0.25 * y0 + 0.75 * y1],
+    ]);
+    const [first, last] = closed ? [undefined, points[0]] : [line[0], line.at(-1)];
+    return [...(first ? [first] : []), ...points, ...(last ? [last] : [])];
+  };
+  return { type: "MultiLineString", coordinates: coordinates.map((line) => cut(cut(line))) };
 }
 
 /** Rings without jumps at the antimeridian, going on beyond 180; a ring around a pole is closed over it. */

@@ -33,12 +33,31 @@ export interface CredibleArea {
   geometry?: MultiPolygon;
 }
 
-/** The most probable cells, best first; outlines are four corners as [longitude, latitude]. */
+/** A part of the surface on Mercator's map: grey is the square root of the density, 255 the highest one. */
+export interface SurfaceImage {
+  url: string;
+  south: number;
+  west: number;
+  east: number;
+  north: number;
+}
+
+/** The probability as a continuous surface; `most` is its highest density in words. */
 export interface Surface {
-  level: number;
-  cells: number[];
-  probabilities: number[];
-  polygons: [number, number][][];
+  most: string;
+  images: SurfaceImage[];
+}
+
+/** A photo of an index that looks like the picture; ``share`` is its part of what the index adds to the answer. */
+export interface Reference {
+  index: string;
+  id: string;
+  similarity: number;
+  share: number;
+  latitude: number;
+  longitude: number;
+  taken: string | null;
+  author: string | null;
 }
 
 export interface Answer {
@@ -53,6 +72,7 @@ export interface Answer {
   region_share?: number; // what it holds when nothing is ruled out
   abstained?: boolean;
   surface?: Surface;
+  references?: Reference[];
   error?: string;
 }
 
@@ -88,6 +108,9 @@ export interface Subject {
   removed?: string[];
   answer?: Answer;
   error?: string;
+  /** Latitude and longitude of the best place, and the compressed rest of the answer until it is looked at. */
+  best?: [number, number];
+  packed?: string;
   /** HTTP status of the refusal, 0 where the server could not be reached. */
   refused?: number;
   /** The metadata could not be cut out here: nothing is sent until its owner says so. */
@@ -97,5 +120,16 @@ export interface Subject {
 /** What `earthclip locate --map out.html` puts into the page. */
 export interface Embedded {
   model: { name: string; caution: string | null };
-  answers: (Answer & { thumbnail?: string })[];
+  answers: (EmbeddedAnswer | PackedAnswer)[];
+}
+
+export type EmbeddedAnswer = Answer & { thumbnail?: string };
+
+/** One of many: `packed` is the whole, compressed; the best place is what an overview shows. */
+export interface PackedAnswer {
+  path: string | null;
+  text?: string;
+  error?: string;
+  best?: [number, number];
+  packed: string;
 }

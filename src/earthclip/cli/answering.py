@@ -20,6 +20,7 @@ from earthclip.pictures.kinds import PassedOver
 from earthclip.pictures.prepare import Failure
 
 if TYPE_CHECKING:
+    from earthclip.cli.library import Library
     from earthclip.locating.locator import Locator
     from earthclip.locating.prediction import Prediction
     from earthclip.locating.question import Question
@@ -142,11 +143,14 @@ def answers_of(
     listed: Path | None,
     workers: int | None,
     journal: Journal | None = None,
+    library: Library | None = None,
 ) -> Iterator[Iterator[Prediction | Failure]]:
-    """The answers about pictures, as they come, but for those that are in the journal already."""
+    """The answers about pictures, as they come, but for those in the journal and those ``library`` leaves out."""
     pictures: Iterator[Path | Failure] = found_pictures(arguments, listed)
     if journal:
         pictures = journal.unanswered(pictures)
+    if library:
+        pictures = library.wanted(pictures)
     views = ask.question.views
     with contextlib.closing(read_pictures(locator, pictures, views, workers, draft=ask.draft)) as prepared:
         yield locator.answers(prepared, ask.question, batch_size=BATCH_SIZES[views])

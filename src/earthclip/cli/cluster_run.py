@@ -103,7 +103,7 @@ def _run_pictures(
         check_list(listed)
     # A run that goes on keeps what it began with, whatever is the fastest by now.
     before = OutputFolder(run.output).before("image_encoder") if run.resume and run.output != "-" else None
-    encoder = before or str(choose(resolve(ask.model.source), ask.runtime, ask.precision))
+    encoder = before or str(choose(resolve(ask.model.source), ask.runtime, ask.precision, many=True))
     batch_size = BATCH_SIZES[ask.question.views]
     job = _job(ask, run, encoder=encoder, question=ask.question, draft=ask.draft, batch_size=batch_size)
     asked = {**_asked_of(pictures, listed), "column": run.column, **options, "image_encoder": encoder}

@@ -48,7 +48,7 @@ def renamed(arguments: list[str]) -> list[str]:
 
 def _leaderboard_known(_: click.Context, __: click.Parameter, name: str | None) -> str | None:
     if name is not None:
-        from earthclip.evaluation.comparison import leaderboard
+        from earthclip.evaluation.leaderboard import leaderboard
 
         leaderboard(name)
     return name
@@ -65,8 +65,20 @@ def report_options(function: F) -> F:
                 is_eager=True,  # before MODEL and DATASET, one of which a bare --leaderboard takes for its name
                 callback=_leaderboard_known,
                 metavar="[NAME]",
-                help="Compare with published figures: im2gps3k, yfcc26k or gws15k. Put a bare --leaderboard at the "
-                "end of the command.",
+                help="Compare with published figures: im2gps3k, yfcc4k, yfcc26k, gws15k or osv5m. Put a bare "
+                "--leaderboard at the end of the command.",
+            ),
+            options.option(
+                "--group-by",
+                metavar="COLUMN",
+                help="Add intervals by the groups of this column, whose pictures are alike. The default is the "
+                "authors, where they are known.",
+            ),
+            options.option(
+                "--apart-from",
+                metavar="TABLE",
+                help="Leave out pictures by authors who are in TABLE, such as the training data. The report says how "
+                "many.",
             ),
             options.output_format(
                 type=click.Choice(list(FORMATS)),
@@ -88,6 +100,7 @@ def report_options(function: F) -> F:
     earthclip evaluate model geoclip photos.csv -o report.html
     earthclip evaluate model geoclip table.csv --images photos/ --against orbit
     earthclip evaluate model geoclip im2gps3k:DIR --views ten-crop --leaderboard
+    earthclip evaluate model geoclip a.csv --index my-photos --against geoclip
     """,
     old={"--predictions": _BY_TABLE, "--truth": _BY_TABLE},
 )
@@ -97,6 +110,11 @@ def report_options(function: F) -> F:
 @options.views()
 @options.option("--against", metavar="MODEL|FILE", help="Compare with this model or table, picture by picture.")
 @report_options
+@options.index(
+    advanced=True,
+    help="Use the photos of an index as references, too. The same photo and photos by the same author do not count. "
+    "Repeatable.",
+)
 @options.runtime()
 @options.precision()
 def evaluate_model(
@@ -104,6 +122,7 @@ def evaluate_model(
     dataset: str,
     images: Path | None,
     views: str,
+    index: tuple[Path, ...],
     runtime: Runtime,
     precision: Precision,
     **report: Any,
@@ -121,7 +140,7 @@ def evaluate_model(
     """
     from earthclip.cli.evaluate_run import by_model
 
-    return by_model(model, dataset, images, views, runtime, precision, _wanted(dataset, **report))
+    return by_model(model, dataset, images, views, index, runtime, precision, _wanted(dataset, **report))
 
 
 @options.command(
@@ -160,6 +179,8 @@ def _wanted(
     *,
     against: str | None,
     leaderboard: str | None,
+    group_by: str | None,
+    apart_from: str | None,
     format_: str | None,
     output: Path | None,
     plots: Path | None,
@@ -167,8 +188,9 @@ def _wanted(
     force: bool,
 ) -> Wanted:
     from earthclip.cli.evaluate_run import Wanted
-    from earthclip.evaluation.comparison import leaderboard as published
+    from earthclip.evaluation.leaderboard import leaderboard as published
 
     form = format_of(output, format_, FORMATS, "table")
     board = None if leaderboard is None else published(leaderboard, dataset)
-    return Wanted(against, board, form, None if output == Path("-") else output, plots, seed, force)
+    file = None if output == Path("-") else output
+    return Wanted(against, board, form, file, plots, seed, force, group_by, apart_from)

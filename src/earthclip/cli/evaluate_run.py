@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,16 +12,19 @@ import click
 import numpy as np
 
 from earthclip.cli.status import Pace, StatusLine, note, say
-from earthclip.datasets.photos import PhotoSet
-from earthclip.datasets.rows import read_places
+from earthclip.datasets.photos import PhotoSet, StoredPhotos
+from earthclip.datasets.rows import Places, read_places
 from earthclip.errors import InputError
 from earthclip.evaluation.answers import SUFFIXES, Missing, answers_for
-from earthclip.evaluation.comparison import Leaderboard
 from earthclip.evaluation.document import Picture, comparison_section, document, leaderboard_section
+from earthclip.evaluation.grouping import Grouping, apart_from, grouping_of
+from earthclip.evaluation.leaderboard import Leaderboard
+from earthclip.evaluation.leave_out import LeaveOut
 from earthclip.evaluation.measured import Evaluation, evaluate
 from earthclip.evaluation.rendering import open_markdown, to_html, to_markdown, to_text
-from earthclip.evaluation.report import format_report
+from earthclip.evaluation.report import format_evaluation
 from earthclip.files import atomic_write, refuse_existing
+from earthclip.locating.photo_index import open_index
 from earthclip.outputs.structured import dumps
 
 if TYPE_CHECKING:
@@ -43,6 +47,8 @@ class Wanted:
     plots: Path | None
     seed: int
     force: bool
+    group_by: str | None = None
+    apart_from: str | None = None
 
     def check(self) -> None:
         """Raise what would otherwise fail at the end, before the work."""
@@ -58,13 +64,29 @@ class Wanted:
         if self.output is not None and not self.force:
             refuse_existing(self.output)
 
+    def kept(self, truth: Places | PhotoSet) -> tuple[np.ndarray, list[str]]:
+        """The rows [m] of ``truth`` that are not left out for their authors, and what was left out."""
+        if self.apart_from is None:
+            return np.arange(len(truth)), []
+        rows, note = apart_from(truth, self.apart_from)
+        return rows, [note]
+
+    def grouping(self, truth: Places | PhotoSet, source: str, rows: np.ndarray) -> Grouping | None:
+        """The groups that intervals are by; said where they cannot be."""
+        found = grouping_of(truth, self.group_by, source, rows)
+        if found is None and any(truth.authors or []):
+            say("warning: all pictures are by one author, so that the intervals hold for no other")
+        return found
+
 
 def by_tables(predictions: Path, truth_path: Path, wanted: Wanted, missing: Missing = "error") -> int:
     """Measure a table of predictions; returns the exit code. For ``missing`` predictions, see ``answers_for``."""
     wanted.check()
     truth = read_places(truth_path)
     answers = answers_for(truth, predictions, missing)
-    name, other, kept, notes = predictions.name, None, answers.kept, [answers.note]
+    rows, notes = wanted.kept(truth)
+    name, other, kept = predictions.name, None, answers.kept & np.isin(np.arange(len(truth)), rows)
+    notes.append(answers.note)
     if wanted.against is not None:
         second = Path(wanted.against)
         elsewhere = answers_for(truth, second, missing)
@@ -79,6 +101,7 @@ def by_tables(predictions: Path, truth_path: Path, wanted: Wanted, missing: Miss
         answers.places[kept],
         other=other,
         leaderboard=wanted.leaderboard,
+        grouping=wanted.grouping(truth, str(truth_path), np.flatnonzero(kept)),
         left_out=[note for note in notes if note],
         seed=wanted.seed,
     )
@@ -91,19 +114,25 @@ def by_model(
     dataset: str,
     images: Path | None,
     views: str,
+    index: tuple[Path, ...],
     runtime: Runtime,
     precision: Precision,
     wanted: Wanted,
 ) -> int:
-    """Measure a model; returns the exit code, 1 when some pictures could not be read."""
+    """Measure a model, with the photos of each ``index``; returns the exit code, 1 when pictures could not be read."""
     wanted.check()
     photos = _photos(dataset, images)
+    rows, left_out = wanted.kept(photos)
     other_table = wanted.against if wanted.against and Path(wanted.against).suffix.lower() in SUFFIXES else None
-    elsewhere = None if other_table is None else answers_for(photos, Path(other_table)).places
+    elsewhere = None if other_table is None else answers_for(photos, Path(other_table)).places[rows]
+    photos = photos.take(rows)
     second_model = wanted.against if other_table is None else None
     locators = [_load(name, views, runtime, precision) for name in (model, second_model) if name is not None]
-    found, *others = [_locate(locator, photos, views) for locator in locators]
-    rows, other, left_out = found.rows, None, []
+    references = [LeaveOut(open_index(folder), photos) for folder in index]
+    found = _locate(locators[0], photos, views, references)
+    others = [_locate(locator, photos, views) for locator in locators[1:]]
+    rows, other = found.rows, None
+    left_out += [one.told for one in references]
     if photos.skipped:
         left_out.append(f"of {photos.name}, {photos.skipped}")
     failed = {failure.path or "" for failure in found.failures}
@@ -125,6 +154,7 @@ def by_model(
         outcomes=found.outcomes if kept.all() else None,
         other=other,
         leaderboard=wanted.leaderboard,
+        grouping=wanted.grouping(photos, dataset, rows),
         left_out=left_out,
         views=views,
         seed=wanted.seed,
@@ -133,7 +163,7 @@ def by_model(
     return 1 if len(rows) < len(photos) else 0
 
 
-def _photos(dataset: str, images: Path | None) -> PhotoSet:
+def _photos(dataset: str, images: Path | None) -> StoredPhotos:
     from earthclip.cli.data import SHARDS
     from earthclip.datasets.opening import open_photos
     from earthclip.files import home
@@ -151,7 +181,7 @@ def _load(model: str, views: str, runtime: Runtime, precision: Precision) -> Loc
     return locator
 
 
-def _locate(locator: Locator, photos: PhotoSet, views: str) -> Located:
+def _locate(locator: Locator, photos: PhotoSet, views: str, index: Sequence[LeaveOut] = ()) -> Located:
     from earthclip.configuration import usable_processors
     from earthclip.evaluation.located import locate_photos
 
@@ -163,6 +193,7 @@ def _locate(locator: Locator, photos: PhotoSet, views: str) -> Located:
         locator,
         photos,
         views=views,
+        index=index,
         workers=usable_processors(),
         progress=lambda done, _: status.show(pace.text(done)) if status.active else None,
     )
@@ -205,9 +236,10 @@ def _text(evaluation: Evaluation, pictures: list[Picture], wanted: Wanted) -> st
     if wanted.form == "markdown":
         links = {} if wanted.plots is None else {picture.name: _link(picture, wanted) for picture in pictures}
         return to_markdown(document(evaluation, pictures), links).rstrip("\n")
-    sections = [comparison_section(evaluation.comparison)] if evaluation.comparison else []
+    by = evaluation.grouping.column if evaluation.grouping else None
+    sections = [comparison_section(evaluation.comparison, by)] if evaluation.comparison else []
     sections += [leaderboard_section(evaluation.leaderboard, evaluation)] if evaluation.leaderboard else []
-    return "\n\n".join([format_report(evaluation.report, "table"), *map(to_text, sections)])
+    return "\n\n".join([format_evaluation(evaluation), *map(to_text, sections)])
 
 
 def _link(picture: Picture, wanted: Wanted) -> str:

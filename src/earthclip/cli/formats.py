@@ -18,21 +18,23 @@ FORMATS = {
     "csv": (".csv",),
     "geojson": (".geojson",),
     "kml": (".kml",),
+    "plan": (".csv",),
     "geoparquet": (".parquet", ".geoparquet"),
+    "geopackage": (".gpkg",),
 }
 
 
 def format_of(output: Path | None, given: str | None, formats: Mapping[str, Sequence[str]], otherwise: str) -> str:
     """The format that the suffix of ``output`` or --format names, ``otherwise`` where neither does.
 
-    ``formats`` has the suffixes of each format. No suffix and .txt go with any of them. Raises UsageError when the two
-    contradict each other, or for a suffix that is not known.
+    ``formats`` has the suffixes of each format; a suffix alone means the first that has it. No suffix and .txt go with
+    any of them. Raises UsageError when the two contradict each other, or for a suffix that is not known.
     """
     suffix = output.suffix.lower() if output else ""
     meant = next((name for name, suffixes in formats.items() if suffix in suffixes), None)
-    if meant and given not in (None, meant):
+    if meant and given and suffix not in formats[given]:
         raise click.UsageError(f"-o {output} means --format {meant} by its suffix, found --format {given}.")
     if meant or given or suffix in ("", ".txt"):
-        return meant or given or otherwise
+        return given or meant or otherwise
     known = [suffix for suffixes in formats.values() for suffix in suffixes]
     raise click.UsageError(f"-o {output}: the suffix '{suffix}' names no format; {nearest(suffix, known)}")

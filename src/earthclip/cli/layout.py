@@ -70,9 +70,12 @@ class Command(click.Command):
         """``examples`` are command lines; ``old`` has what to type instead of an option that is gone."""
         self.examples = [line for line in dedent(examples).strip().splitlines() if line]
         self.old = old or {}
-        settings["context_settings"] = {**HELP_NAMES, **(settings.get("context_settings") or {})}
         settings["params"] = [*(settings.get("params") or []), *_verbosity()]
         super().__init__(**settings)
+
+    def get_help_option_names(self, ctx: click.Context) -> list[str]:
+        """The same in every context, since click keeps the option that it made for the first."""
+        return HELP_NAMES["help_option_names"]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse. Raises RenamedError for an old option, UsageError naming the nearest for an unknown one."""

@@ -50,22 +50,77 @@ from earthclip.cli.status import libraries_muted
     metavar="FILE",
     help="Save a map. FILE.html holds any number of pictures. FILE.png shows a single one. Repeatable.",
 )
+@option(
+    "--heatmap",
+    "heat_map",
+    type=options.path_type(),
+    metavar="FILE",
+    advanced=True,
+    help="Save the probability of one picture or text everywhere on Earth. FILE.tif is a GeoTIFF, FILE.png a picture.",
+)
 @options.resume()
 @options.force()
 @options.listed()
 @options.text_weight()
 @options.views(advanced=True)
 @options.refine()
+@options.index(advanced=True)
 @options.runtime()
 @options.precision()
 @options.workers(advanced=True)
 @options.full_size()
 @option(
+    "--only-missing",
+    is_flag=True,
+    advanced=True,
+    help="Leave out pictures that have a position in their metadata or in an XMP sidecar.",
+)
+@option(
+    "--near-in-time",
+    "near_h",
+    type=float,
+    metavar="HOURS",
+    advanced=True,
+    help="Use the positions of photos in the same folders that were taken at most HOURS before or after.",
+)
+@option(
+    "--track",
+    "tracks",
+    type=options.path_type(),
+    multiple=True,
+    metavar="FILE",
+    advanced=True,
+    help="Use the positions of a track with times (.gpx, .kml, .geojson). Repeat to use several tracks.",
+)
+@option(
+    "--clock-offset",
+    "clock_offsets",
+    multiple=True,
+    metavar="OFFSET",
+    advanced=True,
+    help="State how far cameras' clocks are ahead of UTC, such as +02:00, where photos do not say their time zone. "
+    "CAMERA=+03:00 corrects the clock of cameras whose name holds CAMERA. Repeatable.",
+)
+@option(
+    "--heatmap-width",
+    default=4000,
+    show_default=True,
+    metavar="N",
+    advanced=True,
+    help="Width of the heat map in pixels. It is half as high.",
+)
+@option(
+    "--full-paths",
+    is_flag=True,
+    advanced=True,
+    help="Put full paths into maps, GeoJSON, KML and GeoPackage. The default is the names of files.",
+)
+@option(
     "--write-sidecar",
     is_flag=True,
     advanced=True,
-    help="Write the best guess beside each picture as PICTURE.xmp, unless the picture has a position already or no "
-    "region stands out. Pictures are not changed, nor sidecars of other programs.",
+    help="Write the best guess into an XMP sidecar beside each picture, unless the picture has a position already or "
+    "no region stands out. Pictures are not changed. A sidecar that exists keeps all its other properties.",
 )
 @option(
     "--all-sidecars",
@@ -79,8 +134,15 @@ def locate(
     output: Path | None,
     format_: str | None,
     maps: tuple[Path, ...],
+    heat_map: Path | None,
+    heatmap_width: int,
+    full_paths: bool,
     resume: bool,
     force: bool,
+    only_missing: bool,
+    near_h: float | None,
+    tracks: tuple[Path, ...],
+    clock_offsets: tuple[str, ...],
     write_sidecar: bool,
     all_sidecars: bool,
     workers: int | None,
@@ -94,8 +156,8 @@ def locate(
     Default model: the one named in earthclip.toml, otherwise geoclip if you have pulled it, otherwise orbit. --text
     needs a model with a text encoder. With both a picture and --text, the two scores are averaged (see --text-weight).
 
-    WHERE is a country by name or ISO code, "lat,lon,km", "south,west,north,east", or a file of areas (.geojson, .json;
-    .gpkg and .shp need the optional dependency 'earthclip[geo]').
+    WHERE is a country (Norway, NO), a part of one (Texas), a continent, "lat,lon,km", "south,west,north,east", or a
+    file of areas (.geojson, .json; .gpkg and .shp need the optional dependency 'earthclip[geo]').
 
     While -o FILE is being written, finished pictures are kept in FILE.partial. Use --resume to continue from there.
     """
@@ -105,24 +167,37 @@ def locate(
         raise click.UsageError("--resume needs -o FILE, the output of the interrupted run, and the same pictures.")
     if (pictures or listed) and len(question["text"]) > 1:
         raise click.UsageError("give only one --text together with pictures.")
-    if write_sidecar and not (pictures or listed):
-        raise click.UsageError("--write-sidecar is about pictures; give a PICTURE.")
+    for name, given in (
+        *(("--write-sidecar", write_sidecar), ("--only-missing", only_missing)),
+        *(("--near-in-time", near_h is not None), ("--track", tracks)),
+    ):
+        if given and not (pictures or listed):
+            raise click.UsageError(f"{name} is about pictures; give a PICTURE.")
+    if near_h is not None and not 0 < near_h <= 1000:
+        raise click.UsageError("--near-in-time: expected more than 0 and at most 1000 hours.")
+    if clock_offsets and near_h is None and not tracks:
+        raise click.UsageError("--clock-offset is about times; add --track or --near-in-time.")
     if all_sidecars and not write_sidecar:
         raise click.UsageError("--all-sidecars says which to write; add --write-sidecar.")
-    if maps and resume:
-        raise click.UsageError("--map shows the answers of one whole run; leave out --resume or --map.")
+    if (maps or heat_map) and resume:
+        raise click.UsageError("maps show the answers of one whole run; leave out --resume, or --map and --heatmap.")
     for path in maps:
         if path.suffix.lower() not in (".html", ".png"):
             raise click.UsageError(f"--map {path}: expected a name that ends in .html or .png.")
+    if heat_map and heat_map.suffix.lower() not in (".tif", ".tiff", ".png"):
+        raise click.UsageError(f"--heatmap {heat_map}: expected a name that ends in .tif or .png.")
     format_ = format_of(output, format_, FORMATS, "table")
 
     from earthclip.cli.answering import ask_of
+    from earthclip.cli.library import Library, parse_clock_offset
     from earthclip.cli.locate_run import Destination, Sidecars, locate_pictures, locate_texts
 
-    ask = ask_of(**question)
+    library = Library(only_missing, near_h, tracks, tuple(map(parse_clock_offset, clock_offsets)))
+    ask = ask_of(**question, whereabouts=library if library.tells_times else None)
     sidecars = Sidecars(all_sidecars, force) if write_sidecar else None
-    destination = Destination(output, format_, resume, force, maps, sidecars)
+    destination = Destination(output, format_, resume, force, maps, sidecars, heat_map, heatmap_width, full_paths)
     with libraries_muted():
         if pictures or listed:
-            return locate_pictures(ask, pictures, listed, destination, workers)
+            library.open(pictures, listed)
+            return locate_pictures(ask, pictures, listed, destination, workers, library)
         return locate_texts(ask, destination)

@@ -35,6 +35,7 @@ from earthclip.pictures.finding import check_list, count_pictures, each_picture
 from earthclip.pictures.prepare import Failure
 
 if TYPE_CHECKING:
+    from earthclip.cli.library import Library
     from earthclip.locating.locator import Locator
     from earthclip.models.config import ModelConfig
     from earthclip.outputs import Writer
@@ -80,13 +81,24 @@ class Destination:
     force: bool
     maps: tuple[Path, ...] = ()
     sidecars: Sidecars | None = None
+    heat_map: Path | None = None
+    heat_map_width: int = 0
+    full_paths: bool = False
 
     def check(self, arguments: tuple[Path, ...], listed: Path | None, texts: int) -> None:
         """Raise UsageError or EarthCLIPError for maps that cannot show this many answers, or cannot be written."""
-        for path in self.maps:
-            if sum(path.absolute() == other.absolute() for other in self.maps) > 1:
-                raise click.UsageError(f"--map {path}: given twice; give each map a name of its own.")
+        every = [*self.maps, *filter(None, [self.heat_map])]
+        for path in every:
+            if sum(path.absolute() == other.absolute() for other in every) > 1:
+                raise click.UsageError(f"{path}: two maps have this name; give each map a name of its own.")
             refuse_unwritable(path)
+        if self.heat_map:
+            if (count_pictures(arguments, listed) if arguments or listed else texts) != 1:
+                raise click.UsageError("--heatmap shows one picture or text; give one, or run it for each.")
+            from earthclip.outputs.heat_map import check_heat_map
+
+            check_heat_map(self.heat_map, self.heat_map_width, overwrite=self.force)
+        for path in self.maps:
             if path.suffix.lower() == ".png":
                 if (count_pictures(arguments, listed) if arguments or listed else texts) != 1:
                     raise click.UsageError("--map FILE.png shows one picture; --map FILE.html shows many.")
@@ -121,7 +133,7 @@ class Destination:
                     say(f"interrupted: {journal.kept:,} answers are kept in {journal.path}; continue with --resume")
                 raise click.exceptions.Exit(INTERRUPTED) from error
 
-    def is_finished(self, ask: Ask, arguments: tuple[Path, ...], listed: Path | None) -> bool:
+    def is_finished(self, ask: Ask, arguments: tuple[Path, ...], listed: Path | None, library: Library) -> bool:
         """Whether the run to resume is complete, which is said. Raises OutputError where another run is."""
         from earthclip.models.sources import resolve
         from earthclip.outputs.finished import check_finished
@@ -134,7 +146,8 @@ class Destination:
         question = ask.question
         asked = {"text": question.text, "top_k": question.top_k, "region": question.region}
         asked["model"] = resolve(ask.model.source).config.name
-        n = check_finished(self.output, self.format, asked, each_picture(arguments, listed))
+        left_out = library.has_position if library.only_missing else lambda path: False
+        n = check_finished(self.output, self.format, asked, each_picture(arguments, listed), left_out)
         answers = "" if n is None else f": {n:,} answers"
         note(f"{self.output} is complete{answers}; nothing is left to do")
         return True
@@ -150,27 +163,40 @@ class Destination:
                 else:
                     from earthclip.outputs.html_map import open_html_map
 
-                    page = open_html_map(path, caution=config.caution, overwrite=self.force)
+                    page = open_html_map(path, caution=config.caution, overwrite=self.force, full_paths=self.full_paths)
                     takers.append(files.enter_context(page).write)
+            if self.heat_map:
+                takers.append(partial(self._heat_map, self.heat_map))
             yield Takers(takers)
         if self.sidecars:
             self.sidecars.sum_up()
+
+    def _heat_map(self, path: Path, answer: Prediction | Failure) -> None:
+        if isinstance(answer, Prediction):
+            from earthclip.outputs.heat_map import write_heat_map
+
+            write_heat_map(answer, path, self.heat_map_width, overwrite=self.force)
 
     def _map(self, path: Path, answer: Prediction | Failure) -> None:
         if isinstance(answer, Prediction):
             from earthclip.outputs.map_png import write_map_png
 
-            write_map_png(answer, path, overwrite=self.force)
+            write_map_png(answer, path, overwrite=self.force, full_paths=self.full_paths)
 
 
 def locate_pictures(
-    ask: Ask, arguments: tuple[Path, ...], listed: Path | None, destination: Destination, workers: int | None
+    ask: Ask,
+    arguments: tuple[Path, ...],
+    listed: Path | None,
+    destination: Destination,
+    workers: int | None,
+    library: Library,
 ) -> int:
     """Locate pictures and write the answers; returns the exit code."""
     if listed:
         check_list(listed)
     destination.check(arguments, listed, 0)
-    if destination.is_finished(ask, arguments, listed):
+    if destination.is_finished(ask, arguments, listed, library):
         return 0
     with destination.journal(BATCH_SIZES[ask.question.views]) as journal:
         locator = open_model(ask)
@@ -183,8 +209,10 @@ def locate_pictures(
             absolute = listed is None and all(path.is_absolute() for path in arguments)  # from elsewhere, others
             folder = None if absolute else os.fspath(Path.cwd())
             _begin(journal, ask, locator, {"image_encoder": str(locator.image_choice), "folder": folder})
-        with answers_of(ask, locator, arguments, listed, workers, journal) as answers:
-            return _write(answers, ask, locator, total, destination, journal)
+        with answers_of(ask, locator, arguments, listed, workers, journal, library) as answers:
+            code = _write(answers, ask, locator, total, destination, journal)
+    library.sum_up()
+    return code
 
 
 def locate_texts(ask: Ask, destination: Destination) -> int:
@@ -218,7 +246,7 @@ def _write(
     tally = Tally(journal.answered, journal.failed, journal.kept) if journal else Tally()
     on_screen = journal is None and sys.stdout.isatty()
     stdout = cast("TextIO", Screen(sys.stdout)) if on_screen else sys.stdout
-    out: Journal | Writer = journal or writer(destination.format, stdout)
+    out: Journal | Writer = journal or writer(destination.format, stdout, full_paths=destination.full_paths)
     with destination.beside(locator.config) as beside:
 
         def take(answer: Prediction | Failure) -> None:
@@ -229,7 +257,7 @@ def _write(
     if journal is None:
         out.close()
     elif tally.answered or not tally.failed:
-        journal.finish(destination.format)
+        journal.finish(destination.format, full_paths=destination.full_paths)
     else:
         journal.discard()
     return tally.exit_code(beside.spoiled)

@@ -158,6 +158,13 @@ prior = shared(
     "treats all land equally.",
 )
 top_k = shared("--top-k", default=5, show_default=True, metavar="K", help="Number of places to list for each picture.")
+index = shared(
+    "--index",
+    type=path_type(),
+    multiple=True,
+    metavar="DIR",
+    help="Use the photos of an index (see `earthclip index`) as references, too. Repeatable.",
+)
 min_confidence = shared(
     "--min-confidence",
     default=0.0,

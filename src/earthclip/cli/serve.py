@@ -84,6 +84,7 @@ from earthclip.models import Precision, Runtime
     advanced=True,
     help="Path at which a proxy shows the server, such as /geo.",
 )
+@options.index(advanced=True)
 @options.runtime()
 @options.precision()
 def serve(
@@ -98,6 +99,7 @@ def serve(
     max_megapixels: float,
     timeout: float,
     root_path: str,
+    index: tuple[Path, ...],
     runtime: Runtime,
     precision: Precision,
 ) -> None:
@@ -126,6 +128,7 @@ def serve(
         cors_origins=allow_origin,
         hosts=hosts_of(host),
         root_path=root_path,
+        index=index,
     )
     if not is_loopback(host) and settings.api_key is None:
         say(f"warning: anyone who can reach {host} can use this server; set EARTHCLIP_API_KEY or --api-key-file")

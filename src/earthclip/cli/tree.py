@@ -35,11 +35,12 @@ table.csv, table.parquet   names, latitudes, longitudes; photos in --images
 'shards/*.tar'             WebDataset; s3://bucket/{0000..0099}.tar too
 hf:NAME, hf:NAME@SPLIT     Hugging Face data sets
 mp16:DIR, im2gps:DIR, im2gps3k:DIR, yfcc4k:DIR, yfcc26k:DIR, gws15k:DIR,
-osv5m:DIR, osv5m:DIR@train: a benchmark as published
+osv5m:DIR, osv5m:DIR@train, commons26:DIR: a benchmark as published
 """
 
 TREE = {
     "locate": Entry("Guess where pictures were taken.", "earthclip.cli.locate:locate"),
+    "apply": Entry("Write the positions of a plan, or take them out.", "earthclip.cli.apply:apply"),
     "privacy": Entry(
         "Show what photos reveal, or remove their metadata.",
         below={
@@ -81,6 +82,15 @@ TREE = {
             "split": Entry("Split a data set into parts.", "earthclip.cli.data:split"),
         },
         more=_DATASETS,
+    ),
+    "index": Entry(
+        "Index photos with known places as a reference for locating.",
+        below={
+            "build": Entry("Make an index of photos.", "earthclip.cli.index:build"),
+            "add": Entry("Add new and changed photos.", "earthclip.cli.index:add"),
+            "remove": Entry("Take photos out.", "earthclip.cli.index:remove"),
+            "info": Entry("Describe an index.", "earthclip.cli.index:info"),
+        },
     ),
     "features": Entry("Precompute image features for training.", "earthclip.cli.features:features"),
     "train": Entry("Train a model from a configuration file.", "earthclip.cli.train:train"),

@@ -28,6 +28,7 @@ class Benchmark:
     address: str
     citation: str
     note: str = ""
+    author: str | None = None  # the column of the photographers, where its name does not say so
 
 
 BENCHMARKS = {
@@ -110,6 +111,17 @@ BENCHMARKS = {
             "https://huggingface.co/datasets/osv5m/osv5m",
             "Astruc et al.: OpenStreetView-5M: The Many Roads to Global Visual Geolocation, CVPR 2024",
         ),
+        Benchmark(
+            "commons26",
+            "commons26, photos of Wikimedia Commons from July 2026 on",
+            5_561,
+            ("benchmark.csv", "commons26.csv"),
+            ("images",),
+            "https://huggingface.co/datasets/kinghorton42/commons26",
+            "kinghorton42/commons26 on Hugging Face, 2026",
+            "its own headline gives the six continents equal weight; newer than the training data of most models",
+            author="group",
+        ),
     )
 }
 
@@ -130,11 +142,17 @@ def scan_benchmark(benchmark: Benchmark, root: Path, images: Path | None = None)
 
     Raises InputError when the folder or the table in it is missing.
     """
+    table = table_of(benchmark, root)
+    folder = next((root / name for name in benchmark.folders if (root / name).is_dir()), root)
+    return scan_table(table, images or folder, benchmark.photos, f"{benchmark.name}:{root}", benchmark.author)
+
+
+def table_of(benchmark: Benchmark, root: Path) -> Path:
+    """The table of a benchmark in ``root``. Raises InputError when the folder or the table in it is missing."""
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; expected {benchmark.title}, from {benchmark.address}")
     table = next((root / name for name in benchmark.tables if (root / name).is_file()), None)
     if table is None:
         wanted = " or ".join(benchmark.tables[:2])
         raise InputError(f"{root}: expected {wanted} of {benchmark.title} in it; get it from {benchmark.address}")
-    folder = next((root / name for name in benchmark.folders if (root / name).is_dir()), root)
-    return scan_table(table, images or folder, benchmark.photos, f"{benchmark.name}:{root}")
+    return table

@@ -9,6 +9,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from io import BufferedIOBase
 from pathlib import Path
@@ -22,6 +23,7 @@ from earthclip.pictures.kinds import PICTURE_SUFFIXES, PassedOver
 from earthclip.pictures.prepare import Failure
 
 _EXAMPLES = 3  # kept of each reason
+_FLICKR_AUTHOR = re.compile(r"_(\d+@N\d\d)(?:\.\w+)?$")  # of Im2GPS3k's names: ID_SECRET_SERVER_AUTHOR.jpg
 _FLATTENED = re.compile(r"^([0-9a-f]{2})_([0-9a-f]{2})_(.+)$")  # MP-16's ab/cd/name.jpg as one name
 
 
@@ -190,6 +192,12 @@ class FilesById:
                 if nfc(before).rpartition("/")[0] != parent:
                     found[key] = ""  # two folders have it, and which one is meant nobody knows
         return found
+
+
+def authors_in(ids: Sequence[str]) -> list[str] | None:
+    """The Flickr authors that the file names end in, as those of Im2GPS3k do; None unless all do."""
+    found = [match[1] for name in ids if (match := _FLICKR_AUTHOR.search(name))]
+    return found if found and len(found) == len(ids) else None
 
 
 def stem_of(name: str) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64
 
 from earthclip.datasets.columns import Header, degrees, quoted, text_of
-from earthclip.datasets.photos import FilesById, FileStore, Skipped, Store, StoredPhotos, nfc
+from earthclip.datasets.photos import FilesById, FileStore, Skipped, Store, StoredPhotos, authors_in, nfc
 from earthclip.datasets.tables import open_table
 from earthclip.errors import InputError
 from earthclip.geo.countries import country_codes
@@ -152,10 +152,11 @@ class Rows:
             else:
                 first[name] = row
                 chosen.append(row)
+        names = [self._ids[row] for row in chosen]
         return Kept(
-            [self._ids[row] for row in chosen],
+            names,
             wrapped(given[chosen]),
-            [self._authors[row] for row in chosen] if authors else None,
+            [self._authors[row] for row in chosen] if authors else authors_in(names),
             np.array([self._origin[row] for row in chosen], np.int64),
         )
 
@@ -168,24 +169,30 @@ class Rows:
         return Scan(photos if there.all() else photos.take(np.flatnonzero(there)), self.count, expected, self.swapped)
 
 
-def scan_table(path: Path, images: Path, expected: int | None = None, name: str | None = None) -> Scan:
+def scan_table(
+    path: Path, images: Path, expected: int | None = None, name: str | None = None, author: str | None = None
+) -> Scan:
     """The rows of a table whose photos are in the folder ``images``, found by their names (see FilesById).
+
+    ``author`` is the column of the photographers where its name does not say so.
 
     Raises InputError when there is no table, no folder, or a column is missing; rows at fault are left out and
     counted. MissingExtraError for Parquet without the extra ``parquet``.
     """
     _check_folder(images, path.name)
-    rows, kept = read_rows(path, name)
+    rows, kept = read_rows(path, name, author)
     files = FilesById(images)
     found = [files.find(identity) for identity in kept.ids]
     there = np.array([i if file is not None else -1 for i, file in enumerate(found)], np.int64)
     return rows.scan(kept, FileStore(images, [file or "" for file in found]), there, expected)
 
 
-def read_rows(path: Path, name: str | None = None) -> tuple[Rows, Kept]:
+def read_rows(path: Path, name: str | None = None, author: str | None = None) -> tuple[Rows, Kept]:
     """The rows of a table without a look at their photos, and those with a place. Raises as scan_table."""
     rows = Rows(name or path.name)
     with open_table(path, named=True) as table:
+        if author is not None:
+            table.author = table.position(author)
         for _, cells in table.rows(partial(rows.leave_out, TOO_SHORT)):
             place = cells[table.latitude], cells[table.longitude]
             rows.add(table.text(cells, table.name), *place, table.text(cells, table.author))
@@ -197,12 +204,13 @@ class Places:
     """Pictures and where they were taken.
 
     ``ids`` are n distinct picture names, ``coordinates`` [n,2] their (latitude, longitude) in degrees, longitude in
-    [-180, 180); ``name`` is that of the table, for messages.
+    [-180, 180); ``name`` is that of the table, for messages. ``authors`` are who took them, None where nothing says.
     """
 
     ids: list[str]
     coordinates: Float[np.ndarray, "n 2"]
     name: str = "table"
+    authors: list[str] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -214,14 +222,41 @@ def read_places(path: str | Path) -> Places:
     Raises InputError, in one line that names the file, the row and the column, for the first that has not.
     """
     path, seen, pairs = Path(path), dict[str, str](), list[tuple[float, float]]()
-    ids: list[str] = []
+    ids, authors = list[str](), list[str]()
     with open_table(path, named=True) as table:
         for where, cells in table.rows():
             ids.append(name_of(table, where, cells, seen))
             pairs.append(table.place(where, cells))
+            authors.append(table.text(cells, table.author))
+        known = table.author is not None
     if not pairs:
         raise InputError(f"{path}: the table has no rows; expected at least one below its header")
-    return Places(ids, wrapped(np.array(pairs, np.float64)), path.name)
+    return Places(ids, wrapped(np.array(pairs, np.float64)), path.name, authors if known else authors_in(ids))
+
+
+def read_authors(path: Path, column: str | None = None) -> list[str] | None:
+    """The author of each row of a table, whatever its place; None where neither a column nor the names tell them.
+
+    ``column`` is the column of the authors where its name does not say so. Raises InputError for an unreadable table.
+    """
+    with open_table(path, named=True) as table:
+        table.author = table.author if column is None else table.position(column)
+        rows = [(table.text(cells, table.name), table.text(cells, table.author)) for _, cells in table.rows(_pass_over)]
+        return authors_in([name for name, _ in rows]) if table.author is None else [author for _, author in rows]
+
+
+def _pass_over(_: str) -> None:
+    """A row that is too short is of no use here."""
+
+
+def read_column(path: Path, column: str) -> dict[str, str]:
+    """The text of a column for each picture that a table names. Raises InputError for a column that is not there."""
+    with open_table(path, named=True) as table:
+        if (position := table.position(column)) is None:
+            found = quoted(", ".join(table.columns), 80)
+            raise InputError(f"{table.source}: no column {column!r}; expected one of its header {found}")
+        rows = table.rows(_pass_over, [position])
+        return {table.text(cells, table.name): table.text(cells, position) for _, cells in rows}
 
 
 def scan_places(path: Path, images: Path) -> Scan:
@@ -229,7 +264,9 @@ def scan_places(path: Path, images: Path) -> Scan:
     places = read_places(path)
     names = [str(picture.relative_to(images)) for picture in find_pictures(places, images)]
     store = FileStore(images, names)
-    return Scan(StoredPhotos(places.name, places.ids, places.coordinates, np.arange(len(names)), store), len(names))
+    rows = np.arange(len(names))
+    photos = StoredPhotos(places.name, places.ids, places.coordinates, rows, store, places.authors)
+    return Scan(photos, len(names))
 
 
 def name_of(table: Header, where: str, cells: Sequence[object], seen: dict[str, str]) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from earthclip.datasets.photos import PhotoSet
+from earthclip.datasets.rows import Places
 from earthclip.errors import InputError, OutputError
 from earthclip.files import atomic_write, refuse_existing
 from earthclip.geo.cells import cell_of, level_of_width
@@ -89,7 +90,7 @@ def fraction(n: int, share: float, seed: int) -> Int64[np.ndarray, " m"]:
     return np.sort(order[: max(1, round(n * share))]).astype(np.int64)
 
 
-def without_authors_of(photos: PhotoSet, others: PhotoSet) -> Int64[np.ndarray, " m"]:
+def without_authors_of(photos: PhotoSet | Places, others: PhotoSet | Places) -> Int64[np.ndarray, " m"]:
     """Indices of the photos whose authors have none in ``others``, as YFCC4k's photographers have in MP-16.
 
     Raises InputError when either does not know authors. Photos without an author are kept.

@@ -70,10 +70,10 @@ class CellOutcomes(Outcomes):
     before: Float64[np.ndarray, " n"]
     loss: Float64[np.ndarray, " n"]
 
-    def joined(self, other: CellOutcomes) -> CellOutcomes:
-        """These and then the other pictures."""
-        pairs = ((getattr(self, name), getattr(other, name)) for name in self.__dataclass_fields__)
-        return CellOutcomes(*(np.concatenate(pair) for pair in pairs))
+    @property
+    def columns(self) -> tuple[np.ndarray, ...]:
+        """The arrays, in the order in which they are declared."""
+        return tuple(getattr(self, name) for name in self.__dataclass_fields__)
 
     def summary(self) -> dict[str, Any]:
         """As of all outcomes, with the mean loss."""
@@ -91,7 +91,7 @@ def temperature_losses(evidence: Evidence) -> Float64[np.ndarray, "n temperature
         shifted = logits - logits.max()
         for column, temperature in enumerate(TEMPERATURES):
             weights = np.exp(shifted / np.float32(temperature))
-            losses[index, column] = _loss(float(weights[there].sum() / weights.sum()), level)
+            losses[index, column] = cell_loss(float(weights[there].sum() / weights.sum()), level)
 
     evidence.each(visit)
     return losses
@@ -133,32 +133,44 @@ def outcomes(
     promises: Sequence[float] = PROMISES,
 ) -> CellOutcomes:
     """What the regions and verdicts of a model of this temperature and calibration are worth on the pictures."""
-    n = len(evidence)
-    before, loss, held = np.empty(n), np.empty(n), np.empty(n)
-    hit, covered = np.empty(n, bool), np.empty((n, len(promises)), bool)
-    area_km2 = np.empty((n, len(promises)))
-    wanted = [calibration.mass_for(promise) if calibration else promise for promise in promises]
+    rows = []
 
     def visit(index: int, plain: Posterior, logits: np.ndarray) -> None:
         posterior = Posterior.from_logits(plain.coordinates, logits, temperature, calibration, plain.place_cells)
-        truth = evidence.truths[index]
-        found = cell_masses(posterior)
-        (where,) = np.flatnonzero(found.cells == cell_of(truth[None], found.level)[0])[:1].tolist() or [-1]
-        before[index] = found.before[where] if where >= 0 else 1.0
-        loss[index] = _loss(float(found.masses[where]) if where >= 0 else 0.0, found.level)
-        counts = np.array([found.count(mass) for mass in wanted])
-        covered[index] = (where >= 0) & (where < counts)
-        area_km2[index] = counts * cell_area_km2(found.level)
-        best = posterior.coordinates[posterior.best(1)[0]]
-        _, held[index] = judge(posterior, best)
-        hit[index] = great_circle_km(best, truth) <= CONFIDENCE_KM
+        rows.append(cell_outcome(posterior, evidence.truths[index], promises))
 
     evidence.each(visit)
-    return CellOutcomes(held, hit, covered, area_km2, before, loss)
+    return joined(rows)
 
 
-def _loss(mass: float, level: int) -> float:
-    return -math.log((1 - _STRAY) * min(mass, 1.0) + _STRAY / (12 * 4**level))
+def cell_outcome(
+    posterior: Posterior, truth: Float64[np.ndarray, " 2"], promises: Sequence[float] = PROMISES
+) -> CellOutcomes:
+    """What the regions and the verdict of one answer are worth, one row; ``truth`` is in degrees."""
+    wanted = [posterior.calibration.mass_for(promise) if posterior.calibration else promise for promise in promises]
+    found = cell_masses(posterior)
+    (where,) = np.flatnonzero(found.cells == cell_of(truth[None], found.level)[0])[:1].tolist() or [-1]
+    counts = np.array([found.count(mass) for mass in wanted])
+    best = posterior.coordinates[posterior.best(1)[0]]
+    _, held = judge(posterior, best)
+    return CellOutcomes(
+        np.array([held]),
+        np.array([great_circle_km(best, truth) <= CONFIDENCE_KM]),
+        ((where >= 0) & (where < counts))[None],
+        (counts * cell_area_km2(found.level))[None],
+        np.array([found.before[where] if where >= 0 else 1.0]),
+        cell_loss(found.masses[[where]] if where >= 0 else np.zeros(1), found.level),
+    )
+
+
+def joined(rows: Sequence[CellOutcomes]) -> CellOutcomes:
+    """All outcomes, in order; one at least."""
+    return CellOutcomes(*(np.concatenate(column) for column in zip(*(row.columns for row in rows), strict=True)))
+
+
+def cell_loss(mass: np.ndarray | float, level: np.ndarray | int) -> np.ndarray:
+    """The negative log likelihood in nats of true cells of these levels that hold ``mass`` of the probability."""
+    return np.asarray(-np.log((1 - _STRAY) * np.minimum(mass, 1.0) + _STRAY / (12 * 4.0**level)))
 
 
 FEWEST = 30  # pictures; with fewer, half of them cannot tell where nine in ten truths lie
@@ -219,7 +231,7 @@ def fit(evidence: Evidence, source: str) -> Fit:
         warm = best_temperature(losses[fitted])
         masses = conformal_masses(outcomes(evidence.take(fitted), warm).before)
         found.append(outcomes(evidence.take(held_out), warm, Calibration(masses)))
-    before, after = outcomes(evidence).summary(), found[0].joined(found[1]).summary()
+    before, after = outcomes(evidence).summary(), joined(found).summary()
     measured = {"pictures": source, "before": before, "after": after}
     return Fit(temperature, dataclasses.replace(calibration, measured=measured), before, after)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from earthclip.evaluation.comparison import Comparison, Leaderboard
+from earthclip.evaluation.comparison import Comparison
+from earthclip.evaluation.grouping import Grouping
+from earthclip.evaluation.leaderboard import Leaderboard
 from earthclip.evaluation.measured import Evaluation, Group
 from earthclip.evaluation.outcomes import CalibrationReport
 from earthclip.metrics import THRESHOLDS_KM, Interval, Intervals, Report
@@ -63,37 +65,41 @@ def document(evaluation: Evaluation, pictures: Iterable[Picture] = ()) -> list[S
 
     sections = [_summary(evaluation, drawn("error_curve", "error_map"))]
     if evaluation.comparison:
-        sections.append(comparison_section(evaluation.comparison))
+        sections.append(comparison_section(evaluation.comparison, _by(evaluation)))
     if evaluation.leaderboard:
         sections.append(leaderboard_section(evaluation.leaderboard, evaluation))
     if evaluation.calibration:
         sections.append(_calibration(evaluation.calibration, drawn("calibration")))
     note = "By the country of the true place, and the continent GeoNames counts it to."
-    sections.append(Section("By continent", [note], [_groups("continent", evaluation.continents)]))
-    sections.append(Section("By country", [], [_groups("country", evaluation.countries)]))
+    if column := _by(evaluation):
+        note += f" Intervals are by {column} where there are two or more, else of independent pictures: too narrow."
+    sections.append(Section("By continent", [note], [_groups("continent", evaluation.continents, column)]))
+    sections.append(Section("By country", [], [_groups("country", evaluation.countries, column)]))
     return sections
 
 
-def comparison_section(comparison: Comparison) -> Section:
-    """Two systems, their difference, and the pictures that only one of them placed."""
+def comparison_section(comparison: Comparison, by: str | None) -> Section:
+    """Two systems, their difference, and the pictures that only one placed; ``by`` says what the groups are."""
     first, second = comparison.names
-    difference = (
-        *(
-            _signed(100 * comparison.accuracy[k], comparison.intervals.accuracy[k], 1, 100.0)
-            for k in comparison.accuracy
-        ),
-        _signed(comparison.median_km, comparison.intervals.median_km, 1),
-        _signed(comparison.mean_km, comparison.intervals.mean_km, 1),
-        _signed(comparison.geoscore, comparison.intervals.geoscore, 0),
-    )
+
+    def difference(intervals: Intervals) -> tuple[Cell, ...]:
+        return (
+            *(_signed(100 * comparison.accuracy[k], intervals.accuracy[k], 1, 100.0) for k in comparison.accuracy),
+            _signed(comparison.median_km, intervals.median_km, 1),
+            _signed(comparison.mean_km, intervals.mean_km, 1),
+            _signed(comparison.geoscore, intervals.geoscore, 0),
+        )
+
+    grouped = comparison.grouped_intervals
     figures = Table(
         ("", *FIGURES),
         [
             (Cell(first), *(Cell(cell.value) for cell in figure_cells(comparison.first, None))),
             (Cell(second), *(Cell(cell.value) for cell in figure_cells(comparison.second, None))),
-            (Cell("difference"), *difference),
+            (Cell("difference"), *difference(comparison.intervals)),
+            *([(Cell(f"difference, by {by}"), *difference(grouped))] if grouped else []),
         ],
-        marked=frozenset({2}),
+        marked=frozenset({3 if grouped else 2}),
     )
     counts = Table(
         ("within", "both", "only the first", "only the second", "neither", "p"),
@@ -114,33 +120,40 @@ def comparison_section(comparison: Comparison) -> Section:
         f"paired resamples: an interval without 0 is more than chance.",
         "Counts of pictures placed within each distance; p is McNemar's exact test of those that only one placed.",
     ]
+    if grouped:
+        notes[0] += f" Intervals by {by} are of resamples of whole groups."
+        notes[1] += " It takes pictures as independent, so that p is too small: go by the intervals."
     return Section("Comparison", notes, [figures, counts])
 
 
 def leaderboard_section(board: Leaderboard, evaluation: Evaluation) -> Section:
     """Published rows, quoted, and those measured here."""
+    scored = any(row.geoscore is not None for row in board.rows)
     rows = [
         (
             Cell(f"{row.system}, {row.year}"),
             Cell("quoted"),
-            *(Cell(f"{share:.1f}") for share in row.accuracy),
-            Cell(row.source),
+            *(Cell(f"{row.within[str(km)]:.1f}" if str(km) in row.within else "-") for km in THRESHOLDS_KM),
+            *([Cell("-" if row.geoscore is None else _whole(row.geoscore))] if scored else []),
+            Cell(f"{row.source}; {row.note}" if row.note else row.source),
         )
         for row in board.rows
     ]
-    measured = [(evaluation.system, evaluation.report, evaluation.intervals)]
+    measured = [(evaluation.system, evaluation.report, evaluation.intervals_to_quote)]
     if other := evaluation.comparison:
         measured.append((other.names[1], other.second, other.second_intervals))
     marked = frozenset(range(len(rows), len(rows) + len(measured)))
     for name, report, intervals in measured:
-        shares = figure_cells(report, intervals)[: len(SHARES)]
-        rows.append(
-            (Cell(name), Cell("measured here"), *shares, Cell(f"{report.n:,} pictures of {evaluation.dataset}"))
-        )
+        figures = figure_cells(report, intervals)
+        shown = figures[: len(SHARES)] + (figures[-1:] if scored else ())
+        told = Cell(f"{report.n:,} pictures of {evaluation.dataset}")
+        rows.append((Cell(name), Cell("measured here"), *shown, told))
     notes = [f"Published figures for {board.title} as their papers give them, and what was measured here."]
+    if by := _by(evaluation):
+        notes[0] += f" Intervals are by {by}."
     if warning := board.warning(evaluation.report.n):
         notes.append(f"Warning: {warning}.")
-    header = ("system", "", *SHARES, "source")
+    header = ("system", "", *SHARES, *(["GeoScore"] if scored else []), "source")
     table = Table(header, rows, frozenset({0, 1, len(header) - 1}), marked)
     return Section(f"Leaderboard: {board.title}", notes, [table])
 
@@ -161,12 +174,20 @@ def figure_cells(report: Report, intervals: Intervals | None) -> tuple[Cell, ...
 
 
 def _summary(evaluation: Evaluation, pictures: list[Picture]) -> Section:
-    rows = zip(FIGURES, figure_cells(evaluation.report, evaluation.intervals), strict=True)
+    by, kinds = _by(evaluation), [evaluation.intervals]
+    header: tuple[str, ...] = ("figure", "value", "95 % interval")
+    if evaluation.grouped_intervals:
+        kinds.append(evaluation.grouped_intervals)
+        header = ("figure", "value", "95 % interval, pictures independent", f"95 % interval, by {by}")
+    cells = zip(*(figure_cells(evaluation.report, intervals) for intervals in kinds), strict=True)
     figures = Table(
-        ("figure", "value", "95 % interval"),
+        header,
         [
-            (Cell("pictures"), Cell(f"{evaluation.report.n:,}"), Cell("")),
-            *((Cell(_label(name)), Cell(cell.value + _unit(name)), Cell(cell.interval)) for name, cell in rows),
+            (Cell("pictures"), Cell(f"{evaluation.report.n:,}"), *(Cell("") for _ in kinds)),
+            *(
+                (Cell(_label(name)), Cell(row[0].value + _unit(name)), *(Cell(cell.interval) for cell in row))
+                for name, row in zip(FIGURES, cells, strict=True)
+            ),
         ],
     )
     notes = [
@@ -174,6 +195,8 @@ def _summary(evaluation: Evaluation, pictures: list[Picture]) -> Section:
         + (f", the mean of views: {evaluation.views}." if evaluation.views != "none" else "."),
         f"Intervals hold 95 % of {evaluation.resamples:,} resamples of the pictures (seed {evaluation.seed}).",
     ]
+    if evaluation.grouping:
+        notes[1] += " " + grouping_note(evaluation.grouping)
     notes += [f"Warning: {warning}." for warning in evaluation.left_out]
     return Section(evaluation.system, notes, [figures], pictures)
 
@@ -209,10 +232,26 @@ def _calibration(found: CalibrationReport, pictures: list[Picture]) -> Section:
     return Section("Calibration", notes, [curve, regions], pictures)
 
 
-def _groups(what: str, groups: list[Group]) -> Table:
+def grouping_note(grouping: Grouping) -> str:
+    """How the pictures are grouped, and which interval to quote, in sentences."""
+    return (
+        f"The pictures are of {grouping.count:,} groups by {grouping.column}, the largest of {grouping.largest:,}. "
+        f"Quote the interval by {grouping.column}, since pictures of one group are alike."
+    )
+
+
+def _by(evaluation: Evaluation) -> str | None:
+    return evaluation.grouping.column if evaluation.grouping else None
+
+
+def _groups(what: str, groups: list[Group], by: str | None) -> Table:
+    counts = [() if g.groups is None else (Cell(f"{g.groups:,}"),) for g in groups]
     return Table(
-        (what, "pictures", *FIGURES),
-        [(Cell(g.name), Cell(f"{g.report.n:,}"), *figure_cells(g.report, g.intervals)) for g in groups],
+        (what, "pictures", *(("groups",) if by else ()), *FIGURES),
+        [
+            (Cell(g.name), Cell(f"{g.report.n:,}"), *count, *figure_cells(g.report, g.intervals))
+            for g, count in zip(groups, counts, strict=True)
+        ],
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import PurePath
 from typing import Protocol, Unpack, runtime_checkable
 
 import numpy as np
@@ -13,6 +14,7 @@ from jaxtyping import Float, Int64
 from earthclip.datasets.photos import PhotoSet
 from earthclip.errors import InputError
 from earthclip.evaluation.outcomes import Outcome, Outcomes, outcome_of
+from earthclip.locating.evidence import References
 from earthclip.locating.prediction import Prediction
 from earthclip.locating.question import Question, QuestionFields
 from earthclip.models.config import ModelConfig
@@ -59,13 +61,15 @@ def locate_photos(
     photos: PhotoSet,
     *,
     views: str = "none",
+    index: Sequence[References] = (),
     workers: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Located:
     """A model's best answer to each photo; ``progress`` hears of photos done and in all.
 
-    ``views`` are averaged over ("none", "flip", "ten-crop"); photos are read in ``workers`` processes ahead of the
-    encoder. A photo that cannot be read is a failure, and the others go on. Raises InputError when none can be read,
+    ``views`` are averaged over ("none", "flip", "ten-crop"); an ``index`` of photos must leave out those that
+    give an answer away, see leave_out.py. Photos are read in ``workers`` processes ahead of the encoder. A photo
+    that cannot be read is a failure, and the others go on. Raises InputError when none can be read,
     ModelError for a model that locates no pictures.
     """
     rows, places, failures = [], [], []
@@ -73,7 +77,7 @@ def locate_photos(
     sources = (Named(name, partial(photos.open, index)) for index, name in enumerate(photos.ids))
     with Reader(_preprocessing(locator), views, workers=workers) as reader:
         pictures = reader.read_ahead(sources, _BATCH + 2 * workers)
-        question = Question(top_k=1, views=views)
+        question = Question(top_k=1, views=views, index=index)
         for row, answer in enumerate(locator.answers(pictures, question, batch_size=_BATCH)):
             if isinstance(answer, Failure):
                 failures.append(answer)
@@ -88,7 +92,8 @@ def locate_photos(
         first = f"; the first: {failures[0].error}" if failures else ""
         raise InputError(f"{photos.name}: none of {len(photos):,} photos could be read{first}")
     whole = Outcomes.of(outcomes) if len(outcomes) == len(rows) else None
-    return Located(locator.config.name, np.array(rows, np.int64), np.stack(places), whole, failures)
+    name = " with ".join([locator.config.name, *(PurePath(one.name).name for one in index)])
+    return Located(name, np.array(rows, np.int64), np.stack(places), whole, failures)
 
 
 def _preprocessing(locator: Locates) -> Preprocessing:

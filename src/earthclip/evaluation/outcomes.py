@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64
+from jaxtyping import Bool, Float, Float64, Int64
 
 from earthclip.geo.cells import cell_of
 from earthclip.geo.sphere import great_circle_km
 from earthclip.locating.prediction import Prediction
 from earthclip.locating.trust import CONFIDENCE_KM
-from earthclip.metrics import LEVEL, RESAMPLES, Interval, resampled_rows
+from earthclip.metrics import LEVEL, RESAMPLES, Interval, resampled_groups, resampled_rows
 
 PROMISES = (0.5, 0.9)
 BINS = 10
@@ -127,17 +127,30 @@ def short(value: float) -> float:
     return round(float(value), 4)
 
 
-def calibration_report(outcomes: Outcomes, resamples: int = RESAMPLES, seed: int = 0) -> CalibrationReport:
+def calibration_report(
+    outcomes: Outcomes,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    groups: Int64[np.ndarray, " n"] | None = None,
+) -> CalibrationReport:
     """What was promised set beside what was found.
 
-    Intervals are bootstrap intervals; of a share, a resample's count is a binomial draw. That of the calibration error
-    lies high where bins hold few answers, as the error itself does.
+    Intervals are bootstrap intervals, by whole ``groups`` of answers where they are given (see ``metrics.bootstrap``);
+    of a share, a resample's count is a binomial draw. That of the calibration error lies high where bins hold few
+    answers, as the error itself does.
     """
     hit = outcomes.hit
     rng = np.random.default_rng(seed)
 
-    def share_interval(found: np.ndarray) -> Interval:
-        return _interval(rng.binomial(found.size, found.mean(), resamples) / found.size)
+    def share_interval(found: np.ndarray, rows: np.ndarray | None = None) -> Interval:
+        chosen = np.ones(len(hit), bool) if rows is None else rows
+        if groups is None or len(np.unique(groups[chosen])) < 2:  # one group tells nothing of others
+            return _interval(rng.binomial(found.size, found.mean(), resamples) / found.size)
+        shares = []
+        for _, times in resampled_groups(groups, resamples, seed):
+            sizes = times[:, chosen].sum(axis=1)
+            shares.append((times[:, chosen] @ found.astype(np.float64))[sizes > 0] / sizes[sizes > 0])
+        return _interval(np.concatenate(shares))
 
     bins = np.minimum((outcomes.held * BINS).astype(int), BINS - 1)
     curve = []
@@ -150,7 +163,7 @@ def calibration_report(outcomes: Outcomes, resamples: int = RESAMPLES, seed: int
                 int(inside.sum()),
                 float(outcomes.held[inside].mean()),
                 float(hit[inside].mean()),
-                share_interval(hit[inside]),
+                share_interval(hit[inside], inside),
             )
         )
     regions = [
@@ -163,14 +176,21 @@ def calibration_report(outcomes: Outcomes, resamples: int = RESAMPLES, seed: int
         float(hit.mean()),
         share_interval(hit),
         calibration_error(outcomes.held, hit),
-        _interval(_resampled_errors(outcomes.held - hit, bins, resamples, seed)),
+        _interval(_resampled_errors(outcomes.held - hit, bins, resamples, seed, groups)),
         curve,
         regions,
     )
 
 
-def _resampled_errors(off: np.ndarray, bins: np.ndarray, resamples: int, seed: int) -> Float64[np.ndarray, " r"]:
+def _resampled_errors(
+    off: np.ndarray, bins: np.ndarray, resamples: int, seed: int, groups: Int64[np.ndarray, " n"] | None
+) -> Float64[np.ndarray, " r"]:
     errors = np.empty(resamples)
+    if groups is not None:
+        in_bins = off[:, None] * (bins[:, None] == np.arange(BINS))
+        for first, times in resampled_groups(groups, resamples, seed):
+            errors[first : first + len(times)] = np.abs(times @ in_bins).sum(axis=1) / times.sum(axis=1)
+        return errors
     for first, rows in resampled_rows(len(off), resamples, seed):
         cells = bins[rows] + BINS * np.arange(len(rows))[:, None]
         sums = np.bincount(cells.ravel(), off[rows].ravel(), BINS * len(rows)).reshape(-1, BINS)

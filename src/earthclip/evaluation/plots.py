@@ -53,12 +53,13 @@ def _error_curve(evaluation: Evaluation) -> Picture:
     figure = _figure(8.2, 4.6)
     axes = figure.subplots()
     at_km = np.geomspace(_NEAREST_KM, _FARTHEST_KM, _CURVE_POINTS)
+    groups = evaluation.grouping.numbers if evaluation.grouping else None
     systems = [(evaluation.system, evaluation.errors_km, _FIRST)]
     if evaluation.comparison and evaluation.other_errors_km is not None:
         systems.append((evaluation.comparison.names[1], evaluation.other_errors_km, _SECOND))
     for name, errors_km, colour in systems:
         shares = np.searchsorted(np.sort(errors_km), at_km, side="right") / len(errors_km)
-        curves = bootstrap_curve(errors_km, at_km, evaluation.resamples, evaluation.seed)
+        curves = bootstrap_curve(errors_km, at_km, evaluation.resamples, evaluation.seed, groups)
         low, high = np.quantile(curves, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
         axes.fill_between(at_km, 100 * low, 100 * high, color=colour, alpha=0.18, lw=0)
         axes.plot(at_km, 100 * shares, color=colour, lw=1.8, label=_short(name))

@@ -10,6 +10,8 @@ from typing import Literal
 
 from earthclip.datasets.rows import read_places
 from earthclip.evaluation.answers import Missing, answers_for
+from earthclip.evaluation.document import figure_cells, grouping_note
+from earthclip.evaluation.measured import Evaluation
 from earthclip.geo.sphere import great_circle_km
 from earthclip.metrics import Report
 
@@ -37,3 +39,20 @@ def format_report(report: Report, format: Literal["table", "json"]) -> str:
     ]
     width = max(len(value) for _, value, _ in rows)
     return "\n".join(f"{label:<16}{value:>{width}}{unit}" for label, value, unit in rows)
+
+
+def format_evaluation(evaluation: Evaluation) -> str:
+    """The report for people with the 95 % intervals beside its figures: of independent pictures, and by groups."""
+    lines = format_report(evaluation.report, "table").splitlines()
+    columns = [("95 % interval", evaluation.intervals)]
+    if evaluation.grouping and evaluation.grouped_intervals:
+        columns.append((f"by {evaluation.grouping.column}", evaluation.grouped_intervals))
+    width = max(map(len, lines))
+    lines = [line.ljust(width) for line in lines]
+    for title, intervals in columns:
+        cells = [title, *(cell.interval for cell in figure_cells(evaluation.report, intervals))]
+        side = max(map(len, cells))
+        lines = [f"{line}  {cell:>{side}}" for line, cell in zip(lines, cells, strict=True)]
+    if evaluation.grouping:
+        lines += ["", grouping_note(evaluation.grouping)]
+    return "\n".join(lines)

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64, Integer, Num
 
 from earthclip.errors import InputError
-from earthclip.geo.sphere import EARTH_RADIUS_KM, unit_vectors, wrap_longitude
+from earthclip.geo.sphere import EARTH_RADIUS_KM, local_grid, unit_vectors, wrap_longitude
 
 _FACE_ROW = np.array([2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4])  # of the southern corner of each of the 12 base cells
 _FACE_COLUMN = np.array([1, 3, 5, 7, 0, 2, 4, 6, 1, 3, 5, 7])  # of its middle, in eighths of a turn
@@ -54,6 +54,15 @@ def cell_width_km(level: int) -> float:
 def level_of_width(width_km: float) -> int:
     """The deepest level whose cells are at least ``width_km`` wide, 0 when none is."""
     return min(MAX_LEVEL, max(0, math.floor(math.log2(cell_width_km(0) / max(width_km, 1e-9)) + 1e-9)))
+
+
+_AROUND = np.array([(east, north) for east in (-1, 0, 1) for north in (-1, 0, 1) if (east, north) != (0, 0)])
+
+
+def cells_around(cells: Integer[np.ndarray, " n"], level: int) -> Int64[np.ndarray, "n 8"]:
+    """The cells one width away from the centre of each cell, in eight directions; one cell may lie in two of them."""
+    points = local_grid(cell_centres(cells, level), _AROUND * cell_width_km(level))
+    return cell_of(points.reshape(-1, 2), level).reshape(-1, 8)
 
 
 def cell_boundaries(cells: Integer[np.ndarray, " n"], level: int, per_side: int = 1) -> Float[np.ndarray, "n points 2"]:
@@ -122,6 +131,14 @@ class PlaceCells:
         own_level = np.empty(len(cells), np.int64)
         own_level[order] = np.maximum(shared[1:], shared[:-1])
         return cls(order, cells, own_level, unit_vectors(coordinates))
+
+    def joined(self, coordinates: Float64[np.ndarray, "n 2"], levels: Int64[np.ndarray, " n"]) -> PlaceCells:
+        """These places and then others in degrees, whose ``own_level`` is given; that of these stays."""
+        cells = np.concatenate([self.cells, cell_of(coordinates, DEEPEST)])
+        order = np.concatenate([self.order, np.arange(len(self.order), len(cells))])
+        sorting = np.argsort(cells, kind="stable")  # fast, since most are in order already
+        vectors = np.concatenate([self.vectors, unit_vectors(coordinates)])
+        return PlaceCells(order[sorting], cells[sorting], np.concatenate([self.own_level, levels]), vectors)
 
     def sums(self, values: Float64[np.ndarray, " m"], level: int) -> tuple[np.ndarray, np.ndarray]:
         """The occupied cells of a level up to 12, ascending, and the sum of their places' ``values``, both [r]."""

@@ -95,8 +95,14 @@ def _parts() -> dict[str, list[NamedArea]]:
     return found
 
 
+@functools.cache
+def _known() -> dict[str, list[NamedArea]]:
+    """Names to suggest, those of parts without their country's."""
+    return _wholes() | {_plain(area.division or ""): areas for areas in _parts().values() for area in areas}
+
+
 def _advice(words: str) -> str:
-    known = _wholes() | {_plain(area.division or ""): areas for areas in _parts().values() for area in areas}
+    known = _known()
     asked = set(words.split())
     longer = sorted((name for name in known if asked and asked <= set(name.split())), key=len)[: _MOST_SUGGESTED - 1]
     alike = difflib.get_close_matches(words, known, n=_MOST_SUGGESTED, cutoff=_ALIKE)

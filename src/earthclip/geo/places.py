@@ -141,10 +141,20 @@ class _Gazetteer:
         towns = np.flatnonzero(self._country == self._countries[code])
         return self._coordinates[towns], names[self._division[towns]]
 
-    def largest_town(self, name: str) -> tuple[str, float, float] | None:
+    @functools.cached_property
+    def _plain_names(self) -> str:
+        """Names in small letters without accents, between line feeds."""
         names = unicodedata.normalize("NFKD", self._names.decode().casefold())
-        names = re.sub(r"[\u0300-\u036f]", "", names)
-        towns = [town for town, other in enumerate(names.split("\n")) if other == name]
+        return "\n" + re.sub(r"[\u0300-\u036f]", "", names) + "\n"
+
+    def largest_town(self, name: str) -> tuple[str, float, float] | None:
+        lines = self._plain_names
+        towns, town, last = [], 0, 0
+        start = lines.find(f"\n{name}\n")
+        while name and start >= 0:
+            town += lines.count("\n", last, start)
+            towns.append(town)
+            last, start = start, lines.find(f"\n{name}\n", start + 1)
         if not towns:
             return None
         town = max(towns, key=lambda row: self._people[row])

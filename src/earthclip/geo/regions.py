@@ -27,7 +27,13 @@ __all__ = ["SHORE_KM", "Region", "country_outlines", "parse_region", "parse_regi
 
 SHORE_KM = 5.0  # how far a country's region reaches beyond its outline: piers, boats, and islets too small to be drawn
 
-_EXPECTED = "a country or part of one, 'lat,lon,km', 'south,west,north,east', or a .geojson, .json, .gpkg or .shp file"
+_TEXTS = "a country or part of one, 'lat,lon,km', 'south,west,north,east', or "
+
+
+def _expected(files: bool) -> str:
+    return _TEXTS + ("a .geojson, .json, .gpkg or .shp file" if files else "the text of a GeoJSON polygon")
+
+
 _BAND_DEG = 5.0  # of latitude, in which a degree of longitude counts as equally long
 _LOCK = threading.Lock()
 
@@ -97,30 +103,30 @@ def parse_region(text: str, *, files: bool = True) -> Region:
     text = text.strip()
     short = text if len(text) <= 60 else f"{text[:60]}..."
     if not text:
-        raise InputError(f"the region is empty; expected {_EXPECTED}")
+        raise InputError(f"the region is empty; expected {_expected(files)}")
     if text.startswith("{"):
         return Region("as drawn", area_of_geojson(text, "region"))
     if Path(text).suffix.lower() in SUFFIXES:
         if not files:
             raise InputError(f"region {short}: files are not read here; send the GeoJSON itself")
         return Region(Path(text).name, read_area(Path(text)))
-    return _shape(text) or _named_region(text, files)
+    return _shape(text, files) or _named_region(text, files)
 
 
 def parse_regions(texts: Sequence[str], *, files: bool = True) -> Region:
     """The union of the regions that one or more texts name; as parse_region. Raises InputError for an empty list."""
     if not texts:
-        raise InputError(f"no region given; expected {_EXPECTED}")
+        raise InputError(f"no region given; expected {_expected(files)}")
     return functools.reduce(lambda a, b: a | b, (parse_region(text, files=files) for text in texts))
 
 
-def _shape(text: str) -> Region | None:
+def _shape(text: str, files: bool) -> Region | None:
     """The circle or box of three or four numbers; None for a text that is no list of numbers."""
     try:
         numbers = [float(part) for part in text.lower().removesuffix("km").split(",")]
     except ValueError:
         if not any(letter.isalpha() for letter in text):
-            raise InputError(f"region {text[:60]!r} is not understood; expected {_EXPECTED}") from None
+            raise InputError(f"region {text[:60]!r} is not understood; expected {_expected(files)}") from None
         return None
     if len(numbers) == 3:
         latitude, longitude, radius_km = numbers
@@ -130,7 +136,7 @@ def _shape(text: str) -> Region | None:
         return Region(f"box {text}", box_area(*numbers))
     if len(numbers) == 2:
         raise InputError(f"region {text}: a place needs a radius in km too, as '{text},50'")
-    raise InputError(f"region {text[:60]!r} is not understood; expected {_EXPECTED}")
+    raise InputError(f"region {text[:60]!r} is not understood; expected {_expected(files)}")
 
 
 def _named_region(text: str, files: bool) -> Region:
@@ -141,7 +147,7 @@ def _named_region(text: str, files: bool) -> Region:
             raise InputError(
                 f"region {text}: expected a file that ends in {', '.join(SUFFIXES)}; convert it"
             ) from error
-        raise InputError(f"{error} (a region is {_EXPECTED})") from error
+        raise InputError(f"{error} (a region is {_expected(files)})") from error
     return _region_of(area)
 
 

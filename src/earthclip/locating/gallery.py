@@ -27,6 +27,20 @@ BLOCK = 2**19  # numbers of places at a time: 2 MB as float32, which the process
 _ALONE = 65536  # places up to which a second thread costs more than it brings
 _FEW = 2  # queries up to which dot products are as fast as a matrix product
 
+# Two ONNX graphs, which a test writes with the package `onnx` and compares: wide = float32(places), and
+# products = float32(places) @ queries.
+CONVERSION = (
+    b'\x08\x08:c\n\x1f\n\x06places\x12\x04wide"\x04Cast*\t\n\x02to\x18\x01\xa0\x01\x02\x12\nconversionZ\x1a\n'
+    b"\x06places\x12\x10\n\x0e\x08\n\x12\n\n\x03\x12\x01n\n\x03\x12\x01db\x18\n\x04wide\x12\x10\n\x0e\x08\x01"
+    b"\x12\n\n\x03\x12\x01n\n\x03\x12\x01dB\x04\n\x00\x10\r"
+)
+PRODUCT = (
+    b'\x08\x08:\xa4\x01\n\x1f\n\x06places\x12\x04wide"\x04Cast*\t\n\x02to\x18\x01\xa0\x01\x02\n!\n\x04wide\n'
+    b'\x07queries\x12\x08products"\x06MatMul\x12\x07productZ\x1a\n\x06places\x12\x10\n\x0e\x08\n\x12\n\n\x03'
+    b"\x12\x01n\n\x03\x12\x01dZ\x1b\n\x07queries\x12\x10\n\x0e\x08\x01\x12\n\n\x03\x12\x01d\n\x03\x12\x01bb"
+    b"\x1c\n\x08products\x12\x10\n\x0e\x08\x01\x12\n\n\x03\x12\x01n\n\x03\x12\x01bB\x04\n\x00\x10\r"
+)
+
 
 def score(
     scaled: Float32[np.ndarray, "b d"], embeddings: Float16[np.ndarray, "m d"], products: Float32[np.ndarray, "b m"]
@@ -47,7 +61,7 @@ def score(
             for query, row in zip(scaled, part, strict=True):
                 np.vecdot(wide[: len(block)], query, out=row)
         else:
-            (found,) = _graph("product.onnx").run(None, {"places": block, "queries": columns})
+            (found,) = _session(PRODUCT).run(None, {"places": block, "queries": columns})
             part[:] = found.T
 
 
@@ -57,7 +71,7 @@ def widen(values: Float16[np.ndarray, "n d"], result: Float32[np.ndarray, "n d"]
     To move the bits alone leaves what is subnormal in float16, one number in 900 of an embedding, subnormal in float32
     too, and products of those are slow on Intel's processors.
     """
-    session = _graph("conversion.onnx")
+    session = _session(CONVERSION)
     binding = session.io_binding()
     binding.bind_cpu_input("places", values)
     binding.bind_output("wide", "cpu", 0, np.float32, values.shape, result.ctypes.data)
@@ -65,8 +79,8 @@ def widen(values: Float16[np.ndarray, "n d"], result: Float32[np.ndarray, "n d"]
 
 
 @cache
-def _graph(name: str) -> Any:
-    """A graph of this folder on ONNX Runtime, run by the thread that asks.
+def _session(graph: bytes) -> Any:
+    """A graph on ONNX Runtime, run by the thread that asks.
 
     NumPy's matrix products start threads of their own, which wait for the encoder's and the readers'.
     """
@@ -75,8 +89,7 @@ def _graph(name: str) -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
-    path = Path(__file__).parent / name
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
 _logger = logging.getLogger(__name__)

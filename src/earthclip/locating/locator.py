@@ -37,7 +37,7 @@ from earthclip.models.measured import EncoderKind
 from earthclip.models.onnx_runtime import has_gpu
 from earthclip.models.race import ENCODERS, measure_missing
 from earthclip.models.sources import choose_model, resolve
-from earthclip.pictures.prepare import Failure, Picture, Prepared, batches, check_list, path_of, read
+from earthclip.pictures.prepare import Failure, Picture, Prepared, batches, check_list, outcome_of, read
 from earthclip.pictures.preprocess import Preprocessing
 
 
@@ -72,6 +72,7 @@ class Locator:
         self._runtime: Runtime = runtime
         self._precision: Precision = precision
         self._progress = progress
+        self._many = False  # inputs to come, for which a slower start pays
         self._lock = threading.RLock()
         self._image_choice: Choice | None = None
         self._image_encoder: Encoder | None = None
@@ -106,7 +107,7 @@ class Locator:
         """What the image encoder runs on, as long as this locator lives. Raises ModelError."""
         with self._lock:
             if self._image_choice is None:
-                self._image_choice = choose(self.folder, self._runtime, self._precision)
+                self._image_choice = choose(self.folder, self._runtime, self._precision, many=self._many)
             return self._image_choice
 
     def pin(self, image_choice: Choice) -> None:
@@ -117,8 +118,12 @@ class Locator:
     def measure_speed(
         self, told: Callable[[str], None] = lambda text: None, encoders: Sequence[EncoderKind] = ENCODERS
     ) -> None:
-        """Measure, once, what runs the encoders fastest here, if "auto" may choose; ``told`` gets their names."""
+        """Prepare for many inputs: measure, once, what runs the encoders fastest here, if "auto" may choose.
+
+        ``told`` hears what is timed.
+        """
         with self._lock:
+            self._many = True
             if self._runtime == self._precision == "auto" and self._image_choice is None:
                 measure_missing(self.folder, told, encoders)
 
@@ -224,6 +229,8 @@ class Locator:
         self._check_views(question.views)
         if question.region is not None:
             adjustment("model", self.config.prior, coordinates, question.region)
+        for index in question.indices:
+            index.check_model(self.folder)
 
     def _answers(
         self, pictures: Iterable[Picture | Prepared | Failure], batch_size: int, question: Question
@@ -232,7 +239,7 @@ class Locator:
         text = None if question.text is None else np.float32(question.text_weight) * self.encode_text([question.text])
         ranking: Ranking | None = None
         for batch in batches(enumerate(pictures), batch_size):
-            outcomes = [_outcome(picture, index, preprocessing, question.views) for index, picture in batch]
+            outcomes = [outcome_of(picture, index, preprocessing, question.views) for index, picture in batch]
             readable = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
             predictions: Iterator[Prediction] = iter(())
             if readable:
@@ -285,13 +292,6 @@ class Locator:
                     gpu=choice.gpu,
                 )
             return self._location_encoder
-
-
-def _outcome(picture: object, index: int, preprocessing: Preprocessing, views: str) -> Prepared | Failure:
-    try:
-        return read(picture, index, preprocessing, views)
-    except InputError as error:
-        return picture if isinstance(picture, Failure) else Failure(path_of(picture), str(error))
 
 
 def _or_raise(answer: Prediction | Failure) -> Prediction:

@@ -10,8 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
 
 from earthclip.errors import InputError
-from earthclip.geo.cells import PlaceCells, cell_centres, cell_of, cell_width_km
-from earthclip.geo.sphere import local_grid
+from earthclip.geo.cells import PlaceCells, cells_around
 from earthclip.models.config import Calibration
 
 
@@ -65,7 +64,7 @@ class Posterior:
             raise InputError(f"expected one finite score for each of at least 1 place, found {logits.size} scores")
         # Shifted before dividing: the largest becomes exactly 0 and no temperature can overflow it.
         shifted = (logits.astype(np.float64) - float(logits.max())) / temperature
-        return cls(coordinates, _normalised(shifted), calibration, arranged)
+        return cls(coordinates, normalised(shifted), calibration, arranged)
 
     def reweighted(self, log_prior: Float64[np.ndarray, " m"]) -> Posterior:
         """The posterior under another prior: each place's probability times exp(``log_prior``), normalised.
@@ -79,7 +78,7 @@ class Posterior:
         logs = self.log_probabilities + log_prior
         if not np.isfinite(logs).any():
             raise InputError("the prior rules out every place; expected at least one that it allows")
-        return replace(self, log_probabilities=_normalised(logs), share=self._share_of(np.isfinite(logs)))
+        return replace(self, log_probabilities=normalised(logs), share=self._share_of(np.isfinite(logs)))
 
     def within(self, region: Area) -> Posterior:
         """The posterior given that the truth lies in ``region``: the places outside get 0, the others sum to 1.
@@ -92,7 +91,7 @@ class Posterior:
             raise InputError(
                 f"region '{region.name}' holds none of the {len(inside):,} places the model knows; choose a larger one"
             )
-        return replace(self, log_probabilities=_normalised(logs), share=self._share_of(inside))
+        return replace(self, log_probabilities=normalised(logs), share=self._share_of(inside))
 
     def _share_of(self, left: Bool[np.ndarray, " m"]) -> float:
         return self.share if left.all() else self.share * float(self.probabilities[left].sum())
@@ -143,7 +142,7 @@ class Posterior:
         return candidates[np.argsort(-scores[candidates], kind="stable")][:k]
 
 
-def _normalised(logs: Float64[np.ndarray, " m"]) -> Float64[np.ndarray, " m"]:
+def normalised(logs: Float64[np.ndarray, " m"]) -> Float64[np.ndarray, " m"]:
     """``logs``, of which one is finite, less the logarithm of the sum of their exponentials."""
     shifted = logs - logs.max()
     return np.asarray(shifted - np.log(np.exp(shifted).sum()))
@@ -207,17 +206,10 @@ def density(arranged: PlaceCells) -> Float64[np.ndarray, " m"]:
     ones = np.ones(len(arranged.order))
     level = next((deep for deep in range(12, -1, -1) if len(ones) >= _PLACES * len(arranged.sums(ones, deep)[0])), 0)
     cells, counts = arranged.sums(ones, level)
-    around = cell_of(_around(cells, level).reshape(-1, 2), level).reshape(len(cells), -1)
+    around = cells_around(cells, level)
     where = np.minimum(np.searchsorted(cells, around), len(cells) - 1)
     neighbours = np.where(cells[where] == around, counts[where], 0.0).mean(axis=1)
     smooth = 0.5 * counts + 0.5 * neighbours + 1.0
     found = np.empty(len(ones))
     found[arranged.order] = np.repeat(smooth, counts.astype(np.int64))
     return found
-
-
-def _around(cells: np.ndarray, level: int) -> Float64[np.ndarray, "r 8 2"]:
-    """A point in each of about eight cells around each cell."""
-    width_km = cell_width_km(level)
-    steps = [(east, north) for east in (-1, 0, 1) for north in (-1, 0, 1) if (east, north) != (0, 0)]
-    return local_grid(cell_centres(cells, level), np.array(steps) * width_km)

@@ -11,6 +11,7 @@ from jaxtyping import Float32, Float64
 
 from earthclip.errors import readable, visible
 from earthclip.geo.cells import cells_text
+from earthclip.locating.evidence import ReferencePhoto
 from earthclip.locating.posterior import Posterior
 from earthclip.locating.trust import CredibleRegion, Verdict
 
@@ -61,8 +62,10 @@ class Prediction:
     credible: tuple[CredibleRegion, ...] = ()
     region: str | None = None  # the area that the answer was kept to
     region_share: float | None = None  # what the region holds without being asked for: next to none, and it is wrong
+    sources: tuple[str, ...] = ()  # what it came from, such as ("picture", "track"); empty: the picture or text alone
     abstained: bool = False  # whether the confidence is below the least that was asked for
     caution: str | None = None  # of the model: what it is for, and what not
+    references: tuple[ReferencePhoto, ...] = field(default=(), repr=False)  # of the indices, most similar first
     embedding: Float32[np.ndarray, " d"] | None = field(default=None, repr=False)
     scorer: Scorer | None = field(default=None, repr=False)
 
@@ -147,7 +150,7 @@ class Prediction:
 
 
 def trust(answer: Prediction, *, cells: bool = False) -> dict[str, Any]:
-    """How far to trust the answer: ``verdict``, ``credible``, ``region``, ``abstained``, where available."""
+    """How far to trust the answer: ``verdict``, ``credible``, ``region``, ``sources``, ..., where available."""
     values: dict[str, Any] = {}
     if (verdict := answer.verdict) is not None:
         values["verdict"] = {
@@ -166,8 +169,12 @@ def trust(answer: Prediction, *, cells: bool = False) -> dict[str, Any]:
         values["region"] = answer.region
         if answer.region_share is not None:
             values["region_share"] = digits(answer.region_share)
+    if answer.sources:
+        values["sources"] = list(answer.sources)
     if answer.abstained:
         values["abstained"] = True
+    if answer.references:
+        values["references"] = [photo.to_dict() for photo in answer.references]
     return values
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, TypedDict
+from pathlib import Path
+from typing import Any, TypedDict, cast
 
 from earthclip.errors import InputError
+from earthclip.locating.evidence import References
+from earthclip.locating.movement import WhereaboutsOf
+from earthclip.locating.photo_index import open_index
 from earthclip.locating.posterior import Area, check_prior
 from earthclip.locating.trust import check_confidence
 from earthclip.pictures import VIEWS
@@ -22,8 +26,10 @@ class Question:
     ``region`` keeps answers to an area. ``prior`` is what to assume before looking at the picture: "model" favours
     where the model's training photos were taken, "land" treats all land equally. ``refine`` searches between the
     model's candidate places. An answer with less than ``min_confidence`` of the probability within 200 km of its best
-    place abstains. With ``names``, the places of a
-    batch are put in words together, in half the time of one after the other.
+    place abstains. With ``names``, the places of a batch are put in words together, in half the time of one after the
+    other. ``whereabouts`` tells where each picture was by its time, see ``locating/movement.py``; not together with
+    ``refine`` or an index. Photos of each ``index``, given by its folder or opened, are references: places near those
+    that look like the picture gain.
     """
 
     top_k: int = 5
@@ -35,12 +41,24 @@ class Question:
     refine: bool = False
     min_confidence: float = 0.0
     names: bool = False
+    whereabouts: WhereaboutsOf | None = None
+    index: Sequence[str | Path | References] = ()
 
     def __post_init__(self) -> None:
+        given = [self.index] if isinstance(self.index, str | Path) else self.index
+        object.__setattr__(
+            self, "index", tuple(open_index(one) if isinstance(one, str | Path) else one for one in given)
+        )
+        if self.index and self.whereabouts is not None:
+            raise InputError("an index of photos and times of photos cannot be combined; leave out one of the two")
+        if self.index and self.refine:
+            raise InputError("refine moves places to where the model alone likes them best; leave it out with an index")
         check_prior(self.prior)
         check_confidence(self.min_confidence)
         if self.views not in VIEWS:
             raise InputError(f"unknown views '{self.views}'; expected {', '.join(VIEWS)}")
+        if self.refine and self.whereabouts is not None:
+            raise InputError("refine searches around the gallery's places; leave it out where times tell of others")
         if not 0 <= self.text_weight <= 1:
             raise InputError(f"text_weight is {self.text_weight}; expected 0 (the picture alone) to 1 (the text alone)")
 
@@ -58,6 +76,7 @@ class Question:
     def options(self) -> dict[str, object]:
         """Everything that decides the answers, as JSON values: what a resumed run must ask again."""
         text = {} if self.text is None else {"text": self.text, "text_weight": self.text_weight}
+        times = {} if self.whereabouts is None else {"times": self.whereabouts.fingerprint}
         region = None if self.region is None else f"{self.region.name} ({self.region.fingerprint})"
         return {
             "top_k": self.top_k,
@@ -67,7 +86,14 @@ class Question:
             "min_confidence": self.min_confidence,
             "views": self.views,
             **text,
+            **times,
+            **({"index": "; ".join(f"{one.name} ({one.fingerprint})" for one in self.indices)} if self.index else {}),
         }
+
+    @property
+    def indices(self) -> tuple[References, ...]:
+        """The indices of photos, opened."""
+        return cast("tuple[References, ...]", self.index)  # __post_init__ has opened them
 
 
 class QuestionFields(TypedDict, total=False):
@@ -82,3 +108,5 @@ class QuestionFields(TypedDict, total=False):
     refine: bool
     min_confidence: float
     names: bool
+    whereabouts: WhereaboutsOf | None
+    index: Sequence[str | Path | References]

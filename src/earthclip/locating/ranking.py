@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float32, Float64
 
+from earthclip.geo.cells import DEEPEST, level_of_width
+from earthclip.geo.motion import Whereabouts
+from earthclip.locating.evidence import Evidence, ReferencePhoto, evidence_of, reference_photos
 from earthclip.locating.gallery import Gallery
-from earthclip.locating.posterior import Posterior, adjustment
+from earthclip.locating.movement import Moved, moved
+from earthclip.locating.posterior import Posterior, adjustment, log_prior, normalised
 from earthclip.locating.prediction import Prediction
 from earthclip.locating.question import Question
 from earthclip.locating.refinement import EncodeLocation, refine
 from earthclip.locating.trust import credible_regions, judge
 from earthclip.models.config import ModelConfig
 
+_REFERENCES = 5  # photos that an answer names
 _LOGITS = 16_000_000  # held at once: 64 MB, or 160 pictures and 100,000 places
 
 
@@ -32,6 +37,10 @@ class Ranking:
         if question.prior != "model" or question.region is not None:
             arranged = gallery.place_cells if question.prior != "model" else None
             self._log_weights = adjustment(question.prior, config.prior, gallery.coordinates, question.region, arranged)
+        weights = np.zeros(len(gallery)) if self._log_weights is None else self._log_weights
+        self._log_prior = normalised(weights) if question.whereabouts is not None else weights
+        # The prior alone, which places beside the gallery's share with the nearest of them.
+        self._log_share = log_prior(question.prior, config.prior, gallery.coordinates, gallery.place_cells)
 
     def answers(
         self, embeddings: Float32[np.ndarray, "b d"], paths: Sequence[str | None], texts: Sequence[str | None]
@@ -39,31 +48,91 @@ class Ranking:
         """The Prediction of each embedding, with the path and the text it was made of."""
         answers = []
         at_once = max(1, _LOGITS // len(self._gallery))
+        alike = self._alike(embeddings, paths)
         for first in range(0, len(embeddings), at_once):
             logits = self._logits(embeddings[first : first + at_once])  # [n, m]
             for row, scores in enumerate(logits, start=first):
-                answers.append(self._answer(self._posterior(scores), embeddings[row], paths[row], texts[row]))
+                posterior = self._posterior(scores, embeddings[row], alike[row].evidence)
+                answers.append(self._answer(posterior, embeddings[row], paths[row], texts[row], alike[row]))
         return _named(answers) if self._question.names else answers
 
-    def posterior_of(self, embedding: Float32[np.ndarray, " d"]) -> Posterior:
-        """Every candidate place with its probability, under the prior and within the region."""
-        return self._posterior(self._logits(embedding[None])[0])
+    def posterior_of(self, embedding: Float32[np.ndarray, " d"], evidence: Sequence[Evidence] = ()) -> Posterior:
+        """Every candidate place with its probability, under the prior, within the region and with what photos add."""
+        return self._posterior(self._logits(embedding[None])[0], embedding, evidence)
+
+    def _alike(self, embeddings: Float32[np.ndarray, "b d"], paths: Sequence[str | None]) -> list[_Alike]:
+        """What the indices of photos that were asked for say of each picture."""
+        found = [(index, index.search(embeddings, paths)) for index in self._question.indices]
+        alike = []
+        for row in range(len(embeddings)):
+            photos = [photo for index, near in found for photo in reference_photos(near[row], index, _REFERENCES)]
+            said = [evidence_of(near[row], index.coordinates, index.weights) for index, near in found]
+            photos.sort(key=lambda photo: -photo.similarity)
+            alike.append(_Alike(self, tuple(photos[:_REFERENCES]), tuple(one for one in said if one is not None)))
+        return alike
+
+    def moved_of(self, embedding: Float32[np.ndarray, " d"], known: Sequence[Whereabouts]) -> Moved:
+        """As ``posterior_of``, multiplied with what the picture's time tells."""
+        return self._moved(self.posterior_of(embedding), embedding, known)
+
+    def _moved(self, posterior: Posterior, embedding: Float32[np.ndarray, " d"], known: Sequence[Whereabouts]) -> Moved:
+        scale = np.exp(self._config.logit_scale) / self._config.temperature
+
+        def evidence(coordinates: Float64[np.ndarray, "n 2"]) -> Float64[np.ndarray, " n"]:
+            return np.asarray(scale * (self._encode_location(coordinates) @ embedding), np.float64)
+
+        return moved(posterior, self._log_prior, known, evidence, self._question.region)
 
     def _logits(self, embeddings: Float32[np.ndarray, "b d"]) -> Float32[np.ndarray, "b m"]:
         return self._gallery.logits(embeddings, self._config.logit_scale)
 
-    def _posterior(self, logits: Float32[np.ndarray, " m"]) -> Posterior:
+    def _posterior(
+        self, logits: Float32[np.ndarray, " m"], embedding: Float32[np.ndarray, " d"], evidence: Sequence[Evidence]
+    ) -> Posterior:
         config, gallery = self._config, self._gallery
+        if evidence:
+            return self._with_photos(logits, embedding, evidence)
         posterior = Posterior.from_logits(
             gallery.coordinates, logits, config.temperature, config.calibration, gallery.place_cells
         )
         return posterior if self._log_weights is None else posterior.reweighted(self._log_weights)
 
+    def _with_photos(
+        self, logits: Float32[np.ndarray, " m"], embedding: Float32[np.ndarray, " d"], evidence: Sequence[Evidence]
+    ) -> Posterior:
+        """The posterior over the gallery's places and those of photos, see evidence.py."""
+        config, gallery = self._config, self._gallery
+        places = np.concatenate([one.places for one in evidence])
+        levels = [np.full(len(one.places), min(DEEPEST, level_of_width(one.width_km))) for one in evidence]
+        arranged = gallery.place_cells.joined(places, np.concatenate(levels))
+        added = np.sum([one.at(arranged.vectors) for one in evidence], axis=0)
+        at_photos = np.exp(config.logit_scale) * (self._encode_location(places) @ embedding)
+        m = len(logits)
+        log_added = np.concatenate([np.log1p(added[:m]), np.log(added[m:])])
+        scores = np.concatenate([logits, at_photos]) + config.temperature * log_added
+        calibration = next((one.calibration for one in evidence if one.calibration), config.calibration)
+        posterior = Posterior.from_logits(
+            np.concatenate([gallery.coordinates, places]), scores, config.temperature, calibration, arranged
+        )
+        if self._log_share is not None:
+            nearest = (arranged.vectors[m:] @ gallery.place_cells.vectors.T).argmax(axis=1)
+            posterior = posterior.reweighted(np.concatenate([self._log_share, self._log_share[nearest]]))
+        return posterior if self._question.region is None else posterior.within(self._question.region)
+
     def _answer(
-        self, posterior: Posterior, embedding: Float32[np.ndarray, " d"], path: str | None, text: str | None
+        self,
+        posterior: Posterior,
+        embedding: Float32[np.ndarray, " d"],
+        path: str | None,
+        text: str | None,
+        alike: _Alike,
     ) -> Prediction:
         question, config = self._question, self._config
-        if question.refine:
+        known = question.whereabouts.of(path) if question.whereabouts is not None else ()
+        if known:
+            with_time = self._moved(posterior, embedding, known)
+            posterior, (coordinates, probabilities) = with_time.posterior, with_time.top_k(question.top_k)
+        elif question.refine:
             coordinates, log_probabilities = refine(
                 embedding,
                 posterior,
@@ -88,11 +157,38 @@ class Ranking:
             credible=tuple(credible_regions(posterior)),
             region=None if question.region is None else question.region.name,
             region_share=None if question.region is None else posterior.share,
+            sources=("picture", *dict.fromkeys(name for one in known for name in one.sources)) if known else (),
             abstained=confidence < question.min_confidence,
             caution=config.caution,
+            references=alike.photos,
             embedding=embedding,
-            scorer=self,
+            scorer=_WithTime(self, known) if known else alike if alike.evidence else self,
         )
+
+
+@dataclass(frozen=True)
+class _WithTime:
+    """Scores the embedding of a picture whose time tells where it was."""
+
+    ranking: Ranking
+    known: Sequence[Whereabouts]
+
+    def posterior_of(self, embedding: Float32[np.ndarray, " d"]) -> Posterior:
+        """Every candidate place with its probability."""
+        return self.ranking.moved_of(embedding, self.known).posterior
+
+
+@dataclass(frozen=True, eq=False)
+class _Alike:
+    """The photos most like a picture, and what they say; scores its embedding with that."""
+
+    ranking: Ranking
+    photos: tuple[ReferencePhoto, ...]
+    evidence: tuple[Evidence, ...]
+
+    def posterior_of(self, embedding: Float32[np.ndarray, " d"]) -> Posterior:
+        """Every candidate place with its probability."""
+        return self.ranking.posterior_of(embedding, self.evidence)
 
 
 def _named(answers: list[Prediction]) -> list[Prediction]:

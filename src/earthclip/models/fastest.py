@@ -55,20 +55,28 @@ class Choice:
 
 
 def choose(
-    folder: ModelFolder, runtime: Runtime = "auto", precision: Precision = "auto", encoder: EncoderKind = "image"
+    folder: ModelFolder,
+    runtime: Runtime = "auto",
+    precision: Precision = "auto",
+    encoder: EncoderKind = "image",
+    *,
+    many: bool = False,
 ) -> Choice:
     """What runs the encoder of pictures, or that of places, of a model; "auto" is the fastest that keeps embeddings.
 
     That is what was measured on this machine, see ``race.measure``. Where nothing was, float32 is chosen, on OpenVINO
-    where that is installed and the graph is large enough to make up for its start, or a precision that was measured to
-    keep the embeddings and that this processor multiplies in. Raises ModelError for what the model or the processor
-    has not, MissingExtraError without OpenVINO where it is asked for.
+    where that is installed and the graph is large, or a precision that was measured to keep the embeddings and that
+    this processor multiplies in. Small graphs run on ONNX Runtime, which starts faster, unless ``many`` inputs are to
+    come. Raises ModelError for what the model or the processor does not have, MissingExtraError without OpenVINO
+    where it is asked for.
     """
     here = candidates(folder, encoder, small=runtime == "openvino" or precision in ("bfloat16", "float16"))
     record = read_record(encoder, files_of(folder, encoder))
     fits = [one for one in here if runtime in ("auto", one.runtime) and precision in ("auto", one.precision)]
     if not fits:
         return _asked(folder, runtime, precision, encoder)
+    if runtime == "auto" and not (many or openvino.heavy(fits[0].path)):
+        fits = [one for one in fits if one.runtime == "onnxruntime"] or fits
     if record:
         lowest = LOWEST_COSINES[encoder]
         chosen = record.rows[record.chosen]
@@ -82,9 +90,9 @@ def choose(
 
 
 def candidates(folder: ModelFolder, encoder: EncoderKind, *, small: bool = False) -> list[Choice]:
-    """All runtimes and precisions of an encoder that this machine has, with a thread for each processor.
+    """Every runtime and precision that this machine has for an encoder, with a thread for each processor.
 
-    OpenVINO is one of them where the graph makes up for its start, or ``small``.
+    Of OpenVINO only for graphs that it may be faster with, or where ``small`` ones are asked for too.
     """
     path = folder.file(IMAGE_ENCODER if encoder == "image" else LOCATION_ENCODER)
     found = [Choice(path, "onnxruntime", "float32")]
@@ -92,7 +100,7 @@ def candidates(folder: ModelFolder, encoder: EncoderKind, *, small: bool = False
         found.insert(0, Choice(path, "onnxruntime", "float32", gpu=True))
     if encoder == "places" and not folder.has(LOCATION_PHASES):
         return found  # the phases, thousands of radians, are in the graph, and must not see low precision
-    openvino_here = openvino.here() and (small or openvino.heavy(path))
+    openvino_here = openvino.here() and (small or path.stat().st_size >= openvino.SMALL)
     if openvino_here:
         precisions: list[Precision] = ["bfloat16", "float16"]
         fast = [Choice(path, "openvino", one) for one in precisions if openvino.multiplies(one)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -155,6 +156,34 @@ def write_record(record: Record) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path, overwrite=True) as file:
         file.write(json.dumps(to_mapping(record), indent=2).encode() + b"\n")
+
+
+class Attempts:
+    """Ways that were begun and not ended, in a file: a process that a way has ended cannot say so itself."""
+
+    def __init__(self, encoder: EncoderKind, paths: Sequence[Path]) -> None:
+        self.path = _path(encoder, weights_of(paths), this_machine()).with_suffix(".begun")
+        self.deadly = set(self._lines())  # of earlier processes
+
+    def begin(self, way: str) -> None:
+        """Note ``way``; where nothing can be written, nothing is noted."""
+        with contextlib.suppress(OSError), self.path.open("a", encoding="utf-8") as file:
+            file.write(f"{way}\n")
+
+    def end(self, way: str) -> None:
+        """``way`` has ended without harm."""
+        left = [line for line in self._lines() if line != way]
+        with contextlib.suppress(OSError):
+            if left:
+                self.path.write_text("".join(f"{line}\n" for line in left), encoding="utf-8")
+            else:
+                self.path.unlink(missing_ok=True)
+
+    def _lines(self) -> list[str]:
+        try:
+            return self.path.read_text(encoding="utf-8").splitlines()
+        except (OSError, ValueError):
+            return []
 
 
 def can_keep() -> bool:

@@ -167,7 +167,8 @@ def _version() -> str:
     return str(openvino.__version__)
 
 
-HEAVY = 16_000_000  # bytes of a graph from which this runtime is worth its start
+SMALL = 1_000_000  # bytes of a graph below which this runtime gains nothing
+HEAVY = 16_000_000  # bytes of a graph from which this runtime is worth its start for a few pictures
 
 
 class OpenVINOGraph:
@@ -234,7 +235,7 @@ def here() -> bool:
 
 
 def heavy(path: Path) -> bool:
-    """Whether a graph is large enough to make up for the start of this runtime."""
+    """Whether a graph is so large that this runtime makes up for its start with a few pictures."""
     return path.stat().st_size >= HEAVY
 
 

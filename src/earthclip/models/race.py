@@ -11,11 +11,10 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 
 from earthclip.configuration import encoder_threads, usable_processors
 from earthclip.errors import EarthCLIPError, OutputError
@@ -24,7 +23,6 @@ from earthclip.models.config import IMAGE_ENCODER, LOCATION_ENCODER, LOCATION_PH
 from earthclip.models.encoders import open_graph, unit
 from earthclip.models.fastest import (
     LOWEST_COSINES,
-    PICTURES,
     Choice,
     by_processor,
     candidates,
@@ -36,6 +34,7 @@ from earthclip.models.fastest import (
 )
 from earthclip.models.folder import ModelFolder
 from earthclip.models.measured import (
+    Attempts,
     EncoderKind,
     Record,
     Row,
@@ -45,14 +44,11 @@ from earthclip.models.measured import (
     weights_of,
     write_record,
 )
-from earthclip.models.onnx_runtime import Graph
-from earthclip.pictures.prepare import prepare
+from earthclip.models.trial import Trial, pictures, places
 
 GAIN = 1.05  # how many times as fast a way must be to replace the one chosen before
 SECONDS = 120.0  # from which on no more ways are compared; those begun are ended
-PLACES = 1024
 ENCODERS: tuple[EncoderKind, ...] = ("image", "places")
-_BLOCKS = 4  # of places
 _TURNS = 3
 _FINALISTS = 2
 _SLOWER = 1.3  # times as slow as the best, alone, from which a way cannot win
@@ -66,14 +62,6 @@ _FAULTS = (EarthCLIPError, RuntimeError, MemoryError, OSError)  # for which a wa
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, eq=False)
-class Trial:
-    """The test inputs: some to be run one after the other, and one of eight pictures at once."""
-
-    alone: Sequence[np.ndarray]
-    together: np.ndarray | None = None
-
-
 def measure(folder: ModelFolder, encoder: EncoderKind, told: Told = lambda text: None) -> Record:
     """Time the candidates for an encoder on this machine, and store the result; a minute or two for ViT-L/14.
 
@@ -81,7 +69,7 @@ def measure(folder: ModelFolder, encoder: EncoderKind, told: Told = lambda text:
     ModelError when the model cannot be run at all.
     """
     ways = candidates(folder, encoder)
-    trial = (_pictures if encoder == "image" else _places)(folder)
+    trial = (pictures if encoder == "image" else places)(folder)
     size = folder.config.embedding_size
 
     def opened(way: Choice) -> Encode:
@@ -99,7 +87,8 @@ def measure(folder: ModelFolder, encoder: EncoderKind, told: Told = lambda text:
         kept = by_processor(folder, ways, encoder)
     with tempfile.TemporaryDirectory() as name:  # what OpenVINO makes of large graphs is gigabytes, mostly not needed
         graphs = Path(name)
-        race = Race(trial, opened, LOWEST_COSINES[encoder], int8=int8_allowed(folder), told=told)
+        attempts = Attempts(encoder, files_of(folder, encoder))
+        race = Race(trial, opened, LOWEST_COSINES[encoder], int8=int8_allowed(folder), told=told, attempts=attempts)
         rows, chosen = race.run(ways, kept)
     weights = weights_of(files_of(folder, encoder))
     record = Record(folder.config.name, encoder, weights, this_machine(), tuple(rows), chosen)
@@ -151,10 +140,11 @@ class Race:
         int8: bool = False,
         told: Told = lambda text: None,
         clock: Clock = time.perf_counter,
+        attempts: Attempts | None = None,
     ) -> None:
-        """``opened`` gives what encodes; ``int8`` is whether it may be chosen."""
+        """``opened`` gives what encodes, ``int8`` says if it may be chosen, ``attempts`` what ended a process."""
         self._trial, self._opened, self._lowest, self._int8 = trial, opened, lowest_cosine, int8
-        self._told, self._clock = told, clock
+        self._told, self._clock, self._attempts = told, clock, attempts
         self._rows: dict[Choice, Row] = {}
         self._exact: np.ndarray | None = None
 
@@ -188,8 +178,21 @@ class Race:
 
     def _screen(self, way: Choice) -> None:
         """Time one way on inputs one after the other, and compare its embeddings with those of float32."""
-        self._told(_named(way))
         row = Row(way.path.name, way.runtime, way.precision, way.gpu, way.threads)  # type: ignore[arg-type]
+        if self._exact is None or self._attempts is None:
+            self._time_alone(way, row)
+        elif _named(way) in self._attempts.deadly:
+            fault = f"it ended an earlier process; delete {self._attempts.path} to try it again"
+            self._rows[way] = replace(row, fault=fault)
+        else:
+            self._attempts.begin(_named(way))
+            try:
+                self._time_alone(way, row)
+            finally:
+                self._attempts.end(_named(way))
+
+    def _time_alone(self, way: Choice, row: Row) -> None:
+        self._told(_named(way))
         try:
             encode = self._opened(way)
             encode(self._trial.alone[0])  # what is done once
@@ -273,26 +276,3 @@ def _fewer_threads(way: Choice) -> Iterator[Choice]:
 def _named(way: Choice) -> str:
     threads = "" if way.threads is None else f" with {way.threads} thread{'s' if way.threads != 1 else ''}"
     return f"{way.runtime} {way.precision}{' on CUDA' if way.gpu else ''}{threads}"
-
-
-def _pictures(folder: ModelFolder) -> Trial:
-    paths = sorted(PICTURES.glob("*.jpg"))
-    pixels = [prepare(path, folder.preprocessing).pixels for path in paths]
-    return Trial(pixels, np.concatenate(pixels))
-
-
-def _places(folder: ModelFolder) -> Trial:
-    places = spread(PLACES * _BLOCKS)
-    if folder.has(LOCATION_PHASES):
-        phases = Graph(folder.file(LOCATION_PHASES), "coordinates", "features")
-        return Trial([phases.run(block) for block in np.split(places, _BLOCKS)])
-    folder.file(LOCATION_ENCODER)
-    return Trial(np.split(places, _BLOCKS))
-
-
-def spread(count: int) -> Float[np.ndarray, "n 2"]:
-    """So many places, evenly over the sphere (a Fibonacci lattice), in an order that mixes them."""
-    number = np.random.default_rng(0).permutation(count)
-    latitudes = np.degrees(np.arcsin(1 - (2 * number + 1) / count))
-    longitudes = (number * 180 * (3 - np.sqrt(5))) % 360 - 180
-    return np.stack([latitudes, longitudes], axis=1)

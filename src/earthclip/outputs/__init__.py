@@ -1,4 +1,4 @@
-"""Answers as table, JSON, JSON Lines, CSV, GeoJSON, KML or GeoParquet, written as they come.
+"""Answers as table, JSON, JSON Lines, CSV, GeoJSON, KML, GeoParquet, GeoPackage or a plan, written as they come.
 
 Only here, and where other people's formats are read, is longitude put first. Maps and sidecars of single pictures are
 ``map_png``, ``html_map`` and ``sidecar``.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, Protocol, TextIO
 
@@ -16,8 +17,10 @@ from earthclip.errors import OutputError
 from earthclip.files import atomic_write, remove_left
 from earthclip.locating.prediction import Prediction
 from earthclip.outputs.geojson import GeoJSONWriter
+from earthclip.outputs.geopackage import GeoPackageWriter, import_pyogrio
 from earthclip.outputs.geoparquet import GeoParquetWriter, import_pyarrow
 from earthclip.outputs.kml import KMLWriter
+from earthclip.outputs.plan import PlanWriter
 from earthclip.outputs.structured import JSONLinesWriter, JSONWriter
 from earthclip.outputs.table import CSVWriter, TableWriter
 from earthclip.pictures.prepare import Failure
@@ -42,23 +45,31 @@ _TEXT: dict[str, Callable[[TextIO], Writer]] = {
     "csv": CSVWriter,
     "geojson": GeoJSONWriter,
     "kml": KMLWriter,
+    "plan": PlanWriter,
 }
-_BINARY: dict[str, Callable[[IO[bytes]], Writer]] = {"geoparquet": GeoParquetWriter}
+_BINARY: dict[str, Callable[[IO[bytes]], Writer]] = {"geoparquet": GeoParquetWriter, "geopackage": GeoPackageWriter}
+_LIBRARIES = {"geoparquet": import_pyarrow, "geopackage": import_pyogrio}
 FORMATS = (*_TEXT, *_BINARY)
 
 
-def writer(format: str, stream: TextIO) -> Writer:
+_SHARED = ("geojson", "kml", "geopackage")  # made to be passed on: they have no folders of their maker's
+
+
+def writer(format: str, stream: TextIO, *, full_paths: bool = False) -> Writer:
     """A writer of a format that is text onto a text stream (open it with ``newline=""``).
 
+    GeoJSON and KML have the names of pictures' files, or with ``full_paths`` their paths; other formats have paths.
     Raises OutputError for a binary format, which needs a file: ``open_writer``.
     """
     check_format(format, None)
-    return _TEXT[format](stream)
+    return _made(_TEXT[format], format, full_paths)(stream)
 
 
 @contextlib.contextmanager
-def open_writer(format: str, path: Path, *, overwrite: bool = False) -> Iterator[Writer]:
+def open_writer(format: str, path: Path, *, overwrite: bool = False, full_paths: bool = False) -> Iterator[Writer]:
     """A writer of one of ``FORMATS`` into a file that appears, complete, when the block ends without an error.
+
+    GeoJSON, KML and GeoPackage have the names of pictures' files, or with ``full_paths`` their paths.
 
     Raises OutputError when ``path`` exists and not ``overwrite`` or cannot be written, MissingExtraError when the
     format needs an extra.
@@ -67,15 +78,19 @@ def open_writer(format: str, path: Path, *, overwrite: bool = False) -> Iterator
     remove_left(path)
     with atomic_write(path, overwrite=overwrite) as file:
         if format in _BINARY:
-            out = _BINARY[format](file)
+            out = _made(_BINARY[format], format, full_paths)(file)
             yield out
             out.close()
             return
         text = io.TextIOWrapper(file, encoding="utf-8", errors="replace", newline="")
-        out = _TEXT[format](text)
+        out = _made(_TEXT[format], format, full_paths)(text)
         yield out
         out.close()
         text.detach()
+
+
+def _made(kind: Callable[..., Writer], format: str, full_paths: bool) -> Callable[..., Writer]:
+    return partial(kind, full_paths=True) if full_paths and format in _SHARED else kind
 
 
 def check_format(format: str, path: Path | None) -> None:
@@ -85,4 +100,4 @@ def check_format(format: str, path: Path | None) -> None:
     if format in _BINARY:
         if path is None:
             raise OutputError(f"{format} is a binary format; name a file with -o FILE")
-        import_pyarrow()
+        _LIBRARIES[format]()

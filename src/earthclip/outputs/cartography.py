@@ -1,4 +1,4 @@
-"""What a drawn map is made of: a probability surface in HEALPix cells, outlines in a projection, a scale bar's length.
+"""What a drawn map is made of: a probability surface, outlines in a projection, a scale bar's length.
 
 The world is drawn in Equal Earth, where areas, and so densities, compare; the neighbourhood of a place in the azimuthal
 equidistant projection around it, where a kilometre from the centre is a kilometre on the map.
@@ -14,33 +14,35 @@ import numpy as np
 import shapely
 from jaxtyping import Float, Float64
 
-from earthclip.geo.cells import cell_area_km2, cell_of
+from earthclip.geo.cells import cell_area_km2
 from earthclip.geo.countries import country_outlines
 from earthclip.geo.equal_earth import equal_earth, inverse_equal_earth
 from earthclip.geo.sphere import EARTH_RADIUS_KM, destination, great_circle_km, unit_vectors
 from earthclip.locating.posterior import Posterior
+from earthclip.locating.surface import Surface
 
 WORLD_X, WORLD_Y = 2.7066, 1.3174  # half width and height of Equal Earth, in Earth radii
 Projection = Callable[[np.ndarray], np.ndarray]
 
 
-def world_surface(posterior: Posterior, level: int, width: int) -> Float64[np.ndarray, "h w"]:
-    """Probability of the cell under each pixel of a world map ``width`` pixels wide, north up; NaN off the map."""
+def world_surface(surface: Surface, width: int) -> Float64[np.ndarray, "h w"]:
+    """Density per km² at each pixel of a world map ``width`` pixels wide, north up; NaN off the map."""
     height = round(width * WORLD_Y / WORLD_X)
     x, y = np.meshgrid(_middles(-WORLD_X, WORLD_X, width), _middles(WORLD_Y, -WORLD_Y, height))
     coordinates = inverse_equal_earth(np.stack([x.ravel(), y.ravel()], axis=1))
-    return _surface(posterior, level, coordinates).reshape(height, width)
+    pixel_km = 2 * WORLD_X * EARTH_RADIUS_KM / width
+    return surface.coarser(pixel_km).density(coordinates).reshape(height, width)
 
 
 def local_surface(
-    posterior: Posterior, level: int, centre: Float64[np.ndarray, 2], radius_km: float, width: int
+    surface: Surface, centre: Float64[np.ndarray, 2], radius_km: float, width: int
 ) -> Float64[np.ndarray, "w w"]:
-    """Probability of the cell under each pixel of a square map of ``radius_km`` to each side of ``centre``."""
+    """Density per km² at each pixel of a square map of ``radius_km`` to each side of ``centre``."""
     side = _middles(-radius_km, radius_km, width)
     x, y = np.meshgrid(side, side[::-1])
     bearings = np.degrees(np.arctan2(x, y)).ravel()
     coordinates = destination(np.broadcast_to(centre, (bearings.size, 2)), bearings, np.hypot(x, y).ravel())
-    return _surface(posterior, level, coordinates).reshape(width, width)
+    return surface.coarser(2 * radius_km / width).density(coordinates).reshape(width, width)
 
 
 def azimuthal_km(centre: Float64[np.ndarray, 2]) -> Projection:
@@ -120,14 +122,6 @@ def graticule(step_degrees: int) -> list[np.ndarray]:
     meridians = [np.stack([latitudes, np.full(91, at)], axis=1) for at in range(-180, 181, step_degrees)]
     parallels = [np.stack([np.full(181, at), longitudes], axis=1) for at in range(-60, 61, step_degrees)]
     return [equal_earth(line) for line in meridians + parallels]
-
-
-def _surface(posterior: Posterior, level: int, coordinates: Float[np.ndarray, "n 2"]) -> Float64[np.ndarray, " n"]:
-    sums = np.bincount(cell_of(posterior.coordinates, level), posterior.probabilities, minlength=12 * 4**level)
-    on_map = np.isfinite(coordinates).all(axis=1)
-    surface = np.full(len(coordinates), np.nan)
-    surface[on_map] = sums[cell_of(coordinates[on_map], level)]
-    return surface
 
 
 def _middles(first: float, last: float, count: int) -> Float64[np.ndarray, " count"]:

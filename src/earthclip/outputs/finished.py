@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
+import re
+import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
+from urllib.parse import quote
 
 from earthclip.errors import OutputError
 from earthclip.outputs.geoparquet import import_pyarrow
+from earthclip.outputs.structured import PathCheck
 from earthclip.outputs.table import printable
 from earthclip.pictures.prepare import Failure
 
@@ -19,18 +24,24 @@ _ADVICE = "choose another name, or add --force and leave out --resume to replace
 
 
 def check_finished(
-    output: Path, format: str, asked: Mapping[str, object], pictures: Iterable[Path | Failure]
+    output: Path,
+    format: str,
+    asked: Mapping[str, object],
+    pictures: Iterable[Path | Failure],
+    left_out: Callable[[Path], bool] = lambda path: False,
 ) -> int | None:
-    """How many answers the finished file holds; None for formats that do not say (table and KML).
+    """How many answers the finished file holds; None for formats that do not say (table, KML, plan).
 
     Raises OutputError unless it holds the answers about ``pictures``, as far as its format records what was ``asked``:
-    ``model``, ``text``, and ``top_k`` where ``region`` is None, since a region may have fewer places.
+    ``model``, ``text``, and ``top_k`` where ``region`` is None, since a region may have fewer places. Pictures for
+    which ``left_out`` holds need no answer.
     """
     if format not in _READERS:
         return None
     answered: Counter[str] = Counter()
     highest = 0
     try:
+        check = _CHECKS[format](output) if format in _CHECKS else None  # where the file has names and no paths
         for row in _READERS[format](output):
             rank = int(row.get("rank") or 0)
             highest = max(highest, rank, len(row.get("predictions", ())))
@@ -45,10 +56,19 @@ def check_finished(
     top_k = int(str(asked["top_k"]))
     if highest > top_k or (0 < highest < top_k and asked["region"] is None):
         raise _other(output, f"with top_k {highest}, but this run has {top_k}")
-    given = Counter(printable(one.path if isinstance(one, Failure) else os.fspath(one)) for one in pictures)
-    for others, what in ((answered - given, "not given now"), (given - answered, "not in it")):
+    paths = [str(one.path) if isinstance(one, Failure) else os.fspath(one) for one in pictures]
+    names = {path: printable(path if check is None else PurePath(path).name) for path in paths}
+    given = Counter(names[path] for path in paths)
+    wanted = Counter(names[path] for path in paths if not left_out(Path(path)))
+    for others, what in ((answered - given, "not given now"), (wanted - answered, "not in it")):
         if others:
             raise _other(output, f"of other pictures ({others.total():,} {what}, such as {next(iter(others))})")
+    if check is not None and not any(left_out(Path(path)) for path in paths):
+        found = PathCheck()
+        for path in paths:
+            found.add(path)
+        if str(found) != check:
+            raise _other(output, "of pictures of the same names in other folders")
     return answered.total()
 
 
@@ -76,10 +96,37 @@ def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
             yield from batch.to_pylist()
 
 
+def _places(path: Path) -> Iterator[dict[str, Any]]:
+    yield from _select(path, "SELECT path, text, model, rank, error FROM places")
+
+
+def _package_check(path: Path) -> str | None:
+    if not _select(path, "SELECT name FROM sqlite_master WHERE name = 'gpkg_metadata'"):
+        return None
+    texts = " ".join(row["metadata"] for row in _select(path, "SELECT metadata FROM gpkg_metadata"))
+    found = re.search(r'"EARTHCLIP_PATHS">(\w+)<', texts)
+    return found[1] if found else None
+
+
+def _select(path: Path, query: str) -> list[dict[str, Any]]:
+    """The rows of a query to a GeoPackage, which is a file of SQLite. Raises ValueError for other files."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as database:
+            database.row_factory = sqlite3.Row
+            return [dict(row) for row in database.execute(query)]
+    except sqlite3.Error as error:
+        raise ValueError(str(error)) from error
+
+
+_CHECKS: dict[str, Callable[[Path], str | None]] = {
+    "geojson": lambda path: json.loads(path.read_bytes()).get("earthclip", {}).get("paths"),
+    "geopackage": _package_check,
+}
 _READERS: dict[str, Callable[[Path], Iterable[dict[str, Any]]]] = {
     "csv": _csv_rows,
     "jsonl": _lines,
     "json": lambda path: json.loads(path.read_bytes()),
     "geojson": _features,
     "geoparquet": _parquet_rows,
+    "geopackage": _places,
 }

@@ -1,7 +1,8 @@
 """GeoJSON (RFC 7946): longitude first; null geometry where a picture failed or has no answer.
 
 One Feature for each candidate place, then one for each credible region of the picture, its outline cut at the
-antimeridian and wound by the right-hand rule.
+antimeridian and wound by the right-hand rule. Pictures are named by their files without folders, since the file is
+made to be passed on; ``"earthclip": {"paths": ...}`` tells whether they are those of another run.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Any, TextIO
 
 from earthclip.locating.prediction import Prediction
 from earthclip.outputs.drawing import coordinates_of, outline
-from earthclip.outputs.structured import digits, dumps, rounded, trust
+from earthclip.outputs.structured import PathCheck, digits, dumps, rounded, trust, without_folders
 from earthclip.outputs.table import warning_text
 from earthclip.pictures.prepare import Failure
 
@@ -18,21 +19,25 @@ from earthclip.pictures.prepare import Failure
 class GeoJSONWriter:
     """One FeatureCollection over all pictures."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO, *, full_paths: bool = False) -> None:
+        """Features have the names of files, or with ``full_paths`` their paths."""
+        self._stream, self._full_paths = stream, full_paths
+        self._check = PathCheck()
         self._stream.write('{"type": "FeatureCollection", "features": [')
         self._separator = "\n"
 
     def write(self, answer: Prediction | Failure) -> None:
         """Write the features of one picture."""
-        for feature in features(answer):
+        self._check.add(answer.path)
+        for feature in features(answer if self._full_paths else without_folders(answer)):
             self._stream.write(self._separator + dumps(feature))
             self._separator = ",\n"
         self._stream.flush()
 
     def close(self) -> None:
         """Close the collection."""
-        self._stream.write("\n]}\n")
+        check = "" if self._full_paths else f', "earthclip": {{"paths": "{self._check}"}}'
+        self._stream.write(f"\n]{check}}}\n")
         self._stream.flush()
 
 

@@ -11,6 +11,7 @@ import html
 import io
 import json
 import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -22,13 +23,14 @@ from PIL import Image
 from earthclip.errors import EarthCLIPError, OutputError
 from earthclip.files import atomic_write, refuse_existing
 from earthclip.locating.prediction import Prediction
-from earthclip.outputs.drawing import to_answer
-from earthclip.outputs.structured import dumps
+from earthclip.outputs.drawing import surface_of, to_answer
+from earthclip.outputs.structured import dumps, without_folders
 from earthclip.pictures.decode import decode_reduced
 from earthclip.pictures.prepare import Failure
 
 STATIC = Path(__file__).parent / "static"  # the page as web/ builds it: the server serves these files too
-THUMBNAIL_PX = 480  # the longer side; 30 KB a picture
+MANY = 12  # pictures, after which each is small and packed: 400 fill less than 5 MB
+THUMBNAIL_PX, _SMALL_PX = 480, 128  # the longer side; 30 KB a picture, and 2 KB
 # No address at all may be asked: what the page needs is in the file, as text or as data.
 _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; font-src data:; "
@@ -43,15 +45,21 @@ class HTMLMapWriter:
     again goes without. ``caution`` is what the model is for. Raises OutputError as ``check_html_map`` does.
     """
 
-    def __init__(self, stream: TextIO, *, thumbnails: bool = True, caution: str | None = None) -> None:
-        self._stream, self._thumbnails, self._caution = stream, thumbnails, caution
-        self._model, self._separator = "", ""
+    def __init__(
+        self, stream: TextIO, *, thumbnails: bool = True, caution: str | None = None, full_paths: bool = False
+    ) -> None:
+        self._stream, self._thumbnails, self._caution, self._full_paths = stream, thumbnails, caution, full_paths
+        self._model, self._separator, self._count = "", "", 0
         stream.write(_page().head + '{"answers": [\n')
 
     def write(self, answer: Prediction | Failure) -> None:
         """Write one answer."""
-        value = _embedded(answer, self._thumbnails)
+        many = self._count >= MANY
+        value = _embedded(answer, self._thumbnails, self._full_paths, small=many)
+        self._count += 1
         self._model = self._model or value.get("model", "")
+        if many:
+            value = _packed(value)
         self._stream.write(self._separator + _safe(dumps(value)))
         self._separator = ",\n"
 
@@ -64,13 +72,18 @@ class HTMLMapWriter:
 
 @contextlib.contextmanager
 def open_html_map(
-    path: Path, *, thumbnails: bool = True, caution: str | None = None, overwrite: bool = False
+    path: Path,
+    *,
+    thumbnails: bool = True,
+    caution: str | None = None,
+    overwrite: bool = False,
+    full_paths: bool = False,
 ) -> Iterator[HTMLMapWriter]:
     """A writer into a file that appears, complete, when the block ends well. Raises as ``check_html_map`` does."""
     check_html_map(path, overwrite=overwrite)
     with atomic_write(path, overwrite=overwrite) as file:
         text = io.TextIOWrapper(file, encoding="utf-8", errors="replace", newline="")
-        out = HTMLMapWriter(text, thumbnails=thumbnails, caution=caution)
+        out = HTMLMapWriter(text, thumbnails=thumbnails, caution=caution, full_paths=full_paths)
         yield out
         out.close()
         text.detach()
@@ -83,31 +96,40 @@ def check_html_map(path: Path, *, overwrite: bool = False) -> None:
         refuse_existing(path)
 
 
-def _embedded(answer: Prediction | Failure, thumbnails: bool) -> dict[str, Any]:
-    value = to_answer(answer, surface=True)
-    if answer.path is not None:
-        # The file is made to be passed on, and folders tell names of people and projects.
-        name = Path(answer.path).name
-        value["path"] = name
-        if "error" in value:
-            value["error"] = value["error"].replace(answer.path, name)
-        if thumbnails and (picture := _thumbnail(Path(answer.path))):
-            value["thumbnail"] = picture
+def _embedded(answer: Prediction | Failure, thumbnails: bool, full_paths: bool, small: bool) -> dict[str, Any]:
+    named = answer if full_paths else without_folders(answer)
+    value = to_answer(named)
+    if isinstance(answer, Prediction) and answer.posterior is not None:
+        value["surface"] = surface_of(answer.posterior, cells=False, fine=not small)
+    if thumbnails and answer.path is not None and (picture := _thumbnail(Path(answer.path), small)):
+        value["thumbnail"] = picture
     return value
 
 
-def _thumbnail(path: Path) -> str | None:
-    """The picture, small, as a JPEG without metadata in a data address; None where it cannot be read."""
+def _packed(value: dict[str, Any]) -> dict[str, Any]:
+    """The value so that it is unpacked when it is looked at; what an overview shows of it is beside it."""
+    seen: dict[str, Any] = {name: value[name] for name in ("path", "text", "error") if name in value}
+    if value.get("predictions"):
+        best = value["predictions"][0]
+        seen["best"] = [best["latitude"], best["longitude"]]
+    packed = zlib.compress(dumps(value).encode(errors="replace"), 9)
+    return seen | {"packed": base64.b64encode(packed).decode()}
+
+
+def _thumbnail(path: Path, small: bool) -> str | None:
+    """The picture, small, without metadata in a data address; None where it cannot be read."""
+    longest = _SMALL_PX if small else THUMBNAIL_PX
     try:
-        picture = decode_reduced(path, THUMBNAIL_PX).image
+        picture = decode_reduced(path, longest).image
     except EarthCLIPError:
         return None
     pixels = Image.new("RGB", picture.size)  # a new picture has no profile and no EXIF to be saved along
     pixels.paste(picture)
-    pixels.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+    pixels.thumbnail((longest, longest))
     buffer = io.BytesIO()
-    pixels.save(buffer, "JPEG", quality=80)
-    return _data(buffer.getvalue(), "image/jpeg")
+    kind = "webp" if small else "jpeg"
+    pixels.save(buffer, kind, quality=50 if small else 80)
+    return _data(buffer.getvalue(), f"image/{kind}")
 
 
 @dataclass(frozen=True)

@@ -166,11 +166,14 @@ class Journal:
         if len(self._waiting) == self._batch_size:
             self._flush()
 
-    def finish(self, format: str) -> None:
-        """Write the output in ``format`` atomically, and remove the journal. Raises OutputError."""
+    def finish(self, format: str, *, full_paths: bool = False) -> None:
+        """Write the output in ``format`` atomically, and remove the journal. Raises OutputError.
+
+        The journal itself always has paths, which say what is answered; ``full_paths`` are those of ``open_writer``.
+        """
         self._flush()
         try:
-            with open_writer(format, self._output, overwrite=True) as out:
+            with open_writer(format, self._output, overwrite=True, full_paths=full_paths) as out:
                 for answer in self._answers():
                     out.write(answer)
         except OutputError as error:

@@ -9,8 +9,8 @@ from typing import Any, TextIO
 
 from earthclip.locating.prediction import Prediction
 from earthclip.outputs.drawing import outline, ring_of
-from earthclip.outputs.sidecar import xml_text
-from earthclip.outputs.structured import rounded
+from earthclip.outputs.estimate import xml_text
+from earthclip.outputs.structured import rounded, without_folders
 from earthclip.outputs.table import area_text, level_word, trust_sentences, warning_text
 from earthclip.pictures.prepare import Failure
 
@@ -33,13 +33,14 @@ _HEAD = """<?xml version="1.0" encoding="UTF-8"?>
 class KMLWriter:
     """One Document over all pictures."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO, *, full_paths: bool = False) -> None:
+        """Folders have the names of files, or with ``full_paths`` their paths."""
+        self._stream, self._full_paths = stream, full_paths
         self._stream.write(_HEAD)
 
     def write(self, answer: Prediction | Failure) -> None:
         """Write the Folder of one picture."""
-        self._stream.write(folder(answer))
+        self._stream.write(folder(answer if self._full_paths else without_folders(answer)))
         self._stream.flush()
 
     def close(self) -> None:

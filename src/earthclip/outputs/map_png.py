@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import functools
 import textwrap
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import shapely
@@ -22,17 +21,20 @@ from earthclip.geo.equal_earth import equal_earth
 from earthclip.geo.places import ATTRIBUTION
 from earthclip.locating.posterior import Posterior
 from earthclip.locating.prediction import Prediction
-from earthclip.outputs import cartography
-from earthclip.outputs.drawing import outline
+from earthclip.locating.surface import Surface
+from earthclip.outputs import cartography, colours
+from earthclip.outputs.drawing import outline, rounded_off
+from earthclip.outputs.structured import without_folders
 from earthclip.outputs.table import trust_sentences
 from earthclip.pictures.decode import decode
 
 _WIDTH, _HEIGHT, _DPI = 14.0, 8.6, 130  # inches
-_INK, _PALE, _LINE, _SEA, _LAND = "#1d2730", "#6b7782", "#a9b2ba", "#e9eff4", "#faf8f3"
+_INK, _LINE, _SEA, _LAND = colours.INK, colours.LINE, colours.SEA, colours.LAND
+_PALE = "#6b7782"
 _BEST, _OTHER = "#c8102e", "#34495e"
-_SURFACE = ("#fdd49e00", "#fdbb84", "#fc8d59", "#e34a33", "#b30000")
-_WORLD_LEVEL, _WORLD_PIXELS, _LOCAL_PIXELS = 5, 1100, 420
+_WORLD_PIXELS, _LOCAL_PIXELS = 1100, 420
 _PHOTO_PIXELS = 900
+_STYLES = {True: (_BEST, 1.4), False: (_OTHER, 0.9)}  # of the outline of the 50 % region, and of others
 _NAMED = 5  # places in the list
 
 
@@ -43,43 +45,56 @@ def check_map_png(path: Path, *, overwrite: bool = False) -> None:
         refuse_existing(path)
 
 
-def write_map_png(answer: Prediction, path: Path, *, photo: Image.Image | None = None, overwrite: bool = False) -> None:
+def write_map_png(
+    answer: Prediction,
+    path: Path,
+    *,
+    photo: Image.Image | None = None,
+    overwrite: bool = False,
+    full_paths: bool = False,
+) -> None:
     """Draw an answer with its posterior and write it as PNG, 1,820 by 1,118 pixels.
 
     ``photo`` is what to show beside it; without, the file at ``answer.path`` is read, and where there is none the words
-    stand there. Raises InputError for an answer without a posterior (one read back), OutputError when ``path`` exists
-    and not ``overwrite`` or cannot be written, MissingExtraError without the extra ``map``.
+    stand there. It is named by its file, or with ``full_paths`` by its path. Raises InputError for an answer without a
+    posterior (one read back), OutputError when ``path`` exists and not ``overwrite`` or cannot be written,
+    MissingExtraError without the extra ``map``.
     """
     check_map_png(path, overwrite=overwrite)
-    figure = draw(answer, photo)
+    figure = draw(answer, photo, full_paths=full_paths)
     with atomic_write(path, overwrite=overwrite) as file:
         figure.savefig(file, format="png", dpi=_DPI, metadata={"Software": "EarthCLIP"})
 
 
-def draw(answer: Prediction, photo: Image.Image | None = None) -> Any:
+def draw(answer: Prediction, photo: Image.Image | None = None, *, full_paths: bool = False) -> Any:
     """The matplotlib Figure of ``write_map_png``. Raises InputError for an answer without a posterior."""
     if answer.posterior is None or not len(answer.coordinates):
         raise InputError(f"{answer.subject}: a map needs every place's probability; locate the picture again")
     figure = _matplotlib().figure.Figure(figsize=(_WIDTH, _HEIGHT), facecolor="white")
     _matplotlib().backends.backend_agg.FigureCanvasAgg(figure)
-    _draw_heading(figure, answer)
+    surface = Surface.of(answer.posterior)
+    _draw_heading(figure, answer if full_paths else cast("Prediction", without_folders(answer)))
     _draw_photo(figure.add_axes((0.02, 0.50, 0.28, 0.38)), answer, photo)
-    _draw_neighbourhood(figure.add_axes((0.02, 0.035, 0.28, 0.28 * _WIDTH / _HEIGHT - 0.01)), answer, answer.posterior)
+    local = figure.add_axes((0.02, 0.035, 0.28, 0.28 * _WIDTH / _HEIGHT - 0.01))
+    _draw_neighbourhood(local, answer, answer.posterior, surface)
     world_height = 0.655 * _WIDTH / _HEIGHT * cartography.WORLD_Y / cartography.WORLD_X
-    _draw_world(figure.add_axes((0.325, 0.88 - world_height, 0.655, world_height)), answer, answer.posterior)
+    highest = _draw_world(figure.add_axes((0.325, 0.88 - world_height, 0.655, world_height)), answer, surface)
     _draw_list(figure, answer, top=0.88 - world_height - 0.05)
+    _draw_legend(figure, answer, highest)
     _write(figure, 0.98, 0.012, ATTRIBUTION, size=7, color=_PALE, ha="right")
     return figure
 
 
 def _draw_heading(figure: Any, answer: Prediction) -> None:
-    # The name without its folders, which may tell more of the user than a picture to be shared should.
-    named = replace(answer, path=Path(answer.path).name) if answer.path else answer
-    _write(figure, 0.02, 0.96, named.subject, size=15, weight="bold", longest=90)
+    _write(figure, 0.02, 0.96, answer.subject, size=15, weight="bold", longest=90)
     warnings = [warning.text for warning in answer.warnings]
     parts = [*warnings, *trust_sentences(answer), f"An estimate by the model {answer.model}, to be verified."]
-    for line, text in enumerate(textwrap.wrap(" ".join(parts), 170, max_lines=3, placeholder="...")):
-        _write(figure, 0.02, 0.933 - 0.0205 * line, text, size=10.5, color=_PALE)
+    lines = textwrap.wrap(" ".join(parts), 150)
+    size, step = (10.5, 0.023) if len(lines) <= 2 else (10.5 * 2 / len(lines) + 1.5, 0.046 / (len(lines) - 1))
+    if len(lines) > 2:  # smaller letters, so that no warning is cut off
+        lines = textwrap.wrap(" ".join(parts), round(150 * 10.5 / size))
+    for line, text in enumerate(lines):
+        _write(figure, 0.02, 0.929 - step * line, text, size=size, color=_PALE, longest=1000)
 
 
 def _draw_photo(axes: Any, answer: Prediction, photo: Image.Image | None) -> None:
@@ -95,14 +110,17 @@ def _draw_photo(axes: Any, answer: Prediction, photo: Image.Image | None) -> Non
     axes.set_anchor("NW")
 
 
-def _draw_world(axes: Any, answer: Prediction, posterior: Posterior) -> None:
+def _draw_world(axes: Any, answer: Prediction, surface: Surface) -> float:
+    """Draws it; returns the highest density, which has the darkest colour."""
     x, y = cartography.WORLD_X, cartography.WORLD_Y
     shapes = list(cartography.outlines(0.15).values())
     frame = shapely.box(-180.0, -90.0, 180.0, 90.0)
     _fill(axes, cartography.projected([frame], equal_earth, 2.0), _SEA, 0)
     _fill(axes, cartography.projected(shapes, equal_earth, 2.0), _LAND, 1)
-    surface = cartography.world_surface(posterior, _WORLD_LEVEL, _WORLD_PIXELS)
-    axes.imshow(_coloured(surface), extent=(-x, x, -y, y), zorder=2, interpolation="antialiased")
+    densities = cartography.world_surface(surface, _WORLD_PIXELS)
+    highest = float(np.nanmax(densities))
+    tint = colours.coloured(colours.strength(densities, highest))
+    axes.imshow(tint, extent=(-x, x, -y, y), zorder=2, interpolation="antialiased")
     _lines(axes, cartography.graticule(30), "#d3dce3", 0.4, 3)
     _lines(axes, cartography.borders(shapes, equal_earth, 2.0), _LINE, 0.45, 4)
     _lines(axes, cartography.projected([frame], equal_earth, 2.0), _LINE, 0.8, 4)
@@ -110,12 +128,13 @@ def _draw_world(axes: Any, answer: Prediction, posterior: Posterior) -> None:
     _mark(axes, positions, np.full(len(positions), True), 0.03, apart=0.09)
     axes.set(xlim=(-x * 1.004, x * 1.004), ylim=(-y * 1.008, y * 1.008), aspect="equal")
     axes.set_axis_off()
+    return highest
 
 
-def _draw_neighbourhood(axes: Any, answer: Prediction, posterior: Posterior) -> None:
+def _draw_neighbourhood(axes: Any, answer: Prediction, posterior: Posterior, surface: Surface) -> None:
     centre = answer.coordinates[0]
     credible = answer.credible
-    level = credible[0].level if credible else _WORLD_LEVEL
+    level = credible[0].level if credible else surface.level
     radius_km = cartography.neighbourhood_km(posterior, centre, level)
     project = cartography.azimuthal_km(centre)
     view = shapely.box(-radius_km, -radius_km, radius_km, radius_km)
@@ -124,13 +143,14 @@ def _draw_neighbourhood(axes: Any, answer: Prediction, posterior: Posterior) -> 
     shapes = [shapely.simplify(shape, detail) for shape in shown.values()]
     axes.set_facecolor(_SEA)
     _fill(axes, cartography.projected(shapes, project, 1.0), _LAND, 1)
-    surface = cartography.local_surface(posterior, level, centre, radius_km, _LOCAL_PIXELS)
-    axes.imshow(_coloured(surface), extent=(-radius_km, radius_km) * 2, zorder=2, alpha=0.6)
+    densities = cartography.local_surface(surface, centre, radius_km, _LOCAL_PIXELS)
+    tint = colours.coloured(colours.strength(densities, float(densities.max())))
+    axes.imshow(tint, extent=(-radius_km, radius_km) * 2, zorder=2, interpolation="bilinear")
     _lines(axes, cartography.borders(shapes, project, 1.0), _LINE, 0.8, 4)
     for region in credible:
         if (shape := outline(region)) is not None:
-            style = (_BEST, 1.4) if region.mass <= 0.5 else (_OTHER, 0.9)
-            _lines(axes, cartography.borders([shape], project, 1.0), *style, 5)
+            style = _STYLES[region.mass <= 0.5]
+            _lines(axes, cartography.borders([rounded_off(shape)], project, 1.0), *style, 5)
     for code, shape in shown.items():
         _name_country(axes, code, shape, project, view)
     positions = project(answer.coordinates[:_NAMED])
@@ -154,17 +174,22 @@ def _draw_list(figure: Any, answer: Prediction, top: float) -> None:
         bar = _matplotlib().patches.Rectangle((0.81, at - 0.003), 0.11 * float(probability), 0.016, color=colour, lw=0)
         figure.add_artist(bar)
         _write(figure, 0.98, at, f"{100 * probability:.1f} %", size=10, ha="right")
-    legend = "red outline: 50 % region; blue outline: 90 % region" if answer.credible else ""
-    _write(figure, 0.36, 0.04, legend, size=9, color=_PALE)
 
 
-def _coloured(surface: np.ndarray) -> np.ndarray:
-    """RGBA of a surface, transparent where there is next to nothing; square roots, so that small shares are seen."""
-    scaled = np.sqrt(np.nan_to_num(surface) / max(float(np.nanmax(surface)), 1e-300))
-    ramp = _matplotlib().colors.LinearSegmentedColormap.from_list("probability", _SURFACE)
-    rgba = np.asarray(ramp(scaled))
-    rgba[..., 3] = np.where(scaled < 0.04, 0.0, np.minimum(1.0, 0.35 + 0.65 * scaled))
-    return rgba
+def _draw_legend(figure: Any, answer: Prediction, highest: float) -> None:
+    """Each colour and line of the maps, with what it stands for beside it."""
+    bar = figure.add_axes((0.36, 0.043, 0.1, 0.014))
+    bar.imshow(colours.coloured(np.linspace(0.0, 1.0, 200)[None]), aspect="auto")
+    bar.set(xticks=[], yticks=[])
+    for side in bar.spines.values():
+        side.set(color=_LINE, linewidth=0.6)
+    _write(figure, 0.352, 0.044, "unlikely", size=9, color=_PALE, ha="right")
+    _write(figure, 0.468, 0.044, f"world: up to {colours.density_text(highest)}", size=9, color=_PALE)
+    line = _matplotlib().lines.Line2D
+    for region, left in zip(answer.credible[:2], (0.73, 0.86), strict=False):
+        colour, width = _STYLES[region.mass <= 0.5]
+        figure.add_artist(line((left, left + 0.025), (0.05, 0.05), color=colour, lw=width))
+        _write(figure, left + 0.032, 0.044, f"{100 * region.mass:.0f} % region", size=9, color=_PALE)
 
 
 def _mark(axes: Any, positions: np.ndarray, shown: np.ndarray, offset: float, apart: float) -> None:
@@ -251,6 +276,7 @@ def _matplotlib() -> Any:
         import matplotlib.colors
         import matplotlib.figure
         import matplotlib.font_manager
+        import matplotlib.lines
         import matplotlib.patches
         import matplotlib.path
         import matplotlib.patheffects

@@ -1,47 +1,44 @@
-"""An answer as an XMP sidecar beside its photo, and text made safe inside XML 1.0."""
+"""Estimates in XMP sidecars: written beside photos, merged into what other programs wrote, and taken out again."""
 
 from __future__ import annotations
 
-import math
-import re
 from pathlib import Path
-from typing import Any
-from xml.sax.saxutils import escape
 
-from earthclip.errors import InputError, OutputError, readable
-from earthclip.files import atomic_write, refuse_existing
+from earthclip.errors import InputError, OutputError
+from earthclip.files import atomic_write, with_ending
 from earthclip.locating.prediction import Prediction
-from earthclip.outputs.structured import area90_km2, digits
-from earthclip.pictures.metadata import read_metadata
+from earthclip.outputs.estimate import (
+    Estimate,
+    estimate_of,
+    has_position,
+    is_ours,
+    position_texts,
+    without_block,
+    without_estimate,
+    without_position,
+)
+from earthclip.outputs.xmp_packet import RDF, Packet, parse_packet
+from earthclip.pictures.capture import capture_of, sidecars_of
+from earthclip.pictures.metadata.xmp import coordinate
 
-# What XML 1.0 cannot hold, not even escaped: control signs, halves of surrogate pairs, two that are no characters
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
-
-def xml_text(value: object) -> str:
-    """``value`` as text for element content or a quoted attribute; what XML cannot hold becomes U+FFFD."""
-    text = _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", readable(str(value)))
-    return escape(text, {'"': "&quot;", "'": "&apos;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"})
-
-
-_NAMESPACES = {
-    "exif": "http://ns.adobe.com/exif/1.0/",
-    "photoshop": "http://ns.adobe.com/photoshop/1.0/",
-    "Iptc4xmpCore": "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/",
-    "earthclip": "https://github.com/earthclip/earthclip/ns/1.0/",
-}
-# A place's name is written only where the verdict reaches down to it: a city named for a guess at a continent misleads.
-_NAMED_AT = {
-    "photoshop:City": ("street", "city"),
-    "photoshop:State": ("street", "city", "region"),
-    "photoshop:Country": ("street", "city", "region", "country"),
-    "Iptc4xmpCore:CountryCode": ("street", "city", "region", "country"),
-}
+BACKUP = ".before-earthclip"  # no photo tool takes a file of this name for a sidecar
+_EMPTY = (
+    '<?xpacket begin="\N{ZERO WIDTH NO-BREAK SPACE}" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="EarthCLIP">\n'
+    f' <rdf:RDF xmlns:rdf="{RDF}">\n'
+    ' </rdf:RDF>\n</x:xmpmeta>\n<?xpacket end="w"?>\n'
+).encode()
+_SAME_DEG = 1e-4  # 11 m: other programs write positions in other digits
 
 
 def sidecar_path(photo: Path) -> Path:
-    """The path of a photo's sidecar: beside the photo, with ``.xmp`` after its whole name."""
-    return photo.with_name(photo.name + ".xmp")
+    """The path of a photo's sidecar: the one it has, or else ``.xmp`` after the photo's whole name."""
+    return next(iter(sidecars_of(photo)), photo.with_name(photo.name + ".xmp"))
+
+
+def backup_path(sidecar: Path) -> Path:
+    """Where the bytes of a sidecar are kept that held what other programs wrote."""
+    return with_ending(sidecar, BACKUP)
 
 
 def objection(answer: Prediction) -> str | None:
@@ -54,109 +51,129 @@ def objection(answer: Prediction) -> str | None:
         return "the answer abstains"
     if answer.verdict is not None and answer.verdict.level is None:
         return "no region stands out"
-    if answer.path is not None and read_metadata(answer.path).position is not None:
-        return "the photo has a position"
+    if answer.path is not None:
+        capture = capture_of(Path(answer.path))
+        if capture.position is not None and not capture.estimated:
+            return "the photo has a position"
     return None
 
 
 def write_sidecar(answer: Prediction, *, overwrite: bool = False) -> Path:
-    """Write the best place of an answer as the sidecar of its photo; returns the sidecar's path.
+    """Write the best place of an answer into the sidecar of its photo; returns the sidecar's path.
 
     It is written whatever ``objection`` says. Raises InputError for an answer without photo or without a place,
-    OutputError when there is a sidecar already and not ``overwrite``, when that holds anything this function did not
-    write (editors keep their edits there), or when it cannot be written.
+    OutputError when the sidecar holds a position already and not ``overwrite``, or when it cannot be written.
     """
     if answer.path is None:
         raise InputError(f"{answer.subject}: a sidecar is written beside a photo's file, but this answer has no file")
-    photo = Path(answer.path)
-    if not photo.is_file():
-        raise OutputError(f"{photo}: the photo no longer exists; a sidecar can only be written beside its photo")
-    text = sidecar(answer)
+    estimate, photo = estimate_of(answer), Path(answer.path)
     path = sidecar_path(photo)
-    if not overwrite:
-        refuse_existing(path)
-    elif path.exists() and not _is_ours(path):
-        raise OutputError(
-            f"{path}: holds what other programs wrote, such as edits, and is left as it is; move it to have another"
-        )
-    with atomic_write(path, overwrite=overwrite) as file:
-        file.write(text.encode())
+    if not overwrite and path.exists() and has_position(_packet(path)):
+        raise OutputError(f"{path}: holds a position already; add --force to replace it")
+    put(photo, estimate)
     return path
 
 
 def sidecar(answer: Prediction) -> str:
-    """The best place of an answer as an XMP packet. Raises InputError where there is no place to trust."""
-    if answer.abstained or not len(answer.coordinates):
-        raise InputError(
-            f"{answer.subject}: no confident answer, so no sidecar was written; lower --min-confidence to write one"
-        )
-    values = _position(answer) | _names(answer)
-    namespaces = "".join(f'\n    xmlns:{name}="{address}"' for name, address in _NAMESPACES.items())
-    attributes = "".join(f'\n   {name}="{xml_text(value)}"' for name, value in values.items())
-    return f"{_HEAD}{namespaces}{attributes}{_TAIL}"
+    """The best place of an answer as an XMP packet of its own. Raises InputError where there is no place to trust."""
+    return _alone(estimate_of(answer)).decode()
 
 
-_HEAD = (
-    '<?xpacket begin="\N{ZERO WIDTH NO-BREAK SPACE}" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
-    '<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="EarthCLIP">\n'
-    ' <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">\n'
-    '  <rdf:Description rdf:about=""'
-)
-_TAIL = '/>\n </rdf:RDF>\n</x:xmpmeta>\n<?xpacket end="w"?>\n'
-_OURS = re.compile(
-    re.escape(_HEAD)
-    + r'(?:\n    xmlns:\w+="[^"<>]*")+'
-    + r'(?:\n   (?:exif:GPS\w+|photoshop:(?:City|State|Country)|Iptc4xmpCore:CountryCode|earthclip:\w+)="[^"<>]*")+'
-    + re.escape(_TAIL)
-)
-_LARGEST = 1 << 16  # bytes, far more than a sidecar of ours
+def put(photo: Path, estimate: Estimate, *, dry_run: bool = False) -> bool:
+    """Write an estimate into a photo's sidecar, in the place of a position there; False where it holds that already.
+
+    What else the sidecar holds stays, byte for byte, and its bytes from before are kept beside it until ``take_out``.
+    Raises OutputError when the photo is gone or a file cannot be written, InputError for a sidecar that is no XMP.
+    """
+    if not photo.is_file():
+        raise OutputError(f"{photo}: the photo no longer exists; a sidecar can only be written beside its photo")
+    path = sidecar_path(photo)
+    if not path.exists():
+        after, backup = _alone(estimate), None
+    else:
+        packet = _packet(path)
+        before = _before(packet) if is_ours(packet) else packet.data
+        if before is None or before == _EMPTY:
+            after, backup = _alone(estimate), None
+        else:
+            bare = parse_packet(without_position(parse_packet(before, path)), path)
+            after, backup = bare.with_block(estimate.block(bare.about)), packet.data
+        if after == packet.data:
+            return False
+        if is_ours(packet) and backup_path(path).exists():
+            backup = None  # the oldest is the one to go back to
+    if not dry_run:
+        if backup is not None:
+            with atomic_write(backup_path(path), overwrite=True) as file:
+                file.write(backup)
+        with atomic_write(path, overwrite=True) as file:
+            file.write(after)
+    return True
 
 
-def _is_ours(path: Path) -> bool:
-    """Whether a sidecar has exactly the form written here: a program that adds to one rewrites all of it."""
+def take_out(photo: Path, position: tuple[float, float], *, dry_run: bool = False) -> str | None:
+    """Take an estimate at ``position`` (latitude, longitude) out of a photo's sidecar; None where there is none.
+
+    Returns "restored" where the sidecar is byte for byte as before the estimate, or gone as before; "kept" where
+    another program has changed it since: then what that wrote stays, and so does the backup; "changed" where the
+    position is not the one that was written here, and nothing is done. Raises InputError and OutputError as ``put``.
+    """
+    path = sidecar_path(photo)
+    backup = backup_path(path)
+    if not path.exists():
+        return None
+    packet = _packet(path)
+    earlier = backup.read_bytes() if backup.exists() else None
+    if not is_ours(packet):
+        if earlier == packet.data and not dry_run:  # an undo was interrupted between its two steps
+            backup.unlink()
+        return None
+    exact = without_block(packet)
+    if exact is None and not _is_at(packet, position):
+        return "changed"
+    before = _before(packet)
+    outcome = "restored" if exact is not None else "kept"
+    if earlier is not None:
+        if exact is not None and exact == without_position(parse_packet(earlier, backup)):
+            before = earlier
+        else:
+            outcome = "kept"
+    if not dry_run:
+        if before is None:
+            path.unlink()
+        else:
+            with atomic_write(path, overwrite=True) as file:
+                file.write(before)
+        if before == earlier:
+            backup.unlink(missing_ok=True)
+    return outcome
+
+
+def _packet(path: Path) -> Packet:
     try:
-        with path.open("rb") as file:
-            return _OURS.fullmatch(file.read(_LARGEST).decode()) is not None
-    except (OSError, UnicodeDecodeError):
-        return False
+        return parse_packet(path.read_bytes(), path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
 
 
-def xmp_coordinate(degrees: float, positive: str, negative: str) -> str:
-    """XMP's GPSCoordinate ``DDD,MM.mmmmmmK``: whole degrees, minutes to 6 decimals (2 mm), then the direction."""
-    # In whole millionths of a minute, so that 59.9999999 minutes become the next degree and not 60.000000 minutes
-    whole, minutes = divmod(round(abs(degrees) * 60e6), 60_000_000)
-    direction = negative if degrees < 0 else positive
-    return f"{whole},{minutes // 1_000_000}.{minutes % 1_000_000:06d}{direction}"
+def _alone(estimate: Estimate) -> bytes:
+    return parse_packet(_EMPTY, "sidecar").with_block(estimate.block(alone=True))
 
 
-def _position(answer: Prediction) -> dict[str, Any]:
-    probability, verdict, area = digits(float(answer.probabilities[0])), answer.verdict, area90_km2(answer)
-    note = f"Estimate by EarthCLIP, model {answer.model}, probability {probability:.3g}; not measured"
-    values: dict[str, Any] = {
-        "exif:GPSVersionID": "2.3.0.0",
-        "exif:GPSLatitude": xmp_coordinate(answer.latitude, "N", "S"),
-        "exif:GPSLongitude": xmp_coordinate(answer.longitude, "E", "W"),
-        "exif:GPSMapDatum": "WGS-84",
-        "exif:GPSProcessingMethod": note,
-    }
-    if verdict is not None and verdict.radius_km is not None:
-        values["exif:GPSHPositioningError"] = f"{math.ceil(verdict.radius_km * 1000)}/1"  # metres
-    values |= {"earthclip:Model": answer.model, "earthclip:Probability": probability}
-    if verdict is not None:
-        values["earthclip:Verdict"] = verdict.sentence
-    if area is not None:
-        values["earthclip:Area90Km2"] = area
-    return values
+def _before(packet: Packet) -> bytes | None:
+    """The bytes of a packet without our estimate; None where nothing of anyone else's is left."""
+    exact = without_block(packet)
+    if exact == _EMPTY:
+        return None
+    bare = without_estimate(packet) if exact is None else exact
+    left = parse_packet(bare, "sidecar")
+    # As the version before wrote it, in one rdf:Description
+    return None if not left.properties and left.toolkit == "EarthCLIP" and b"<!--" not in bare else bare
 
 
-def _names(answer: Prediction) -> dict[str, Any]:
-    place, verdict = answer.places[0], answer.verdict
-    if verdict is None:
-        return {}
-    names = {
-        "photoshop:City": place.name,
-        "photoshop:State": place.admin,
-        "photoshop:Country": place.country,
-        "Iptc4xmpCore:CountryCode": place.country_code,
-    }
-    return {name: value for name, value in names.items() if value and verdict.level in _NAMED_AT[name]}
+def _is_at(packet: Packet, position: tuple[float, float]) -> bool:
+    for text, degrees, limit in zip(position_texts(packet), position, (90.0, 180.0), strict=True):
+        found = coordinate(text or "", limit)
+        if found is None or abs(found[0] - degrees) > _SAME_DEG:
+            return False
+    return True

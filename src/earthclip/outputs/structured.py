@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, TextIO
 
 import numpy as np
 
 from earthclip.errors import readable
 from earthclip.geo.cells import parse_cells
+from earthclip.locating.evidence import ReferencePhoto
 from earthclip.locating.prediction import Prediction, digits, rounded, trust
 from earthclip.pictures.prepare import Failure
 
@@ -61,8 +64,38 @@ def from_object(values: dict[str, Any]) -> Prediction | Failure:
         caution=_caution(values.get("warnings", ())),
         region=values.get("region"),
         region_share=values.get("region_share"),
+        sources=tuple(values.get("sources", ())),
         abstained=values.get("abstained", False),
+        references=tuple(ReferencePhoto(**photo) for photo in values.get("references", ())),
     )
+
+
+def without_folders(answer: Prediction | Failure) -> Prediction | Failure:
+    """The answer with its file's name in the place of its path: folders tell names of people and projects."""
+    if answer.path is None:
+        return answer
+    name = PurePath(answer.path).name
+    if isinstance(answer, Failure):
+        return Failure(name, answer.error.replace(answer.path, name))
+    return replace(answer, path=name)
+
+
+@dataclass
+class PathCheck:
+    """16 bits of paths, in any order: a file that has names alone can be told from one of other folders' pictures.
+
+    They are too few to find out a path from.
+    """
+
+    value: int = 0
+
+    def add(self, path: str | None) -> None:
+        """Take one path, as a file of answers would have it."""
+        digest = hashlib.sha256(readable(path or "").encode(errors="replace")).digest()
+        self.value = (self.value + int.from_bytes(digest[:2])) & 0xFFFF
+
+    def __str__(self) -> str:
+        return f"{self.value:04x}"
 
 
 def area90_km2(answer: Prediction) -> float | None:

@@ -177,6 +177,8 @@ def trust_sentences(answer: Prediction) -> list[str]:
     if answer.region_share is not None and not any(warning.kind == "region" for warning in answer.warnings):
         name, share = visible(printable(answer.region)), percent_text(answer.region_share)
         sentences.append(f"The unrestricted model gives {name} {share}.")
+    if answer.sources:
+        sentences.append(f"Found from: {', '.join(answer.sources)}.")
     said = [] if answer.verdict is None else [answer.verdict.sentence.rstrip(".") + "."]
     for region in answer.credible:
         if abs(region.mass - 0.9) < 1e-9:

@@ -106,6 +106,14 @@ def read(picture: object, index: int, preprocessing: Preprocessing, views: str) 
     return picture if isinstance(picture, Prepared) else prepare(picture, preprocessing, views, f"picture {index}")
 
 
+def outcome_of(picture: object, index: int, preprocessing: Preprocessing, views: str) -> Prepared | Failure:
+    """As ``read``, with a Failure for a picture that cannot be read."""
+    try:
+        return read(picture, index, preprocessing, views)
+    except InputError as error:
+        return picture if isinstance(picture, Failure) else Failure(path_of(picture), str(error))
+
+
 def path_of(picture: object) -> str | None:
     """The path of a picture that was given by it."""
     return os.fspath(picture) if isinstance(picture, str | os.PathLike) else None

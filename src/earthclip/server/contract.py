@@ -1,4 +1,4 @@
-"""The contract of the API: what clients send, what they get, and how the server says no.
+"""The contract of the API: what clients send, and how the server says no. What they get: ``answers.py``.
 
 FastAPI makes the OpenAPI description from these models, and ``reference.py`` the page at /docs. Answers are those of
 ``outputs/answer.schema.json``.
@@ -71,8 +71,9 @@ class LocateForm(BaseModel):
         [],
         max_length=MAX_REGIONS,
         description=(
-            "Only consider places inside: a country's name or code, `lat,lon,km`, `south,west,north,east`, or the text "
-            "of a GeoJSON Polygon or MultiPolygon. Repeat the field to allow several regions."
+            "Only consider places inside: the name of a country or a part of one, a country's code, `lat,lon,km`, "
+            "`south,west,north,east`, or the text of a GeoJSON Polygon or MultiPolygon. Repeat the "
+            "field to allow several regions."
         ),
     )
     prior: Prior = Field(
@@ -81,7 +82,9 @@ class LocateForm(BaseModel):
     min_confidence: _Share = Field(
         0.0, description="Mark an answer as abstained if less of the probability lies within 200 km of its first place."
     )
-    surface: _Switch = Field(False, description="Also send the most probable HEALPix cells, for a map.")
+    surface: _Switch = Field(
+        False, description="Also send the most probable HEALPix cells and images of the surface, for a map."
+    )
     outlines: _Switch = Field(True, description="Send the geometry of the credible regions.")
     strip: _Switch = Field(True, description="Ignored. The server never reads metadata.")
 

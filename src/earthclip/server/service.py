@@ -45,6 +45,8 @@ class _Job:
 class Service:
     """A model with its queue. ``start`` it, ask it from one event loop, ``close`` it.
 
+    Raises InputError for an index of the settings that cannot be used.
+
     Everybody is served in the order they came. While one batch of photos is encoded, others are decoded and make the
     next one, so that batches grow with the load.
     """
@@ -53,6 +55,7 @@ class Service:
         self.locator = locator
         self.settings = settings or Settings()
         self.meters = Meters()
+        self._references = Question(index=self.settings.index).indices
         self._opened: Future[None] | None = None
         self._closed = False
         self._inside = 0  # items let in and not answered yet
@@ -105,7 +108,7 @@ class Service:
         Raises Refusal where there is no room, and when not one of the photos can be read.
         """
         with self._room(max(len(form.photos), 1)):
-            question = await asyncio.to_thread(form.question)
+            question = (await asyncio.to_thread(form.question)).with_fields({"index": self._references})
             if form.photos:
                 files = [Named(f"photo {number}", content) for number, content in enumerate(form.photos, 1)]
                 outcomes = await asyncio.gather(*(self._locate(file, question) for file in files))
@@ -202,6 +205,8 @@ class Service:
     def _open(self) -> None:
         """Open the model, and do once all that the first client would wait for."""
         preprocessing = self.locator.config.preprocessing
+        for index in self._references:
+            index.check_model(self.locator.folder)
         if self._reader is not None:
             for _ in range(self.settings.decoders):
                 self._reading.submit(self._reader.read, Named("warm-up", _SMALLEST))

@@ -38,6 +38,7 @@ class Settings:
     api_key: ApiKey | None = field(default=None, repr=False)
     cors_origins: tuple[str, ...] = ()  # pages of other sites whose scripts may read the answers
     hosts: frozenset[str] | None = None  # names it answers to, against DNS rebinding; None: any
+    index: tuple[Path, ...] = ()  # folders of indices of photos, the references of every answer
     root_path: str = ""  # the path at which a proxy shows the server, such as /geo
 
     def __post_init__(self) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from earthclip.errors import InputError
-from earthclip.files import atomic_write
+from earthclip.files import atomic_write, locked
 from earthclip.nn.geoclip import GeoCLIP
 from earthclip.training.checkpoint import CHECKPOINT, TrainingState, has_checkpoint, restore_checkpoint, save_checkpoint
 from earthclip.training.config import TrainingConfig, in_steps
@@ -26,7 +26,7 @@ from earthclip.training.networks import backbone_folder, build_model
 from earthclip.training.optimization import WeightAverage, learning_rate, make_optimizer, precision_of
 from earthclip.training.processes import joined, subnormals_as_zero
 from earthclip.training.progress import Progress, draw_curves
-from earthclip.training.run_folder import check_folder, keep_run, locked, stop_asked
+from earthclip.training.run_folder import check_folder, keep_run, stop_asked
 from earthclip.training.source import Batch, Source, dead_workers_named, made_ahead, share_of, to_tensor
 from earthclip.training.validation import Validation
 
@@ -53,7 +53,7 @@ def train(
     with (
         joined(config) as ranks,
         stop_asked() as stop,
-        locked(folder) if ranks.leads else contextlib.nullcontext(),
+        locked(folder, "trainer") if ranks.leads else contextlib.nullcontext(),
         subnormals_as_zero(),
     ):
         # The folder: a new run, or one to continue.

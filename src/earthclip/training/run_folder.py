@@ -6,7 +6,6 @@ import contextlib
 import io
 import json
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from earthclip.errors import InputError, OutputError
+from earthclip.errors import InputError
 from earthclip.files import atomic_write
 from earthclip.training.checkpoint import has_checkpoint, read_run_config, write_run_config
 from earthclip.training.config import TrainingConfig
@@ -113,28 +112,3 @@ def stop_asked() -> Iterator[Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-_LOCK = ".lock"
-
-
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold ``folder`` against other trainers. Raises OutputError when one has it, or it cannot be written."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / _LOCK).open("ab")
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be made ({error.strerror}); choose a folder you may write to") from error
-    with file:
-        if sys.platform != "win32":  # two trainers in one folder are not found out there
-            import fcntl
-
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                fault = f"{folder}: another trainer is at work in it; wait for it, or choose another folder"
-                raise OutputError(fault) from error
-            except OSError:
-                pass  # a drive without locks
-        yield

@@ -1,26 +1,29 @@
 // The map: made once, then told which answer to show.
 import type { Feature, FeatureCollection, Geometry, Polygon } from "geojson";
 import {
+  type Coordinates,
   type GeoJSONSource,
   LngLat,
   Map as MapLibre,
   Marker,
   NavigationControl,
   ScaleControl,
+  type Subscription,
   setWorkerUrl,
 } from "maplibre-gl";
 import workerAddress from "maplibre-gl/dist/maplibre-gl-worker.mjs?url";
 import { h } from "../dom";
 import { embeddedText } from "../embedded";
-import { boxAround, cellRing, contains, outline, wrap } from "../sphere";
-import type { Answer, CredibleArea, Region } from "../types";
+import { boxAround, contains, outline, rounded, wrap } from "../sphere";
+import type { Answer, CredibleArea, Region, Subject, Surface } from "../types";
 import { type Drawing, draw, type Tool } from "./draw";
 import { type Geography, loadGeography } from "./geography";
 import { PALETTES } from "./palette";
-import { type DATA_SOURCES, mapStyle } from "./style";
+import { type DATA_SOURCES, mapStyle, SURFACES } from "./style";
+import { coloured } from "./surface";
 
 export type Theme = keyof typeof PALETTES;
-type Source = (typeof DATA_SOURCES)[number];
+type Source = (typeof DATA_SOURCES)[number] | "overview";
 
 const SHARE_OF_VIEW = 0.84; // of the shorter side, filled by the globe
 const TILE_PX = 512;
@@ -28,12 +31,15 @@ const CLOSEST_ZOOM = 5.5; // closer, too little is around a place to know where 
 
 export class Globe {
   private markers: Marker[] = [];
+  private surface: Surface | undefined;
+  private clicks: Subscription | undefined;
   private readonly data = new Map<Source, FeatureCollection>();
   private readonly calm = matchMedia("(prefers-reduced-motion: reduce)");
 
   private constructor(
     readonly map: MapLibre,
     readonly geography: Geography,
+    private theme: Theme,
   ) {}
 
   static async create(container: HTMLElement, theme: Theme): Promise<Globe> {
@@ -59,15 +65,17 @@ export class Globe {
     map.addControl(new NavigationControl({ showCompass: false }), "top-right");
     map.addControl(new ScaleControl({ unit: "metric" }), "bottom-right");
     await map.once("load");
-    return new Globe(map, geography);
+    return new Globe(map, geography, theme);
   }
 
   setTheme(theme: Theme): void {
+    this.theme = theme;
     const projection = this.map.getProjection();
     this.map.setStyle(mapStyle(this.geography, PALETTES[theme]));
     this.map.once("styledata", () => {
       if (projection) this.map.setProjection(projection);
       for (const [name, data] of this.data) this.fill(name, data);
+      void this.drawSurface();
     });
   }
 
@@ -94,10 +102,38 @@ export class Globe {
     this.markers.toReversed().forEach((marker, i) => {
       marker.getElement().style.zIndex = String(i + 1);
     });
-    this.fill("surface", surfaceOf(answer));
+    this.surface = answer?.surface;
+    void this.drawSurface();
     this.fill("half", lines(areaOf(answer, 0.5)));
     this.fill("ninety", lines(areaOf(answer, 0.9)));
     if (answer) this.frame(answer);
+  }
+
+  /** Shows many subjects at their best places, those that are near together as one; `choose` hears of clicks. */
+  showOverview(subjects: Subject[], choose: (subject: Subject) => void): void {
+    const features = subjects.flatMap((subject): Feature[] => {
+      const [latitude, longitude] = subject.best ?? [];
+      if (latitude === undefined || longitude === undefined) return [];
+      const geometry = { type: "Point" as const, coordinates: [longitude, latitude] };
+      return [{ type: "Feature", properties: { id: subject.id }, geometry }];
+    });
+    this.fill("overview", { type: "FeatureCollection", features });
+    this.clicks = this.map.on("click", "overview", async ({ features: [clicked] = [] }) => {
+      const { id, cluster_id } = clicked?.properties ?? {};
+      const chosen = subjects.find((subject) => subject.id === id);
+      if (chosen) choose(chosen);
+      else if (clicked?.geometry.type === "Point") {
+        const zoom = await this.map.getSource<GeoJSONSource>("overview")?.getClusterExpansionZoom(cluster_id);
+        const [longitude = 0, latitude = 0] = clicked.geometry.coordinates;
+        this.map.flyTo({ center: [longitude, latitude], zoom: zoom ?? CLOSEST_ZOOM, ...this.pace() });
+      }
+    });
+    this.map.flyTo({ zoom: wholeEarthZoom(this.map.getContainer()), ...this.pace() });
+  }
+
+  hideOverview(): void {
+    this.clicks?.unsubscribe();
+    this.fill("overview", collection([]));
   }
 
   /** Shows where the file itself says it was taken. */
@@ -150,6 +186,29 @@ export class Globe {
     return { duration: this.calm.matches ? 0 : 1400 };
   }
 
+  private async drawSurface(): Promise<void> {
+    const { surface, theme } = this;
+    const images = surface?.images ?? [];
+    const addresses = await Promise.all(images.map((image) => coloured(image, PALETTES[theme])));
+    if (surface !== this.surface || theme !== this.theme) return; // another one is drawn already
+    for (const [i, name] of SURFACES.entries()) {
+      if (this.map.getLayer(name)) this.map.removeLayer(name);
+      if (this.map.getSource(name)) this.map.removeSource(name);
+      const [image, url] = [images[i], addresses[i]];
+      if (!image || !url) continue;
+      const { south, west, east, north } = image;
+      const coordinates: Coordinates = [
+        [west, north],
+        [east, north],
+        [east, south],
+        [west, south],
+      ];
+      this.map.addSource(name, { type: "image", url, coordinates });
+      const paint = { "raster-resampling": "linear", "raster-fade-duration": 0 } as const;
+      this.map.addLayer({ id: name, source: name, type: "raster", paint }, "borders");
+    }
+  }
+
   private fill(name: Source, data: FeatureCollection): void {
     this.data.set(name, data);
     this.map.getSource<GeoJSONSource>(name)?.setData(data);
@@ -171,20 +230,8 @@ export function areaOf(answer: Answer | undefined, mass: number): CredibleArea |
   return answer?.credible?.find((region) => region.mass === mass);
 }
 
-function surfaceOf(answer: Answer | undefined): FeatureCollection {
-  const surface = answer?.surface;
-  const most = surface?.probabilities[0] ?? 1;
-  const features = surface?.polygons.map((corners, i): Feature => {
-    const probability = surface.probabilities[i] ?? 0;
-    // The root spreads the ramp over more than the few leading cells.
-    const properties = { probability, strength: Math.sqrt(probability / most) };
-    return { type: "Feature", properties, geometry: { type: "Polygon", coordinates: [cellRing(corners)] } };
-  });
-  return { type: "FeatureCollection", features: features ?? [] };
-}
-
 function lines(region: CredibleArea | undefined): FeatureCollection {
-  return collection(region?.geometry ? [outline(region.geometry)] : []);
+  return collection(region?.geometry ? [rounded(outline(region.geometry))] : []);
 }
 
 function collection(geometries: Geometry[]): FeatureCollection {

@@ -7,7 +7,8 @@ import type { Geography } from "./geography";
 import type { Palette } from "./palette";
 
 const NOTHING: FeatureCollection = { type: "FeatureCollection", features: [] };
-export const DATA_SOURCES = ["surface", "half", "ninety", "region", "draft"] as const;
+export const DATA_SOURCES = ["half", "ninety", "region", "draft"] as const;
+export const SURFACES = ["surface", "surface-beyond"] as const; // the second is what lies on the other side of 180 degrees
 const FONT = ["Inter Variable"];
 
 const SEAS: [string, number, number][] = [
@@ -36,6 +37,7 @@ export function mapStyle(geography: Geography, palette: Palette): StyleSpecifica
       borders: geojson(geography.borders),
       names: geojson(names(geography)),
       seas: geojson(seas()),
+      overview: { type: "geojson", data: NOTHING, cluster: true, clusterRadius: 44, clusterMaxZoom: 8 },
       ...Object.fromEntries(
         DATA_SOURCES.map((name) => [name, { type: "geojson", data: NOTHING, tolerance: 0 } as const]),
       ),
@@ -62,16 +64,6 @@ function layers(palette: Palette): LayerSpecification[] {
     line("graticule", palette.graticule, 0.6),
     { id: "land", source: "land", type: "fill", paint: { "fill-color": palette.land } },
     { id: "lakes", source: "lakes", type: "fill", paint: { "fill-color": palette.ocean } },
-    {
-      id: "surface",
-      source: "surface",
-      type: "fill",
-      paint: {
-        "fill-color": ramp(palette),
-        "fill-opacity": ["interpolate", ["linear"], ["get", "strength"], 0, 0.12, 0.15, 0.66, 1, 0.8],
-        "fill-antialias": false,
-      },
-    },
     line("borders", palette.border, ["interpolate", ["linear"], ["zoom"], 1, 0.5, 5, 1]),
     line("coasts", palette.coast, ["interpolate", ["linear"], ["zoom"], 1, 0.5, 5, 1]),
     {
@@ -85,6 +77,30 @@ function layers(palette: Palette): LayerSpecification[] {
     line("draft", palette.region, 2, [2, 1.5]),
     line("ninety", palette.outline, 1.6, [3, 2]),
     line("half", palette.outline, 2.2),
+    {
+      id: "overview",
+      source: "overview",
+      type: "circle",
+      paint: {
+        "circle-radius": ["step", ["coalesce", ["get", "point_count"], 1], 6, 2, 13, 20, 17, 100, 22],
+        "circle-color": palette.outline,
+        "circle-stroke-color": palette.halo,
+        "circle-stroke-width": 1.5,
+      },
+    },
+    {
+      id: "overview-counts",
+      source: "overview",
+      type: "symbol",
+      filter: ["has", "point_count"],
+      layout: {
+        "text-field": ["get", "point_count_abbreviated"],
+        "text-font": FONT,
+        "text-size": 12,
+        "text-allow-overlap": true,
+      },
+      paint: { "text-color": palette.halo },
+    },
     {
       id: "seas",
       source: "seas",
@@ -115,11 +131,6 @@ function layers(palette: Palette): LayerSpecification[] {
       paint: { "text-color": palette.label, "text-halo-color": palette.halo, "text-halo-width": 1.4 },
     },
   ];
-}
-
-function ramp(palette: Palette): ExpressionSpecification {
-  const stops = palette.ramp.flatMap((color, i) => [i / (palette.ramp.length - 1), color]);
-  return ["interpolate-lab", ["linear"], ["get", "strength"], ...stops] as ExpressionSpecification;
 }
 
 function graticule(): Feature {

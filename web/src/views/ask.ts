@@ -53,7 +53,7 @@ export class AskView {
     const { subjects, selected, model } = app;
     const empty = subjects.length === 0;
     const pictures = empty || subjects.some(({ kind }) => kind === "picture");
-    const caution = pictures && model?.caution ? `${model.name} is ${model.caution}.` : "";
+    const caution = pictures && model?.caution ? cautionOf(model.name, model.caution) : "";
     byId("question").textContent = this.question();
     byId("lead").textContent = app.privacy
       ? "See what its metadata and its pixels would tell a stranger, and take a copy without the metadata."
@@ -72,7 +72,10 @@ export class AskView {
     }
     const stage = byId("stage");
     stage.hidden = empty;
-    stage.replaceChildren(...(selected ? [this.figure(selected)] : []), ...(subjects.length > 1 ? [this.strip()] : []));
+    // Drawn anew, a list of many would lose its place.
+    const figure = selected ? [this.figure(selected)] : [];
+    if (app.many) stage.replaceChildren(...figure, this.names());
+    else stage.replaceChildren(...figure, ...(subjects.length > 1 ? [this.strip()] : []));
   }
 
   private question(): string {
@@ -148,6 +151,26 @@ export class AskView {
     return h("ul", { class: "strip", "aria-label": "What was asked" }, ...items);
   }
 
+  /** Many subjects by name: their thumbnails are unpacked when they are looked at. */
+  private names(): HTMLElement {
+    const items = this.app.subjects.map((subject, i) =>
+      h("option", { value: i, selected: subject === this.app.selected }, subject.name),
+    );
+    const list = h(
+      "select",
+      {
+        id: "names",
+        size: 8,
+        change: (event) => {
+          this.app.select(this.app.subjects[Number((event.target as HTMLSelectElement).value)]);
+          byId("names").focus({ preventScroll: true });
+        },
+      },
+      ...items,
+    );
+    return h("div", { class: "names" }, h("label", { for: "names" }, "What was asked"), list);
+  }
+
   /** The strip is drawn anew, so that the focus has to be put where it was. */
   private choose(subject: Subject): void {
     this.app.select(subject);
@@ -197,6 +220,16 @@ export class AskView {
       this.add([...(event.dataTransfer?.files ?? [])]);
     });
   }
+}
+
+/** The caution of the model as sentences: "orbit works on … It cannot …" */
+export function cautionOf(name: string, caution: string): string {
+  const sentences = caution.split("; ").map((part) => `${part.charAt(0).toUpperCase()}${part.slice(1)}.`);
+  const [first = "", ...rest] = [
+    caution.startsWith("for ") ? `is ${sentences[0]}` : (sentences[0] ?? ""),
+    ...sentences.slice(1),
+  ];
+  return [`The model ${name} ${first.charAt(0).toLowerCase()}${first.slice(1)}`, ...rest].join(" ");
 }
 
 function whatIsSent(): HTMLElement[] {

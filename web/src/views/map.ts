@@ -1,7 +1,6 @@
 // The map's side of an answer: what is drawn, which place is chosen, the legend.
 import type { App } from "../app";
 import { byId, h } from "../dom";
-import { percent } from "../format";
 import type { Globe } from "../map/globe";
 import type { Answer, Region } from "../types";
 
@@ -9,6 +8,7 @@ export class MapView {
   private globe: Globe | undefined;
   private shown: Answer | undefined;
   private regions: Region[] = [];
+  private overview = false;
 
   constructor(private readonly app: App) {}
 
@@ -33,6 +33,12 @@ export class MapView {
     const { selected, regions } = this.app;
     if (!globe) return;
     const answer = selected?.answer;
+    const overview = this.app.many && !selected;
+    if (overview !== this.overview) {
+      this.overview = overview;
+      if (overview) globe.showOverview(this.app.subjects, (subject) => this.app.select(subject));
+      else globe.hideOverview();
+    }
     if (answer !== this.shown) {
       this.shown = answer;
       globe.show(answer, (rank) => this.choose(rank));
@@ -59,13 +65,13 @@ export class MapView {
     const masses = (answer?.credible ?? []).filter(({ geometry }) => geometry).map(({ mass }) => mass);
     legend.hidden = !answer?.surface && masses.length === 0;
     if (!answer) return;
-    const most = answer.surface?.probabilities[0];
+    const most = answer.surface?.most;
     legend.replaceChildren(
       ...(most === undefined
         ? []
         : [
             h("span", { class: "ramp", "aria-hidden": "true" }),
-            h("span", { class: "ends" }, h("span", {}, "unlikely"), h("span", {}, `up to ${percent(most)} a cell`)),
+            h("span", { class: "ends" }, h("span", {}, "unlikely"), h("span", {}, `up to ${most}`)),
           ]),
       ...masses.map((mass) =>
         h(

@@ -64,7 +64,9 @@ function pixelsCard(subject: Subject, answer: Answer, caution?: string | null): 
   const region = areaOf(answer, 0.9);
   const rows: [string, string][] = [["In words", sentence(answer)]];
   if (region) rows.push(["90 % region", `${area(region.area_km2)}, ${shareOfLand(region.area_km2)}`]);
-  const { grade, finding } = level ? GIVEN_AWAY[level] : unknown(subject, answer, caution);
+  // A continent is no more than a guess of a model that may not know such photos at all.
+  const judged = level && !(level === "continent" && caution && subject.kind === "picture");
+  const { grade, finding } = judged ? GIVEN_AWAY[level] : unknown(subject, answer, caution);
   const what = subject.kind === "words" ? "What the words give away" : "What the pixels give away";
   const element = card(what, grade, finding, rows);
   element.append(

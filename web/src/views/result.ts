@@ -5,6 +5,7 @@ import { coordinates, kilometres, percent } from "../format";
 import { inArea } from "../map/globe";
 import { distanceKm } from "../sphere";
 import type { Answer, Subject } from "../types";
+import { cautionOf } from "./ask";
 import { privacyReport } from "./privacy";
 import { headline, placeName, refusal, restriction, sentence, verdict } from "./verdict";
 
@@ -16,27 +17,58 @@ export function renderResult(app: App, choose: (rank: number) => void): void {
   const now = [selected, selected?.status, selected?.answer, selected?.error, selected?.needsConsent, privacy, model];
   if (now.every((value, i) => value === drawn[i]) && drawn.length > 0) return;
   drawn = now;
-  byId("result").replaceChildren(...(selected ? content(app, selected, choose) : []));
+  byId("result").replaceChildren(...(selected ? content(app, selected, choose) : app.many ? [overview(app)] : []));
   byId("status").textContent = selected ? announcement(selected) : "";
 }
 
 export function renderDownloads(app: App): void {
   const box = byId("downloads");
-  box.hidden = app.privacy || !app.subjects.some((subject) => subject.answer);
+  box.hidden = app.privacy || !app.subjects.some((subject) => subject.answer ?? subject.packed);
   if (box.childElementCount > 0) return;
   const button = (format: "geojson" | "kml", label: string) =>
-    h("button", { type: "button", class: "button small", click: () => app.save(format) }, icon("download"), label);
+    h("button", { type: "button", class: "button small", click: () => void app.save(format) }, icon("download"), label);
   box.append(button("geojson", "GeoJSON"), button("kml", "KML"));
+}
+
+/** What many pictures are first seen as: how many there are; the map shows where. */
+function overview({ subjects }: App): HTMLElement {
+  const located = subjects.filter(({ best }) => best).length;
+  const failed = subjects.filter(({ status }) => status === "failed").length;
+  const rest = [`${located} on the map, each at its first guess`, failed > 0 && `${failed} failed`].filter(Boolean);
+  return h(
+    "section",
+    { class: "verdict overview" },
+    h("h2", {}, `${subjects.length} answers`),
+    h("p", { class: "sentence" }, `${rest.join(", ")}. Choose a point on the map or a name in the list.`),
+  );
+}
+
+/** On a phone, where the answer comes before the question and what stands there. */
+function caution({ model }: App, { kind }: Subject): HTMLElement | null {
+  if (kind !== "picture" || !model?.caution) return null;
+  return h("p", { class: "caution beside-answer" }, cautionOf(model.name, model.caution));
+}
+
+function back(app: App): HTMLElement | null {
+  if (!app.many) return null;
+  return h("button", { type: "button", class: "button small", click: () => app.select(undefined) }, "All answers");
 }
 
 function content(app: App, subject: Subject, choose: (rank: number) => void): HTMLElement[] {
   if (subject.needsConsent) return [consent(app, subject)];
   if (subject.status === "failed") return [failure(app, subject)];
-  if (!subject.answer) return [waiting(app.privacy)];
+  if (!subject.answer) return [back(app), waiting(app.privacy)].filter((part) => part !== null);
   const stale = subject.status !== "answered";
   const parts = app.privacy
     ? privacyReport(subject, subject.answer, app.model?.caution)
-    : [verdict(subject.answer), comparison(subject, subject.answer), places(subject.answer, choose)];
+    : [
+        back(app),
+        caution(app, subject),
+        verdict(subject.answer),
+        comparison(subject, subject.answer),
+        places(subject.answer, choose),
+        photos(subject.answer),
+      ];
   return [h("div", { class: "parts", "aria-busy": stale && "true" }, ...parts)];
 }
 
@@ -84,6 +116,22 @@ function places(answer: Answer, choose: (rank: number) => void): HTMLElement {
       answer.abstained ? "Candidates, none to be trusted" : "Most likely places",
     ),
     h("ol", { class: "places" }, ...items),
+  );
+}
+
+/** The photos of an index that look most like the picture. */
+function photos(answer: Answer): HTMLElement | null {
+  if (!answer.references?.length) return null;
+  const items = answer.references.map(({ id, similarity, share, latitude, longitude }) => {
+    const counted = share > 0 ? `, ${percent(share)} of what the index adds` : ", not similar enough to count";
+    const where = `${coordinates(latitude, longitude)}, similarity ${similarity.toFixed(2)}${counted}`;
+    return h("li", {}, h("span", { class: "name" }, id), h("span", { class: "coordinates" }, where));
+  });
+  return h(
+    "section",
+    { "aria-labelledby": "photos-title" },
+    h("h2", { id: "photos-title", class: "small-title" }, "Most similar photos of the index"),
+    h("ul", { class: "photos" }, ...items),
   );
 }
 

@@ -1,6 +1,6 @@
 // How sure the answer is: the first place, how precise it is, the areas that hold most of the probability.
 import { h } from "../dom";
-import { area, coordinates, percent } from "../format";
+import { about, area, coordinates, percent } from "../format";
 import type { Answer, Candidate, Level } from "../types";
 
 const STEPS: Level[] = ["continent", "country", "region", "city", "street"]; // of precision
@@ -35,7 +35,7 @@ export function verdict(answer: Answer): HTMLElement {
         h("span", { class: mass > 0.7 ? "stroke dashed" : "stroke", "aria-hidden": "true" }),
         `${Math.round(mass * 100)} % sure within`,
       ),
-      h("dd", {}, area(area_km2)),
+      h("dd", {}, level && !answer.abstained ? area(area_km2) : about(area_km2)),
     ),
   );
   const restricted = restriction(answer);

@@ -1,0 +1,218 @@
+"""The loop around a library of photos: only what is missing, neighbours and tracks, a plan, applied and undone."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from earthclip.cli import main
+from earthclip.outputs.xmp_packet import parse_packet
+from earthclip.pictures.metadata import read_metadata
+from tests.outputs.test_sidecar_merge import DARKTABLE, POSITION
+
+
+def run(*arguments: str | Path) -> int:
+    return main([*map(str, arguments)])
+
+
+def write_photo(
+    path: Path,
+    time: str | None = None,
+    place: tuple[float, float] | None = None,
+    zone: str | None = "+02:00",
+    camera: str = "Phone",
+) -> Path:
+    """A small JPEG with EXIF as cameras write it: ``time`` as 2024:06:01 10:00:00, ``place`` in degrees."""
+    exif = Image.Exif()
+    exif[0x0110] = camera
+    if time:
+        details = exif.get_ifd(0x8769)
+        details[0x9003] = time
+        if zone:
+            details[0x9011] = zone
+    if place:
+        values: dict[int, Any] = {}
+        for tag, degrees, signs in ((1, place[0], "NS"), (3, place[1], "EW")):
+            values[tag] = signs[degrees < 0]
+            values[tag + 1] = (abs(degrees), 0.0, 0.0)
+        exif.get_ifd(0x8825).update(values)
+    seed = sum(path.name.encode())
+    Image.linear_gradient("L").resize((40, 30)).rotate(seed).convert("RGB").save(path, exif=exif)
+    return path
+
+
+def answered(text: str) -> list[str]:
+    return [Path(json.loads(line)["path"]).name for line in text.splitlines()]
+
+
+def test_only_what_is_missing(tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_photo(tmp_path / "placed.jpg", place=(47.4, 8.5))
+    write_photo(tmp_path / "bare.jpg")
+    write_photo(tmp_path / "zero.jpg", place=(0.0, 0.0))
+    write_photo(tmp_path / "estimated.jpg")
+    how = ["--model", tiny_model, "--format", "jsonl"]
+    assert run("locate", tmp_path / "estimated.jpg", *how, "--write-sidecar", "--all-sidecars") == 0
+    capsys.readouterr()
+    assert run("locate", tmp_path, *how, "--only-missing") == 0
+    captured = capsys.readouterr()
+    assert answered(captured.out) == ["bare.jpg", "zero.jpg"]
+    assert "left out: 2 with a position (1 of them an estimate by EarthCLIP)\n" in captured.err
+    assert "located: 1 with the position 0, 0" in captured.err
+    out = tmp_path / "out.jsonl"
+    for _ in range(2):  # the second finds it complete, though sidecars give the pictures positions by then
+        resumed = "--write-sidecar", "--all-sidecars", "--only-missing", "--resume"
+        assert run("locate", tmp_path, "--model", tiny_model, "-o", out, *resumed) == 0
+    assert "is complete: 2 answers" in capsys.readouterr().err and answered(out.read_text()) == ["bare.jpg", "zero.jpg"]
+    assert run("locate", "--text", "snow", "--only-missing") == 2
+    assert "--only-missing is about pictures" in capsys.readouterr().err
+
+
+def plan_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def edit(path: Path, **changes: str) -> None:
+    """Set columns of every row, as people do in a spreadsheet."""
+    rows = plan_of(path)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows({**row, **changes} for row in rows)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    """Three photos, one with a position of its own and one with a sidecar by darktable."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        write_photo(folder / name)
+    write_photo(folder / "placed.jpg", place=(47.0, 8.0))
+    (folder / "b.jpg.xmp").write_text(DARKTABLE)
+    return folder
+
+
+@pytest.fixture
+def plan(library: Path, tiny_model: Path, tmp_path: Path) -> Path:
+    (library / "b.jpg.xmp").unlink()  # so that its photo is asked about
+    path = tmp_path / "plan.csv"
+    assert run("locate", library, "--model", tiny_model, "--only-missing", "--format", "plan", "-o", path) == 0
+    (library / "b.jpg.xmp").write_text(DARKTABLE)
+    return path
+
+
+def test_a_plan_is_a_table_that_people_edit(plan: Path, library: Path) -> None:
+    rows = plan_of(plan)
+    columns = ["path", "latitude", "longitude", "place", "probability", "radius_km", "source", "accept"]
+    assert list(rows[0]) == columns and [Path(row["path"]).name for row in rows] == ["a.jpg", "b.jpg"]
+    assert {row["source"] for row in rows} == {"tiny: picture"} and all(row["place"] for row in rows)
+    assert {row["accept"] for row in rows} == {"no"}  # no region stands out
+    assert {row["radius_km"] for row in rows} == {""}
+
+
+def test_applied_and_undone(plan: Path, library: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = contents(library)
+    assert run("apply", plan) == 0 and contents(library) == before
+    assert "2 photos: 2 not accepted\n" in capsys.readouterr().err
+    edit(plan, accept="yes", radius_km="25")
+    assert run("apply", plan, "--dry-run") == 0 and contents(library) == before
+    captured = capsys.readouterr()
+    assert captured.out.startswith(f"written: {library / 'a.jpg'} at ") and captured.out.count("\n") == 1
+    left = "1 left alone (the photo has a measured position; --force writes there too)"
+    assert f"not done, 2 photos: 1 written; {left}" in captured.err
+    assert run("apply", plan, "--force") == 0
+    assert "2 photos: 2 written\n" in capsys.readouterr().err
+    applied = contents(library)
+    assert sorted(set(applied) - set(before)) == ["a.jpg.xmp", "b.jpg.xmp.before-earthclip"]
+    assert b"Estimate by EarthCLIP, model tiny" in applied["a.jpg.xmp"]
+    assert {name for name in before if before[name] != applied[name]} == {"b.jpg.xmp"}
+    assert run("apply", plan, "--force") == 0 and contents(library) == applied
+    assert "2 there already" in capsys.readouterr().err
+    edit(plan, accept="no")  # undo takes out what was written, whatever the plan says by then
+    assert run("apply", "--undo", plan, "--dry-run") == 0 and contents(library) == applied
+    assert run("apply", "--undo", plan) == 0 and contents(library) == before
+    assert "2 photos: 2 restored as before\n" in capsys.readouterr().err
+    assert run("apply", "--undo", plan) == 0
+    assert "2 without an estimate" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(shutil.which("exiftool") is None, reason="ExifTool is not installed")
+def test_applied_to_the_photos_themselves(plan: Path, library: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before, photo = contents(library), library / "a.jpg"
+    edit(plan, accept="yes", radius_km="25", latitude="-15.5", longitude="-70.25", source="hand")
+    plan.write_text("".join(line for line in plan.read_text().splitlines(keepends=True) if "b.jpg" not in line))
+    modified = photo.stat().st_mtime_ns
+    assert run("apply", plan, "--to", "exiftool") == 0
+    position = read_metadata(photo).position
+    assert position is not None and (position.latitude, position.longitude) == (-15.5, -70.25)
+    assert photo.stat().st_mtime_ns == modified and Image.open(photo).tobytes() == pixels(before["a.jpg"])
+    assert run("apply", plan, "--to", "exiftool") == 0
+    assert "1 there already" in capsys.readouterr().err
+    assert run("apply", plan, "--undo") == 0 and contents(library) == before
+
+
+def pixels(data: bytes) -> bytes:
+    return Image.open(io.BytesIO(data)).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("path,latitude,longitude\na.jpg,1,2\n", "not a plan"),
+        ("path,latitude,longitude,accept\na.jpg,91,2,yes\n", "line 2: latitude 91"),
+        ("path,latitude,longitude,accept\na.jpg,1,2,maybe\n", "accept is 'maybe'; expected yes or no"),
+        ("path,latitude,longitude,accept\na.jpg,,,yes\n", "accepted without a position"),
+        ("path,latitude,longitude,accept\na.jpg,1,2,no\na.jpg,1,2,no\n", "a.jpg is also in line 2"),
+        ("path,latitude,longitude,accept,radius_km\na.jpg,1,2,yes,wide\n", "radius_km must be a number"),
+        ("path,latitude,longitude,accept\nnope.jpg,1,2,yes\n", "nope.jpg: "),
+    ],
+)
+def test_what_is_wrong_with_a_plan(tmp_path: Path, text: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = tmp_path / "plan.csv"
+    plan.write_text(text)
+    assert run("apply", plan) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and says in error
+
+
+def test_a_killed_run_is_completed(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    lines = ["path,latitude,longitude,probability,radius_km,source,accept"]
+    for number in range(60):
+        photo = write_photo(folder / f"{number:02}.jpg")
+        (folder / f"{number:02}.jpg.xmp").write_text(DARKTABLE.replace(POSITION, ""))
+        lines.append(f"{photo},47.5,{number / 10},0.5,25,tiny: picture,yes")
+    plan = tmp_path / "plan.csv"
+    plan.write_text("\n".join(lines))
+    before = contents(folder)
+    for arguments in (["apply", str(plan)], ["apply", "--undo", str(plan)]):
+        backups = len(list(folder.glob("*.before-earthclip")))
+        process = subprocess.Popen([sys.executable, "-m", "earthclip", *arguments], stderr=subprocess.DEVNULL)
+        while process.poll() is None and abs(len(list(folder.glob("*.before-earthclip"))) - backups) < 5:
+            pass
+        process.kill()
+        process.wait()
+        cut = contents(folder)
+        assert {name: data for name, data in cut.items() if name.endswith(".jpg")} == {
+            name: data for name, data in before.items() if name.endswith(".jpg")
+        }
+        for name in (name for name in cut if name.endswith(".xmp")):
+            assert len(parse_packet(cut[name], name).properties) in (7, 15)  # whole: as before, or with an estimate
+        assert run(*arguments) == 0
+        assert not [name for name in contents(folder) if name.endswith(".part")]
+    assert contents(folder) == before
