@@ -48,7 +48,7 @@ def calibrate(
     from earthclip.datasets.rows import read_column, read_places
     from earthclip.errors import InputError
     from earthclip.evaluation.calibration import evidence_of
-    from earthclip.evaluation.fitting import by_group, fit, ranges, summary_lines
+    from earthclip.evaluation.fitting import by_group, fit, ranges, summary
     from earthclip.evaluation.grouping import numbered
     from earthclip.files import refuse_existing
     from earthclip.locating.locator import load
@@ -64,8 +64,10 @@ def calibrate(
         refuse_existing(out / CONFIG)
     tables = [(read_places(path), images or path.parent) for path in manifests]
     labels = {}
+    # The folder tells tables of one name apart; the whole path is nobody's business but the user's.
+    names = [f"{path.resolve().parent.name}/{path.name}" if len(tables) > 1 else path.name for path in manifests]
     if len(tables) > 1:
-        labels["manifest"] = [f"{path}" for path, (table, _) in zip(manifests, tables, strict=True) for _ in table.ids]
+        labels["manifest"] = [name for name, (table, _) in zip(names, tables, strict=True) for _ in table.ids]
     if by is not None:
         columns = [(read_column(path, by), table) for path, (table, _) in zip(manifests, tables, strict=True)]
         labels[by] = ranges([found[name] for found, table in columns for name in table.ids], by)
@@ -80,10 +82,10 @@ def calibrate(
         locator, tables, lambda done, n: status.show(f"{done} of {n} pictures"), workers=usable_processors()
     )
     status.clear()
-    used = " and ".join(f"{len(table)} of {table.name}" for table, _ in tables)
+    used = " and ".join(f"{len(table)} of {name}" for name, (table, _) in zip(names, tables, strict=True))
     config = locator.config
     fitted = fit(evidence, used, config.temperature, config.calibration, groups)
-    click.echo("\n".join(summary_lines(fitted, labels)))
+    click.echo(summary(fitted, labels))
     if fitted.is_worse:
         before, after = (100 * miss for miss in fitted.misses)
         raise InputError(

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
+from tabulate import tabulate
 
 from earthclip.datasets.columns import degrees
 from earthclip.errors import InputError
@@ -140,36 +141,43 @@ def ranges(values: Sequence[str], column: str) -> list[str]:
         )
     ends = np.quantile(numbers, np.linspace(0, 1, _RANGES + 1))
     which = np.searchsorted(ends[1:-1], numbers, side="right")
-    return [f"{ends[number]:g} to {ends[number + 1]:g}" for number in which]
+    return [f"{ends[number]:.4g} to {ends[number + 1]:.4g}" for number in which]
 
 
-def summary_lines(fitted: Fit, by: Mapping[str, Sequence[str]]) -> list[str]:
+def summary(fitted: Fit, by: Mapping[str, Sequence[str]]) -> str:
     """The fit for people: its numbers, how well the probabilities held before and after, in all and by group."""
     sides = (fitted.before.summary(), fitted.after.summary())
-    lines = [f"temperature {fitted.temperature:g}; {len(fitted.calibration.bins or ()) or 1} bins of confidence", ""]
-    lines += [f"{'':<32}{'before':>14}{'after':>14}"]
-    for title, values in (
-        ("calibration error", [f"{side['calibration_error']:.3f}" for side in sides]),
-        ("negative log likelihood", [f"{side['loss']:.3f}" for side in sides]),
-        ("regions off their promise", [f"{100 * miss:.1f} %" for miss in fitted.misses]),
-    ):
-        lines.append(f"{title:<32}{values[0]:>14}{values[1]:>14}")
-    groups: dict[str, Sequence[str]] = {"confidence": [fitted.names[number] for number in fitted.bins]}
-    for column, labels in ({"pictures": ["all"] * len(fitted.bins)} | groups | dict(by)).items():
-        lines += ["", f"{column:<24}{'n':>7}  " + "".join(f"{f'{p:.0%} region holds':>20}" for p in PROMISES)]
-        lines[-1] += f"{f'median area of {PROMISES[-1]:.0%}, km²':>34}"
+    figures = [
+        ("calibration error", *(f"{side['calibration_error']:.3f}" for side in sides)),
+        ("negative log likelihood", *(f"{side['loss']:.3f}" for side in sides)),
+        ("regions off their promise", *(f"{100 * miss:.1f} %" for miss in fitted.misses)),
+    ]
+    count = len(fitted.calibration.bins or ()) or 1
+    blocks = [
+        f"temperature {fitted.temperature:g}; {count} bin{'s' if count > 1 else ''} of confidence",
+        _table(("", "before", "after"), figures),
+        "True places in the regions, and the median area of the 90 % regions, before and after:",
+    ]
+    kinds: dict[str, Sequence[str]] = {"pictures": ["all"] * len(fitted.bins)}
+    kinds["confidence"] = [fitted.names[number] for number in fitted.bins]
+    for column, labels in (kinds | dict(by)).items():
         order = fitted.names if column == "confidence" else _ordered(labels)
-        lines += [_row(name, np.array([label == name for label in labels]), fitted) for name in order]
-    return lines
+        rows = [_row(name, np.array([label == name for label in labels]), fitted) for name in order]
+        blocks.append(_table((column, "n", *(f"{p:.0%}" for p in PROMISES), f"{PROMISES[-1]:.0%}, km²"), rows))
+    return "\n\n".join(blocks)
 
 
-def _row(name: str, inside: np.ndarray, fitted: Fit) -> str:
-    cells = []
-    for promise in range(len(PROMISES)):
-        shares = [100 * side.covered[inside, promise].mean() for side in (fitted.before, fitted.after)]
-        cells.append(f"{f'{shares[0]:.1f} to {shares[1]:.1f} %':>20}")
-    areas = [round(float(np.median(side.area_km2[inside, -1]))) for side in (fitted.before, fitted.after)]
-    return f"{name:<24}{int(inside.sum()):>7,}  {''.join(cells)}{f'{areas[0]:,} to {areas[1]:,}':>34}"
+def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    sides = ["left", *("right" for _ in header[1:])]
+    return str(tabulate(rows, header, "plain", colalign=sides, disable_numparse=True))
+
+
+def _row(name: str, inside: np.ndarray, fitted: Fit) -> tuple[str, ...]:
+    both = (fitted.before, fitted.after)
+    shares = [[100 * side.covered[inside, promise].mean() for side in both] for promise in range(len(PROMISES))]
+    areas = [round(float(np.median(side.area_km2[inside, -1]))) for side in both]
+    held = (f"{before:.1f} to {after:.1f} %" for before, after in shares)
+    return (name, f"{int(inside.sum()):,}", *held, f"{areas[0]:,} to {areas[1]:,}")
 
 
 def _ordered(labels: Sequence[str]) -> list[str]:
