@@ -12,7 +12,7 @@ from earthclip.errors import InputError
 from earthclip.geo.cells import cell_area_km2, cell_of
 from earthclip.locating.posterior import Posterior
 from earthclip.locating.trust import CredibleRegion, cell_masses, credible_regions
-from earthclip.models.config import Calibration
+from earthclip.models.config import Calibration, ConfidenceBin
 from tests.locating.posteriors import hill, lattice
 
 LATTICE = lattice(200.0)
@@ -71,6 +71,22 @@ def test_it_is_kept_through_region_and_prior() -> None:
     given_one = Calibration({"0.9": 0.97})
     posterior = Posterior.from_logits(LATTICE, np.zeros(len(LATTICE)), calibration=given_one)
     assert posterior.reweighted(np.zeros(len(LATTICE))).calibration is given_one
+
+
+def test_a_region_does_not_make_the_model_surer_of_the_picture() -> None:
+    bins = (ConfidenceBin({"0.9": 0.5}, 3.0), ConfidenceBin({"0.9": 0.99}))
+    posterior = Posterior.from_logits(LATTICE, np.zeros(len(LATTICE)), calibration=Calibration(bins=bins))
+    assert posterior.entropy() > 3.0
+    near = posterior.reweighted(np.where(np.arange(len(LATTICE)) < 10, 0.0, -np.inf))
+    assert near.entropy() < 3.0
+    for one in (posterior, near):
+        assert one.calibration_here is not None and one.calibration_here.mass_for(0.9) == 0.99
+    sure = hill(LATTICE, (0.0, 0.0), 100.0)
+    sure = dataclasses.replace(sure, calibration=Calibration(bins=bins))
+    assert (
+        credible_regions(sure, (0.9,))[0].cells.tolist()
+        == credible_regions(dataclasses.replace(sure, calibration=None), (0.5,))[0].cells.tolist()
+    )
 
 
 def test_one_place() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from earthclip.errors import ConfigError, ModelError
-from earthclip.models.config import Calibration, read_config, write_config
+from earthclip.models.config import Calibration, ConfidenceBin, read_config, write_config
 from tests.tiny import write_tiny_model
 
 
@@ -40,3 +40,20 @@ def test_kept_in_config_json(tmp_path: Path) -> None:
     (folder / "config.json").write_text(text.replace('"0.9": 0.95', '"0.9": 0.3'))
     with pytest.raises(ModelError, match="must rise"):
         read_config(folder)
+
+
+def test_bins_of_confidence(tmp_path: Path) -> None:
+    bins = (ConfidenceBin({"0.9": 0.92}, 2.0), ConfidenceBin({"0.9": 0.96}, 4.5), ConfidenceBin({"0.9": 0.99}))
+    given = Calibration({"0.9": 0.95}, {"n": 700}, bins)
+    assert [given.at(entropy).mass_for(0.9) for entropy in (0.0, 2.0, 4.4, 9.0)] == [0.92, 0.96, 0.96, 0.99]
+    plain = Calibration({"0.9": 0.95})
+    assert plain.at(3.0) is plain
+    folder = write_tiny_model(tmp_path / "tiny")
+    write_config(folder, dataclasses.replace(read_config(folder), calibration=given))
+    assert read_config(folder).calibration == given
+
+
+@pytest.mark.parametrize("bounds", [[2.0, 1.0, None], [2.0, 3.0], [None, None], [], [float("nan"), None]])
+def test_bounds_of_bins_must_rise(bounds: list[float | None]) -> None:
+    with pytest.raises(ConfigError, match="below_nats of bins must rise"):
+        Calibration(bins=tuple(ConfidenceBin({"0.9": 0.9}, bound) for bound in bounds))

@@ -1,8 +1,7 @@
-"""Fitting a model's temperature and regions to known places, and calibrating on a manifest."""
+"""What a model's probabilities are worth on pictures with known places, at any temperature and calibration."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64
+from jaxtyping import Bool, Float32, Float64, Int64
 
-from earthclip.datasets.rows import find_pictures, read_places
+from earthclip.datasets.rows import Places, find_pictures
 from earthclip.errors import InputError
 from earthclip.evaluation.outcomes import PROMISES, Outcomes, short
 from earthclip.geo.cells import cell_area_km2, cell_of
@@ -21,8 +20,7 @@ from earthclip.locating.gallery import Gallery
 from earthclip.locating.locator import Locator
 from earthclip.locating.posterior import Posterior
 from earthclip.locating.trust import CONFIDENCE_KM, cell_masses, judge
-from earthclip.models.config import Calibration, ModelConfig, write_config
-from earthclip.models.folder import ModelFolder
+from earthclip.models.config import Calibration
 from earthclip.pictures.prepare import batches
 from earthclip.pictures.reader import Reader
 
@@ -64,11 +62,16 @@ class CellOutcomes(Outcomes):
     """Outcomes with what fitting needs to know of the true cell.
 
     ``before`` is the probability of all cells more probable than the true one, 1 where that has no place at all;
-    ``loss`` the negative log likelihood of the true cell, in nats.
+    ``loss`` the negative log likelihood of the true cell, and ``entropy`` that of the posterior, in nats.
     """
 
     before: Float64[np.ndarray, " n"]
     loss: Float64[np.ndarray, " n"]
+    entropy: Float64[np.ndarray, " n"]
+
+    def take(self, rows: Int64[np.ndarray, " m"]) -> CellOutcomes:
+        """The outcomes of the chosen pictures, in that order."""
+        return CellOutcomes(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
     @property
     def columns(self) -> tuple[np.ndarray, ...]:
@@ -147,7 +150,8 @@ def cell_outcome(
     posterior: Posterior, truth: Float64[np.ndarray, " 2"], promises: Sequence[float] = PROMISES
 ) -> CellOutcomes:
     """What the regions and the verdict of one answer are worth, one row; ``truth`` is in degrees."""
-    wanted = [posterior.calibration.mass_for(promise) if posterior.calibration else promise for promise in promises]
+    here = posterior.calibration_here
+    wanted = [here.mass_for(promise) if here else promise for promise in promises]
     found = cell_masses(posterior)
     (where,) = np.flatnonzero(found.cells == cell_of(truth[None], found.level)[0])[:1].tolist() or [-1]
     counts = np.array([found.count(mass) for mass in wanted])
@@ -160,6 +164,7 @@ def cell_outcome(
         (counts * cell_area_km2(found.level))[None],
         np.array([found.before[where] if where >= 0 else 1.0]),
         cell_loss(found.masses[[where]] if where >= 0 else np.zeros(1), found.level),
+        np.array([posterior.entropy()]),
     )
 
 
@@ -176,35 +181,24 @@ def cell_loss(mass: np.ndarray | float, level: np.ndarray | int) -> np.ndarray:
 FEWEST = 30  # pictures; with fewer, half of them cannot tell where nine in ten truths lie
 
 
-@dataclass(frozen=True)
-class Fit:
-    """What was fitted, ``temperature`` and ``calibration``, and the summaries ``before`` and ``after``."""
-
-    temperature: float
-    calibration: Calibration
-    before: dict[str, Any]
-    after: dict[str, Any]
-
-
 def evidence_of(
     locator: Locator,
-    manifest_path: Path,
-    images_dir: Path,
+    manifests: Sequence[tuple[Places, Path]],
     progress: Callable[[int, int], None] | None = None,
     *,
     workers: int = 0,
 ) -> Evidence:
-    """The embeddings and places of a manifest's pictures; ``progress`` hears of pictures done and in all.
+    """The embeddings and places of the pictures of manifests, each with the folder of its pictures, one after another.
 
-    ``workers`` processes read the pictures ahead of the encoder. Raises InputError for an unreadable table, missing or
-    unreadable pictures, and fewer than 30 of them.
+    ``progress`` hears of pictures done and in all; ``workers`` processes read the pictures ahead of the encoder. Raises
+    InputError for missing or unreadable pictures, and fewer than 30 of them.
     """
-    manifest = read_places(manifest_path)
-    if len(manifest) < FEWEST:
+    paths = [path for places, images in manifests for path in find_pictures(places, images)]
+    if len(paths) < FEWEST:
         raise InputError(
-            f"{manifest_path}: {len(manifest)} pictures are too few to calibrate on; give at least {FEWEST}, better 500"
+            f"{manifests[0][0].name}: {len(paths)} pictures are too few to calibrate on; give at least {FEWEST}, "
+            "better 500"
         )
-    paths = find_pictures(manifest, images_dir)
     rows, done = [], 0
     with Reader(locator.folder.preprocessing, workers=workers) as reader:
         for batch in batches(reader.read_ahead(paths, _AT_ONCE + 2 * workers), _AT_ONCE):
@@ -212,50 +206,5 @@ def evidence_of(
             done += len(batch)
             if progress:
                 progress(done, len(paths))
-    return Evidence(locator.gallery, locator.config.logit_scale, np.concatenate(rows), manifest.coordinates)
-
-
-def fit(evidence: Evidence, source: str) -> Fit:
-    """Temperature and conformal masses from all pictures; ``source`` says which they were.
-
-    The figures ``after`` are of each half of the pictures under what was fitted on the other half, those ``before``
-    of temperature 1 and no calibration.
-    """
-    n = len(evidence)
-    losses = temperature_losses(evidence)
-    temperature = best_temperature(losses)
-    calibration = Calibration(conformal_masses(outcomes(evidence, temperature).before))
-    halves = [np.arange(n) % 2 == half for half in (0, 1)]
-    found = []
-    for fitted, held_out in (halves, halves[::-1]):
-        warm = best_temperature(losses[fitted])
-        masses = conformal_masses(outcomes(evidence.take(fitted), warm).before)
-        found.append(outcomes(evidence.take(held_out), warm, Calibration(masses)))
-    before, after = outcomes(evidence).summary(), joined(found).summary()
-    measured = {"pictures": source, "before": before, "after": after}
-    return Fit(temperature, dataclasses.replace(calibration, measured=measured), before, after)
-
-
-def write_calibration(folder: ModelFolder, fitted: Fit) -> ModelConfig:
-    """Put what was fitted into the folder's config.json, and return it."""
-    config = dataclasses.replace(folder.config, temperature=fitted.temperature, calibration=fitted.calibration)
-    return write_config(folder.path, config)
-
-
-def format_fit(fitted: Fit) -> str:
-    """The fit for people: its numbers, and how well the probabilities held before and after."""
-    sides = (fitted.before, fitted.after)
-    rows = [("", ["before", "after"])]
-    for promise in map(str, PROMISES):
-        shares = [f"{100 * side['coverage'][promise]:.1f} %" for side in sides]
-        rows.append((f"true place in {_percent(promise)} region", shares))
-        rows.append(("median area of the region, km²", [f"{side['median_area_km2'][promise]:,}" for side in sides]))
-    rows.append(("calibration error", [f"{side['calibration_error']:.3f}" for side in sides]))
-    rows.append(("negative log likelihood", [f"{side['loss']:.3f}" for side in sides]))
-    masses = ", ".join(f"{mass:.3f} for {_percent(p)}" for p, mass in fitted.calibration.conformal.items())
-    lines = [f"temperature {fitted.temperature:g}; probability that a region must hold: {masses}"]
-    return "\n".join(lines + [f"{name:<32}{before:>14}{after:>14}" for name, (before, after) in rows])
-
-
-def _percent(share: str) -> str:
-    return f"{100 * float(share):.0f} %"
+    truths = np.concatenate([places.coordinates for places, _ in manifests])
+    return Evidence(locator.gallery, locator.config.logit_scale, np.concatenate(rows), truths)

@@ -57,7 +57,7 @@ def grouping_of(
         values, name = [found.get(picture, "") for picture in truth.ids], column
     if not len(rows):
         return None
-    numbers = None if values is None or not any(values) else _numbered([values[row] for row in rows.tolist()])
+    numbers = None if values is None or not any(values) else numbered([values[row] for row in rows.tolist()])
     if numbers is not None and numbers.max(initial=0) > 0:
         return Grouping(name, numbers)
     if column is None:
@@ -97,7 +97,8 @@ def _table(truth: Places | PhotoSet, column: str, source: str) -> Path:
     return Path(source)
 
 
-def _numbered(values: Sequence[str]) -> Int64[np.ndarray, " n"]:
+def numbered(values: Sequence[str]) -> Int64[np.ndarray, " n"]:
+    """The group of each picture from 0 on, by its value; a picture without a value is on its own."""
     numbers: dict[str, int] = {}
     alone = (f"\0{row}" for row in range(len(values)))
     return np.array([numbers.setdefault(value or next(alone), len(numbers)) for value in values], np.int64)

@@ -78,7 +78,7 @@ class Posterior:
         logs = self.log_probabilities + log_prior
         if not np.isfinite(logs).any():
             raise InputError("the prior rules out every place; expected at least one that it allows")
-        return replace(self, log_probabilities=normalised(logs), share=self._share_of(np.isfinite(logs)))
+        return self._left(logs, np.isfinite(logs))
 
     def within(self, region: Area) -> Posterior:
         """The posterior given that the truth lies in ``region``: the places outside get 0, the others sum to 1.
@@ -91,10 +91,20 @@ class Posterior:
             raise InputError(
                 f"region '{region.name}' holds none of the {len(inside):,} places the model knows; choose a larger one"
             )
-        return replace(self, log_probabilities=normalised(logs), share=self._share_of(inside))
+        return self._left(logs, inside)
 
-    def _share_of(self, left: Bool[np.ndarray, " m"]) -> float:
-        return self.share if left.all() else self.share * float(self.probabilities[left].sum())
+    def _left(self, logs: Float64[np.ndarray, " m"], left: Bool[np.ndarray, " m"]) -> Posterior:
+        share = self.share if left.all() else self.share * float(self.probabilities[left].sum())
+        # How sure the model is of the picture is not changed by what a region rules out.
+        calibration = self.calibration_here
+        return replace(self, log_probabilities=normalised(logs), calibration=calibration, share=share)
+
+    @property
+    def calibration_here(self) -> Calibration | None:
+        """The calibration for pictures of which the model is as sure as of this one."""
+        if self.calibration is None or self.calibration.bins is None:
+            return self.calibration
+        return self.calibration.at(self.entropy())
 
     @cached_property
     def place_cells(self) -> PlaceCells:

@@ -77,17 +77,19 @@ def credible_regions(posterior: Posterior, masses: Sequence[float] = (0.5, 0.9))
     """The smallest region of cells for each of ``masses``, in their order.
 
     Of a calibrated model, a region holds as much of the posterior as it took for that share of regions to hold the true
-    place (split conformal prediction: Angelopoulos and Bates, arXiv 2107.07511, section 1). Raises InputError for
-    masses outside (0, 1].
+    place, of pictures of which the model was as sure (split conformal prediction, group-balanced by the entropy of the
+    posterior: Angelopoulos and Bates, arXiv 2107.07511, sections 1 and 4.1). Raises InputError for masses outside
+    (0, 1].
     """
     for mass in masses:
         if not 0 < mass <= 1:
             raise InputError(f"mass must be above 0 and at most 1, found {mass}")
     found = cell_masses(posterior)
     area_km2 = cell_area_km2(found.level)
+    calibration = posterior.calibration_here
     regions = []
     for mass in masses:
-        wanted = posterior.calibration.mass_for(mass) if posterior.calibration else mass
+        wanted = calibration.mass_for(mass) if calibration else mass
         count = found.count(wanted)
         regions.append(CredibleRegion(float(mass), found.level, found.cells[:count], count * area_km2))
     return regions

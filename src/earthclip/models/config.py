@@ -17,18 +17,43 @@ from earthclip.pictures.preprocess import Preprocessing
 
 
 @dataclass(frozen=True)
+class ConfidenceBin:
+    """What pictures of like confidence take: those whose posterior has an entropy ``below_nats``; None for the rest."""
+
+    conformal: dict[str, float]
+    below_nats: float | None = None
+
+
+@dataclass(frozen=True)
 class Calibration:
     """How much probability a region has to hold to contain the true place as often as claimed.
 
     ``conformal`` maps a promise ("0.5", "0.9": the share of truths inside) to the mass, in [0, 1], whose smallest
-    region kept it on validation pictures; ``measured`` says on what, and the figures before and after.
-    Raises ConfigError for promises or masses outside their range, or masses that fall as the promises rise.
+    region kept it on validation pictures; ``measured`` says on what, and the figures before and after. ``bins`` have
+    masses of their own for pictures of each confidence, from sure to unsure; None where all pictures take the same.
+    Raises ConfigError for promises or masses outside their range, masses that fall as the promises rise, and bins whose
+    bounds do not rise to a last one without a bound.
     """
 
     conformal: dict[str, float] = field(default_factory=dict)
     measured: dict[str, Any] = field(default_factory=dict)
+    bins: tuple[ConfidenceBin, ...] | None = None
+
+    def at(self, entropy: float) -> Calibration:
+        """The calibration of pictures whose posterior has this entropy in nats: itself where there are no bins."""
+        for confidence in self.bins or ():
+            if confidence.below_nats is None or entropy < confidence.below_nats:
+                return Calibration(confidence.conformal, self.measured)
+        return self
 
     def __post_init__(self) -> None:
+        if self.bins is not None:
+            for confidence in self.bins:
+                Calibration(confidence.conformal)  # checks it
+            *bounds, last = [confidence.below_nats for confidence in self.bins] or [0.0]
+            finite = [bound for bound in bounds if bound is not None and math.isfinite(bound)]
+            if last is not None or len(finite) < len(bounds) or finite != sorted(set(finite)):
+                raise ConfigError(f"below_nats of bins must rise, and be left out in the last, found {self.bins}")
         for promise, mass in self.conformal.items():
             if not (_fraction(promise) and 0 <= mass <= 1):
                 raise ConfigError(f"conformal maps shares in (0, 1) to masses in [0, 1], found {promise!r}: {mass}")

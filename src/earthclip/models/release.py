@@ -12,7 +12,8 @@ from jaxtyping import Float
 
 from earthclip.errors import OutputError
 from earthclip.files import staging_folder
-from earthclip.models.config import CONFIG, GALLERY, ModelConfig, write_config
+from earthclip.models.config import CONFIG, GALLERY, Calibration, ModelConfig, write_config
+from earthclip.models.folder import ModelFolder
 from earthclip.models.subnormals import SMALLEST, flush_folder
 
 _CARD = "README.md"
@@ -28,8 +29,7 @@ def write_model_folder(
     half-made is ever loaded. It replaces a model that was there, but for the card. Raises OutputError when ``folder``
     holds other things or cannot be written.
     """
-    if folder.exists() and not (folder / CONFIG).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise OutputError(f"{folder}: holds other files than a model's; choose another folder")
+    _check(folder)
     with staging_folder(folder) as staging:
         write(staging)
         flush_folder(staging)
@@ -38,3 +38,20 @@ def write_model_folder(
         if (folder / _CARD).is_file():
             shutil.copyfile(folder / _CARD, staging / _CARD)
         return write_config(staging, dataclasses.replace(config, smallest_weight=SMALLEST))
+
+
+def calibrated_copy(model: ModelFolder, folder: Path, temperature: float, calibration: Calibration) -> ModelConfig:
+    """Write a copy of a model with another calibration; otherwise as ``write_model_folder``."""
+    _check(folder)
+    with staging_folder(folder) as staging:
+        for file in sorted(model.path.iterdir()):
+            if file.is_file() and file.name != CONFIG:
+                shutil.copyfile(file, staging / file.name)
+        return write_config(
+            staging, dataclasses.replace(model.config, temperature=temperature, calibration=calibration)
+        )
+
+
+def _check(folder: Path) -> None:
+    if folder.exists() and not (folder / CONFIG).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise OutputError(f"{folder}: holds other files than a model's; choose another folder")
