@@ -72,7 +72,7 @@ def test_csv_has_a_row_for_each_place_and_failure() -> None:
     assert (rows[2]["latitude"], rows[2]["error"]) == ("", "broken.jpg: the picture is damaged")
     assert rows[0]["error"] == ""
     assert written("csv").startswith(
-        "path,model,rank,latitude,longitude,probability,error,text,place,country_code,verdict,radius_km,area90_km2\n"
+        "path,model,rank,latitude,longitude,probability,error,text,place,country_code,verdict,radius_km,area90_km2,scope\n"
     )
 
 

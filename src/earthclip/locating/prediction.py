@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32, Float64
 
+from earthclip.errors import InputError
 from earthclip.locating.posterior import Posterior
 from earthclip.locating.trust import CredibleRegion, Verdict
 
@@ -31,6 +32,9 @@ class Prediction:
     ``coordinates`` [k, 2] are degrees (latitude, longitude), best first, with ``probabilities`` [k]. ``confidence`` is
     the probability within 200 km of the first place; ``credible`` are the regions that hold 50 and 90 %. These and
     ``verdict`` are None or empty for answers read back from a file that lacks them.
+
+    ``scope`` is the probability that the picture is of the model's kind, where the model can tell. ``advice`` says what
+    to do with one that is not; it has no places (k is 0), unless an answer was forced.
     """
 
     path: str | None  # None: the picture was given as an image, or there was none
@@ -44,7 +48,9 @@ class Prediction:
     credible: tuple[CredibleRegion, ...] = ()
     region: str | None = None  # the area that the answer was kept to
     region_share: float | None = None  # what the region holds without being asked for: next to none, and it is wrong
-    abstained: bool = False  # whether the confidence is below the least that was asked for
+    abstained: bool = False  # less confidence than was asked for, or out of scope
+    scope: float | None = None
+    advice: str | None = None
     embedding: Float32[np.ndarray, " d"] | None = field(default=None, repr=False)
     scorer: Scorer | None = field(default=None, repr=False)
 
@@ -66,6 +72,11 @@ class Prediction:
         return None if self.scorer is None or self.embedding is None else self.scorer.posterior_of(self.embedding)
 
     @property
+    def in_scope(self) -> bool | None:
+        """Whether the picture is of the model's kind; None where the model cannot tell."""
+        return None if self.scope is None else self.advice is None
+
+    @property
     def subject(self) -> str:
         """What was located, for people to read: path, text, or both."""
         text = f'"{self.text}"' if self.text is not None else None
@@ -73,22 +84,32 @@ class Prediction:
 
     @property
     def latitude(self) -> float:
-        """Latitude of the best place, in degrees."""
-        return float(self.coordinates[0, 0])
+        """Latitude of the best place, in degrees. Raises InputError for an answer without places."""
+        return float(self._best[0])
 
     @property
     def longitude(self) -> float:
-        """Longitude of the best place, in degrees, in [-180, 180)."""
-        return float(self.coordinates[0, 1])
+        """Longitude of the best place, in degrees, in [-180, 180). Raises InputError as ``latitude`` does."""
+        return float(self._best[1])
+
+    @property
+    def _best(self) -> Float64[np.ndarray, " 2"]:
+        if not len(self.coordinates):
+            raise InputError(f"{self.subject}: has no place; {self.advice or 'look at len(coordinates) first'}")
+        best: Float64[np.ndarray, " 2"] = self.coordinates[0]
+        return best
 
     @property
     def __geo_interface__(self) -> dict[str, Any]:
-        """The best place as a GeoJSON Feature, for shapely, geopandas and the like."""
+        """The best place as a GeoJSON Feature, for shapely, geopandas and the like; its geometry is None without one."""
+        asked: dict[str, Any] = self.asked | {"model": self.model}
+        if not len(self.coordinates):
+            return {"type": "Feature", "geometry": None, "properties": asked}
         return {
             "type": "Feature",
             # GeoJSON is the one place outside outputs/ that puts longitude first (RFC 7946, section 3.1.1).
             "geometry": {"type": "Point", "coordinates": (self.longitude, self.latitude)},
-            "properties": self.asked | {"model": self.model, "probability": float(self.probabilities[0])},
+            "properties": asked | {"probability": float(self.probabilities[0])},
         }
 
     @property

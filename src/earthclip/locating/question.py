@@ -22,8 +22,8 @@ class Question:
     ``region`` keeps answers to an area. ``prior`` is what to assume before looking at the picture: "model" favours
     where the model's training photos were taken, "land" treats all land equally. ``refine`` searches between the
     model's candidate places. An answer with less than ``min_confidence`` of the probability within 200 km of its best
-    place abstains. With ``names``, the places of a
-    batch are put in words together, in half the time of one after the other.
+    place abstains, and so does that about a picture out of the model's scope, unless ``force_answer``. With ``names``,
+    the places of a batch are put in words together, in half the time of one after the other.
     """
 
     top_k: int = 5
@@ -34,6 +34,7 @@ class Question:
     prior: str = "model"  # or "land"
     refine: bool = False
     min_confidence: float = 0.0
+    force_answer: bool = False
     names: bool = False
 
     def __post_init__(self) -> None:
@@ -67,6 +68,7 @@ class Question:
             "min_confidence": self.min_confidence,
             "views": self.views,
             **text,
+            **({"force_answer": True} if self.force_answer else {}),  # earlier versions did not know it
         }
 
 
@@ -81,4 +83,5 @@ class QuestionFields(TypedDict, total=False):
     prior: str
     refine: bool
     min_confidence: float
+    force_answer: bool
     names: bool

@@ -31,6 +31,7 @@ COLUMNS = {
     "verdict": _TEXT,
     "radius_km": _NUMBER,
     "area90_km2": _NUMBER,
+    "scope": _NUMBER,
     "mass": _NUMBER,
     "area_km2": _NUMBER,
     "error": _TEXT,
@@ -96,6 +97,7 @@ def rows(answer: Prediction | Failure) -> list[dict[str, Any]]:
         "verdict": level_word(answer) or None,
         "radius_km": None if verdict is None else verdict.radius_km,
         "area90_km2": area90_km2(answer),
+        "scope": None if answer.scope is None else digits(answer.scope),
     }
     if answer.abstained or not len(answer.coordinates):
         return [common | {"kind": "none"}]

@@ -57,14 +57,20 @@ def write_map_png(answer: Prediction, path: Path, *, photo: Image.Image | None =
 
 
 def draw(answer: Prediction, photo: Image.Image | None = None) -> Any:
-    """The matplotlib Figure of ``write_map_png``. Raises InputError for an answer without a posterior."""
-    if answer.posterior is None or not len(answer.coordinates):
+    """The matplotlib Figure of ``write_map_png``. Raises InputError for an answer without a posterior.
+
+    For a picture out of scope it shows the picture, the advice and a map without places.
+    """
+    out_of_scope = answer.advice is not None and not len(answer.coordinates)
+    if not out_of_scope and (answer.posterior is None or not len(answer.coordinates)):
         raise InputError(f"{answer.subject}: a map needs every place's probability; locate the picture again")
     figure = _matplotlib().figure.Figure(figsize=(_WIDTH, _HEIGHT), facecolor="white")
     _matplotlib().backends.backend_agg.FigureCanvasAgg(figure)
     _draw_heading(figure, answer)
     _draw_photo(figure.add_axes((0.02, 0.50, 0.28, 0.38)), answer, photo)
-    _draw_neighbourhood(figure.add_axes((0.02, 0.035, 0.28, 0.28 * _WIDTH / _HEIGHT - 0.01)), answer, answer.posterior)
+    if answer.posterior is not None:
+        below = (0.02, 0.035, 0.28, 0.28 * _WIDTH / _HEIGHT - 0.01)
+        _draw_neighbourhood(figure.add_axes(below), answer, answer.posterior)
     world_height = 0.655 * _WIDTH / _HEIGHT * cartography.WORLD_Y / cartography.WORLD_X
     _draw_world(figure.add_axes((0.325, 0.88 - world_height, 0.655, world_height)), answer, answer.posterior)
     _draw_list(figure, answer, top=0.88 - world_height - 0.05)
@@ -76,7 +82,9 @@ def _draw_heading(figure: Any, answer: Prediction) -> None:
     # The name without its folders, which may tell more of the user than a picture to be shared should.
     named = replace(answer, path=Path(answer.path).name) if answer.path else answer
     _write(figure, 0.02, 0.96, named.subject, size=15, weight="bold", longest=90)
-    parts = [*trust_sentences(answer), f"An estimate by the model {answer.model}, to be verified."]
+    parts = trust_sentences(answer)
+    if len(answer.coordinates):
+        parts.append(f"An estimate by the model {answer.model}, to be verified.")
     for line, text in enumerate(textwrap.wrap(" ".join(parts), 150, max_lines=2, placeholder="...")):
         _write(figure, 0.02, 0.929 - 0.023 * line, text, size=10.5, color=_PALE)
 
@@ -94,14 +102,15 @@ def _draw_photo(axes: Any, answer: Prediction, photo: Image.Image | None) -> Non
     axes.set_anchor("NW")
 
 
-def _draw_world(axes: Any, answer: Prediction, posterior: Posterior) -> None:
+def _draw_world(axes: Any, answer: Prediction, posterior: Posterior | None) -> None:
     x, y = cartography.WORLD_X, cartography.WORLD_Y
     shapes = list(cartography.outlines(0.15).values())
     frame = shapely.box(-180.0, -90.0, 180.0, 90.0)
     _fill(axes, cartography.projected([frame], equal_earth, 2.0), _SEA, 0)
     _fill(axes, cartography.projected(shapes, equal_earth, 2.0), _LAND, 1)
-    surface = cartography.world_surface(posterior, _WORLD_LEVEL, _WORLD_PIXELS)
-    axes.imshow(_coloured(surface), extent=(-x, x, -y, y), zorder=2, interpolation="antialiased")
+    if posterior is not None:
+        surface = cartography.world_surface(posterior, _WORLD_LEVEL, _WORLD_PIXELS)
+        axes.imshow(_coloured(surface), extent=(-x, x, -y, y), zorder=2, interpolation="antialiased")
     _lines(axes, cartography.graticule(30), "#d3dce3", 0.4, 3)
     _lines(axes, cartography.borders(shapes, equal_earth, 2.0), _LINE, 0.45, 4)
     _lines(axes, cartography.projected([frame], equal_earth, 2.0), _LINE, 0.8, 4)

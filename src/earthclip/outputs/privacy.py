@@ -78,6 +78,8 @@ class PrivacyReport:
             return [_line("unknown", answer.error if answer else "not examined")]
         lines = []
         verdict, area = answer.verdict, area90_km2(answer)
+        if answer.advice is not None:
+            lines.append(_line("unknown", answer.advice))
         if verdict is not None:
             lines.append(_line("how far", ("no place to trust; " if answer.abstained else "") + verdict.sentence))
         if area is not None:

@@ -50,6 +50,8 @@ def objection(answer: Prediction) -> str | None:
     A sidecar goes before what the photo says itself: a guess would hide a position that was measured. Raises
     InputError when the photo cannot be read.
     """
+    if answer.advice is not None:
+        return "the picture is out of the model's scope"
     if answer.abstained or not len(answer.coordinates):
         return "the answer abstains"
     if answer.verdict is not None and answer.verdict.level is None:
@@ -87,9 +89,8 @@ def write_sidecar(answer: Prediction, *, overwrite: bool = False) -> Path:
 def sidecar(answer: Prediction) -> str:
     """The best place of an answer as an XMP packet. Raises InputError where there is no place to trust."""
     if answer.abstained or not len(answer.coordinates):
-        raise InputError(
-            f"{answer.subject}: no confident answer, so no sidecar was written; lower --min-confidence to write one"
-        )
+        why = answer.advice or "no confident answer, so no sidecar was written; lower --min-confidence to write one"
+        raise InputError(f"{answer.subject}: {why}")
     values = _position(answer) | _names(answer)
     namespaces = "".join(f'\n    xmlns:{name}="{address}"' for name, address in _NAMESPACES.items())
     attributes = "".join(f'\n   {name}="{xml_text(value)}"' for name, value in values.items())

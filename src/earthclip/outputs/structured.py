@@ -62,7 +62,7 @@ def to_object(answer: Prediction | Failure, *, cells: bool = False) -> dict[str,
 
 
 def trust(answer: Prediction, *, cells: bool = False) -> dict[str, Any]:
-    """How far to trust the answer: ``verdict``, ``credible``, ``region``, ``abstained``, where available."""
+    """How far to trust the answer: ``verdict``, ``credible``, ``region``, ``scope``, ``abstained``, where available."""
     values: dict[str, Any] = {}
     if (verdict := answer.verdict) is not None:
         values["verdict"] = {
@@ -81,6 +81,10 @@ def trust(answer: Prediction, *, cells: bool = False) -> dict[str, Any]:
         values["region"] = answer.region
         if answer.region_share is not None:
             values["region_share"] = digits(answer.region_share)
+    if answer.scope is not None:
+        values |= {"in_scope": answer.in_scope, "scope": digits(answer.scope)}
+    if answer.advice is not None:
+        values["advice"] = answer.advice
     if answer.abstained:
         values["abstained"] = True
     return values
@@ -106,6 +110,8 @@ def from_object(values: dict[str, Any]) -> Prediction | Failure:
         region=values.get("region"),
         region_share=values.get("region_share"),
         abstained=values.get("abstained", False),
+        scope=values.get("scope"),
+        advice=values.get("advice"),
     )
 
 

@@ -15,7 +15,7 @@ from earthclip.pictures.prepare import Failure
 
 COLUMNS = (
     *("path", "model", "rank", "latitude", "longitude", "probability", "error", "text"),
-    *("place", "country_code", "verdict", "radius_km", "area90_km2"),
+    *("place", "country_code", "verdict", "radius_km", "area90_km2", "scope"),
 )
 
 
@@ -43,7 +43,7 @@ class CSVWriter:
         """Write the rows of one picture."""
         path = printable(answer.path)
         if isinstance(answer, Failure):
-            self._rows.writerow([path, *[""] * 5, printable(answer.error), *[""] * 6])
+            self._rows.writerow([path, *[""] * 5, printable(answer.error), *[""] * 7])
         else:
             text, trust = printable(answer.text), _trust(answer)
             rows = [] if answer.abstained else zip(rounded(answer), answer.places, strict=True)
@@ -66,7 +66,9 @@ def printable(text: str | None) -> str:
 
 
 def level_word(answer: Prediction) -> str:
-    """The verdict in one word: a level, ``nowhere``, or ``abstained``; empty where there is no verdict."""
+    """The verdict in a word: a level, ``nowhere``, ``abstained`` or ``out of scope``; empty where there is none."""
+    if answer.abstained and answer.advice is not None:
+        return "out of scope"
     if answer.abstained:
         return "abstained"
     verdict = answer.verdict
@@ -76,7 +78,8 @@ def level_word(answer: Prediction) -> str:
 def _trust(answer: Prediction) -> list[object]:
     verdict, area = answer.verdict, area90_km2(answer)
     radius = None if verdict is None or verdict.radius_km is None else digits(verdict.radius_km)
-    return [level_word(answer), "" if radius is None else radius, "" if area is None else area]
+    scope = None if answer.scope is None else digits(answer.scope)
+    return [level_word(answer), *("" if value is None else value for value in (radius, area, scope))]
 
 
 _HEADER = "rank  latitude  longitude  probability          place"
@@ -144,7 +147,7 @@ def wrapped(text: str, width: int, first: str, indent: str) -> list[str]:
 
 
 def trust_sentences(answer: Prediction) -> list[str]:
-    """How far to trust an answer: a conflict with the region asked for, abstaining, then verdict and 90 % region."""
+    """How far to trust an answer: a conflict with the region, scope or abstaining, then verdict and 90 % region."""
     sentences = []
     if answer.region_share is not None:
         share = f"the unrestricted model gives {visible(printable(answer.region))} {_percent(answer.region_share)}"
@@ -152,7 +155,9 @@ def trust_sentences(answer: Prediction) -> list[str]:
         sentences.append(
             f"Warning: {share}; the picture was probably taken elsewhere." if doubtful else f"T{share[1:]}."
         )
-    if answer.abstained:
+    if answer.advice is not None:
+        sentences.append(answer.advice)
+    elif answer.abstained:
         sentences.append("No answer: less sure than was asked for.")
     said = [] if answer.verdict is None else [answer.verdict.sentence.rstrip(".") + "."]
     for region in answer.credible:

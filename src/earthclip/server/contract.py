@@ -80,6 +80,9 @@ class LocateForm(BaseModel):
     min_confidence: _Share = Field(
         0.0, description="Mark an answer as abstained if less of the probability lies within 200 km of its first place."
     )
+    force_answer: _Switch = Field(
+        False, description="Also give the places of a photo that is out of the model's scope."
+    )
     surface: _Switch = Field(False, description="Also send the most probable HEALPix cells, for a map.")
     outlines: _Switch = Field(True, description="Send the geometry of the credible regions.")
     strip: _Switch = Field(True, description="Ignored. The server never reads metadata.")
@@ -124,6 +127,7 @@ class LocateForm(BaseModel):
             region=region,
             prior=self.prior,
             min_confidence=self.min_confidence,
+            force_answer=self.force_answer,
         )
 
 
@@ -215,7 +219,12 @@ class Answer(BaseModel):
     region_share: float | _Absent = Field(
         None, description="The probability of the region before others are ruled out."
     )
-    abstained: bool | _Absent = Field(None, description="True if the confidence is below `min_confidence`.")
+    in_scope: bool | _Absent = Field(None, description="Whether the photo is of the kind that the model locates.")
+    scope: float | _Absent = Field(None, description="The probability of that.")
+    advice: str | _Absent = Field(None, description="What to do with a photo that is not.")
+    abstained: bool | _Absent = Field(
+        None, description="True if the confidence is below `min_confidence`, or the photo is out of scope."
+    )
     error: str | _Absent = Field(None, description="Why this photo of several has no answer.")
 
 
