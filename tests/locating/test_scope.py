@@ -124,5 +124,5 @@ def test_a_folder_that_lacks_half_of_its_head_is_refused(tmp_path: Path) -> None
     folder = write_tiny_model(tmp_path / "tiny", scope=SCOPE)
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "scope": None}))
-    with pytest.raises(ModelError, match="needs scope.onnx and scope in config.json together"):
+    with pytest.raises(ModelError, match=r"needs scope\.onnx and scope in config\.json together"):
         open_folder(folder)

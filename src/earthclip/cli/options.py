@@ -168,7 +168,7 @@ force_answer = shared(
     "--force-answer",
     is_flag=True,
     advanced=True,
-    help="Also give places for a picture that is not of the model's kind.",
+    help="Give places for a picture that is not of the model's kind, too.",
 )
 refine = shared(
     "--refine",

@@ -101,7 +101,7 @@ class Prediction:
 
     @property
     def __geo_interface__(self) -> dict[str, Any]:
-        """The best place as a GeoJSON Feature, for shapely, geopandas and the like; its geometry is None without one."""
+        """The best place as a GeoJSON Feature, for shapely, geopandas and the like; no geometry without one."""
         asked: dict[str, Any] = self.asked | {"model": self.model}
         if not len(self.coordinates):
             return {"type": "Feature", "geometry": None, "properties": asked}
