@@ -189,7 +189,7 @@ def _train(head: ScopeHead, views: Tensor, others: Tensor, epochs: int, say: Say
             rows = order[first : first + _BATCH]
             loss = F.binary_cross_entropy_with_logits(head.judge(given[rows]), wanted[rows])
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
             total += loss.item()
@@ -199,7 +199,7 @@ def _train(head: ScopeHead, views: Tensor, others: Tensor, epochs: int, say: Say
 
 def _logits(head: ScopeHead, features: Tensor) -> Float32[np.ndarray, " n"]:
     with torch.no_grad():
-        return torch.cat([head.judge(part) for part in features.split(_BATCH)]).numpy()
+        return head.judge(features).numpy()
 
 
 def _disturbed(
@@ -216,12 +216,14 @@ def _disturbed(
 
 
 def _pixels(pictures: UInt8[np.ndarray, "n s s 3"], preprocessing: Preprocessing) -> Tensor:
-    values = (pictures / np.float32(255) - np.float32(preprocessing.mean)) / np.float32(preprocessing.std)
+    mean, std = np.array(preprocessing.mean, np.float32), np.array(preprocessing.std, np.float32)
+    values = (pictures / np.float32(255) - mean) / std
     return torch.tensor(values.transpose(0, 3, 1, 2))
 
 
 def _bytes(values: Float32[np.ndarray, ...]) -> UInt8[np.ndarray, ...]:
-    return (np.clip(values, 0, 1) * 255 + 0.5).astype(np.uint8)
+    found: UInt8[np.ndarray, ...] = (np.clip(values, 0, 1) * 255 + 0.5).astype(np.uint8)
+    return found
 
 
 def _share(found: np.ndarray) -> float:

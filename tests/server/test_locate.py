@@ -8,12 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from earthclip.geo.cells import cell_of
 from earthclip.locating.locator import load
-from earthclip.server.contract import Located
+from earthclip.models.config import Scope
+from earthclip.outputs.drawing import to_answer
+from earthclip.server.contract import Answer, Located, LocateForm
 from tests.server.conftest import photo_of
 from tests.server.running import FORM, Running, form
+from tests.tiny import write_tiny_model
 
 
 def test_a_photo_is_answered_as_the_library_answers_it(
@@ -182,3 +186,12 @@ def test_nothing_of_the_photo_is_logged(server: Running, photo: bytes) -> None:
     assert secret not in log and "who=" not in log
     assert set(line) == {"time", "level", "event", "id", "method", "path", "status", "ms", "pictures"}
     assert (line["method"], line["path"], line["status"], line["pictures"]) == ("POST", "/v1/locate", 200, 1)
+
+
+def test_a_photo_out_of_scope_keeps_the_contract(tmp_path: Path) -> None:
+    model = write_tiny_model(tmp_path / "scoped", scope=Scope("a bright picture", 0.5))
+    (answer,) = load(model).locate([Image.new("RGB", (40, 30))])
+    described = Answer.model_validate(to_answer(answer, surface=True), extra="forbid")
+    assert (described.in_scope, described.abstained, described.predictions) == (False, True, [])
+    assert described.advice == "This does not look like a bright picture, which is all that 'tiny' can locate."
+    assert LocateForm.of([("photos", b"x"), ("force_answer", "1")]).question().force_answer

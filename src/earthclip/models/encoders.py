@@ -77,7 +77,8 @@ class ScopeHead:
         pictures, views = pixels.shape[:2]
         rows = self._graph.run(pixels.reshape(-1, *pixels.shape[2:]))
         _check_width(self._graph, rows.shape[1], 1)
-        return rows.reshape(pictures, views).mean(axis=1)
+        means: Float32[np.ndarray, " b"] = rows.reshape(pictures, views).mean(axis=1)
+        return means
 
 
 class _How(TypedDict, total=False):
