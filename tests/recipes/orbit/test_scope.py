@@ -10,7 +10,6 @@ import pytest
 import torch
 from PIL import Image
 
-from earthclip import load
 from earthclip.errors import ModelError
 from earthclip.models.config import IMAGE_ENCODER
 from earthclip.models.encoders import ScopeHead as Running
@@ -57,8 +56,3 @@ def test_another_network_is_refused(tmp_path: Path) -> None:
     encoder = onnx.load(write_tiny_model(tmp_path / "tiny") / "image_encoder.onnx")
     with pytest.raises(ModelError, match="not orbit's compact network"):
         start_from(ScopeHead(), encoder)
-
-
-def test_orbit_knows_a_view_from_a_flat_picture() -> None:
-    (answer,) = load("orbit").locate([Image.new("RGB", (96, 96), (250, 120, 10))], top_k=1)
-    assert answer.scope is not None and 0 <= answer.scope <= 1
