@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, Unpack
+from typing import Unpack
 
 import numpy as np
 from jaxtyping import Float32, Num
@@ -22,17 +21,10 @@ from earthclip.locating.posterior import adjustment, check_top_k
 from earthclip.locating.prediction import Prediction
 from earthclip.locating.question import Question, QuestionFields
 from earthclip.locating.ranking import Ranking
+from earthclip.locating.scope import ScopeJudge
 from earthclip.models import Precision, Runtime
-from earthclip.models.config import (
-    GALLERY,
-    IMAGE_ENCODER,
-    LOCATION_PHASES,
-    SCOPE,
-    TEXT_ENCODER,
-    TOKENIZER,
-    ModelConfig,
-)
-from earthclip.models.encoders import Encoder, LocationEncoder, Progress, ScopeHead, Tokenizer
+from earthclip.models.config import GALLERY, IMAGE_ENCODER, LOCATION_PHASES, TEXT_ENCODER, TOKENIZER, ModelConfig
+from earthclip.models.encoders import Encoder, LocationEncoder, Progress, Tokenizer
 from earthclip.models.fastest import Choice, choose
 from earthclip.models.folder import ModelFolder
 from earthclip.models.measured import EncoderKind
@@ -77,7 +69,7 @@ class Locator:
         self._lock = threading.RLock()
         self._image_choice: Choice | None = None
         self._image_encoder: Encoder | None = None
-        self._scope_head: ScopeHead | None = None
+        self._judge = ScopeJudge(folder)
         self._text_encoder: tuple[Tokenizer, Encoder] | None = None
         self._location_encoder: LocationEncoder | None = None
         self._gallery: Gallery | None = None
@@ -237,8 +229,6 @@ class Locator:
 
         def ranked(pictures: list[Prepared]) -> list[Prediction]:
             nonlocal ranking
-            if not pictures:
-                return []
             # Only now, since the first use of a gallery may have to encode it.
             ranking = ranking or self._ranking(question)
             embeddings = encoder.encode_views(np.stack([picture.pixels for picture in pictures]))  # [b, d]
@@ -250,44 +240,9 @@ class Locator:
         for batch in batches(enumerate(pictures), batch_size):
             outcomes = [_outcome(picture, index, preprocessing, question.views) for index, picture in batch]
             readable = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
-            scopes = self._scopes(readable)
-            answered = [question.force_answer or scope.advice is None for scope in scopes]
-            places = iter(ranked([picture for picture, wanted in zip(readable, answered, strict=True) if wanted]))
-            predictions = iter(
-                [
-                    replace(next(places), scope=scope.probability, advice=scope.advice)
-                    if wanted
-                    else self._without_places(picture, question, scope)
-                    for picture, wanted, scope in zip(readable, answered, scopes, strict=True)
-                ]
-            )
+            predictions = iter(self._judge.answers(readable, question, ranked))
             for outcome in outcomes:
                 yield outcome if isinstance(outcome, Failure) else next(predictions)
-
-    def _scopes(self, pictures: list[Prepared]) -> list[_Scope]:
-        """Whether each picture is of the model's kind."""
-        known = self.config.scope
-        if known is None or not pictures:
-            return [_Scope()] * len(pictures)
-        with self._lock:
-            self._scope_head = self._scope_head or ScopeHead(self.folder.file(SCOPE))
-        found = self._scope_head.scopes(np.stack([picture.pixels for picture in pictures])).tolist()
-        advice = f"This does not look like {known.of}, which is all that '{self.name}' can locate"
-        advice = f"{advice}; {known.instead}." if known.instead else f"{advice}."
-        return [_Scope(scope, advice if scope < known.threshold else None) for scope in found]
-
-    def _without_places(self, picture: Prepared, question: Question, scope: _Scope) -> Prediction:
-        return Prediction(
-            picture.path,
-            self.name,
-            np.empty((0, 2)),
-            np.empty(0),
-            question.text,
-            region=None if question.region is None else question.region.name,
-            abstained=True,
-            scope=scope.probability,
-            advice=scope.advice,
-        )
 
     def _ranking(self, question: Question) -> Ranking:
         return Ranking(question, self.config, self.gallery, self.encode_location)
@@ -328,11 +283,6 @@ class Locator:
                     gpu=choice.gpu,
                 )
             return self._location_encoder
-
-
-class _Scope(NamedTuple):
-    probability: float | None = None  # of being of the model's kind
-    advice: str | None = None  # where it is not
 
 
 def _outcome(picture: object, index: int, preprocessing: Preprocessing, views: str) -> Prepared | Failure:

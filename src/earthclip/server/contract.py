@@ -69,10 +69,8 @@ class LocateForm(BaseModel):
     region: list[_Where] = Field(
         [],
         max_length=MAX_REGIONS,
-        description=(
-            "Only consider places inside: a country's name or code, `lat,lon,km`, `south,west,north,east`, or the text "
-            "of a GeoJSON Polygon or MultiPolygon. Repeat the field to allow several regions."
-        ),
+        description="Only consider places inside: a country's name or code, `lat,lon,km`, `south,west,north,east`, or "
+        "the text of a GeoJSON Polygon or MultiPolygon. Repeat the field to allow several regions.",
     )
     prior: Prior = Field(
         "model", description="`model` favours where the training photos were taken; `land` treats all land equally."
@@ -80,9 +78,7 @@ class LocateForm(BaseModel):
     min_confidence: _Share = Field(
         0.0, description="Mark an answer as abstained if less of the probability lies within 200 km of its first place."
     )
-    force_answer: _Switch = Field(
-        False, description="Also give the places of a photo that is out of the model's scope."
-    )
+    force_answer: _Switch = Field(False, description="Also give places for a photo out of the model's scope.")
     surface: _Switch = Field(False, description="Also send the most probable HEALPix cells, for a map.")
     outlines: _Switch = Field(True, description="Send the geometry of the credible regions.")
     strip: _Switch = Field(True, description="Ignored. The server never reads metadata.")
@@ -216,15 +212,11 @@ class Answer(BaseModel):
     credible: list[CredibleRegion] | _Absent = None
     surface: Surface | _Absent = None
     region: str | _Absent = None
-    region_share: float | _Absent = Field(
-        None, description="The probability of the region before others are ruled out."
-    )
+    region_share: float | _Absent = Field(None, description="What the region holds before others are ruled out.")
     in_scope: bool | _Absent = Field(None, description="Whether the photo is of the kind that the model locates.")
     scope: float | _Absent = Field(None, description="The probability of that.")
     advice: str | _Absent = Field(None, description="What to do with a photo that is not.")
-    abstained: bool | _Absent = Field(
-        None, description="True if the confidence is below `min_confidence`, or the photo is out of scope."
-    )
+    abstained: bool | _Absent = Field(None, description="True if out of scope, or less sure than `min_confidence`.")
     error: str | _Absent = Field(None, description="Why this photo of several has no answer.")
 
 
