@@ -34,6 +34,8 @@ def write_tiny_model(folder: Path, name: str = "tiny", seed: int = 0, width: int
         "prior": "uniform over the sphere",
         "licence": "MIT",
     }
+    if config.get("scope"):
+        save_graph(folder / "scope.onnx", scope_graph())
     write_config(folder, ModelConfig(**{**values, **config}))  # type: ignore[arg-type]
     return folder
 
@@ -67,6 +69,18 @@ def image_graph(rng: np.random.Generator, width: int, input_name: str = "pixels"
     inputs = [helper.make_tensor_value_info(input_name, TensorProto.FLOAT, ["b", 3, SIZE, SIZE])]
     outputs = [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["b", width])]
     return helper.make_graph(nodes, "image_encoder", inputs, outputs, weights)
+
+
+def scope_graph() -> onnx.GraphProto:
+    """The brighter the pixels, the more likely the picture is of the model's kind."""
+    nodes = [
+        helper.make_node("Flatten", ["pixels"], ["flat"], axis=1),
+        helper.make_node("ReduceMean", ["flat"], ["mean"], axes=[1], keepdims=1),
+        helper.make_node("Sigmoid", ["mean"], ["scope"]),
+    ]
+    inputs = [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["b", 3, SIZE, SIZE])]
+    outputs = [helper.make_tensor_value_info("scope", TensorProto.FLOAT, ["b", 1])]
+    return helper.make_graph(nodes, "scope", inputs, outputs, [])
 
 
 def phases_graph(rng: np.random.Generator, kind: int = TensorProto.DOUBLE) -> onnx.GraphProto:

@@ -48,7 +48,8 @@ def measure(locator: Locator, n: int, names: Sequence[str], say: Callable[[str],
     rows: list[Row] = []
     for item in map(imagery, names):
         say(f"{len(cameras)} views of {item.name}")
-        found = [prediction.coordinates[0] for prediction in locator.locate(_stream(cameras, item.name), top_k=1)]
+        answers = locator.locate(_stream(cameras, item.name), top_k=1, force_answer=True)
+        found = [prediction.coordinates[0] for prediction in answers]
         errors_km = great_circle_km(np.array(found), cameras.targets)
         for band in _BANDS_KM:
             inside = (cameras.half_width_km >= band[0]) & (cameras.half_width_km <= band[1])

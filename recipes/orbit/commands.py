@@ -150,6 +150,31 @@ def card(model: str, count: int, names: tuple[str, ...], test: bool, write: bool
 
 
 @orbit.command()
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@click.option("--epochs", default=12, show_default=True, help="Passes over the views and photos.")
+@click.option("--seed", default=0, show_default=True, help="Random seed.")
+def scope(folder: Path, epochs: int, seed: int) -> None:
+    """Teach the model folder DIR to tell views from above from other pictures.
+
+    The head is written into the folder as scope.onnx, its threshold and figures into config.json. All imagery must have
+    been fetched. Photos are downloaded out of the Debian packages in photos.toml, 1 GB.
+
+    \b
+    Example:
+    python -m recipes.orbit scope models/orbit
+    """
+    from recipes.orbit.scope import add_scope
+
+    if epochs < 1:
+        raise click.UsageError(f"--epochs must be at least 1, found {epochs}")
+    found = add_scope(folder, epochs=epochs, seed=seed, say=click.echo)
+    assert found.scope is not None
+    for what in ("false_alarms", "flagged"):
+        for name, share in found.scope.measured[what].items():
+            click.echo(f"{what.replace('_', ' ')}: {100 * share:5.1f} %  {name}")
+
+
+@orbit.command()
 @click.argument("name")
 def fetch(name: str) -> None:
     """Download the imagery NAME and check its SHA-256.

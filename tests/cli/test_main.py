@@ -39,7 +39,7 @@ def test_help_and_version() -> None:
     ("arguments", "says"),
     [
         (["lokate"], "no such command 'lokate'; did you mean 'locate'? See 'earthclip --help'."),
-        (["xyz"], "no such command 'xyz'; expected one of locate, privacy, embed"),
+        (["xyz"], "no such command 'xyz'; expected one of locate, apply, privacy, embed"),
         (["model", "lst"], "no such command 'lst'; did you mean 'list'? See 'earthclip model --help'."),
         (["cluster", "embed", "image"], "no such command 'image'; did you mean 'images'?"),
         (["locate"], "give a PICTURE, or --text WORDS. See 'earthclip locate --help'."),
@@ -49,7 +49,7 @@ def test_help_and_version() -> None:
         (["locate", "a", "--top-k", "0", "--min-confidence", "7"], "--min-confidence is 7.0; expected 0"),
         (["locate", "a", "--text-weight", "0.2"], "--text-weight weighs --text against a picture; give both."),
         (["locate", "--text-weight", "0.2", "--text", "sea"], "--text-weight weighs --text against a picture"),
-        (["locate", "a", "--map", "a.png", "--map", "./a.png"], "--map a.png: given twice"),
+        (["locate", "a", "--map", "a.png", "--map", "./a.png"], "a.png: two maps have this name"),
         (["locate", "a", "--map", "no/such/a.html"], "no/such/a.html: cannot be written (No such file or directory)"),
         (["locate", "a", "--model", "obrit"], "unknown model 'obrit'; did you mean 'orbit'?"),
     ],

@@ -66,7 +66,7 @@ def test_info_of_the_built_in_model(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(len(line) <= 80 for line in lines)
     for expected in (
         "for           pictures of the Earth from above",
-        "caution       for pictures of the Earth from above",
+        "caution       works on satellite-like views",
         "licence       MIT",
         "files         image_encoder.onnx, 11.5 MB\n",
         "              location_phases.onnx, 25.6 kB\n",

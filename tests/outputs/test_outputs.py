@@ -72,7 +72,7 @@ def test_csv_has_a_row_for_each_place_and_failure() -> None:
     assert rows[0]["error"] == ""
     assert written("csv").startswith(
         "path,model,rank,latitude,longitude,probability,error,text,place,country_code,"
-        "warning,verdict,radius_km,area90_km2\n"
+        "warning,verdict,radius_km,area90_km2,scope\n"
     )
 
 

@@ -8,15 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from earthclip.geo.cells import cell_of
 from earthclip.locating.evidence import Weights
 from earthclip.locating.locator import load
-from earthclip.server.contract import Located
+from earthclip.models.config import Scope
+from earthclip.outputs.drawing import to_answer
+from earthclip.server.contract import Located, LocateForm
 from tests.locating.test_evidence import index_at
 from tests.outputs.schema import check_answer
 from tests.server.conftest import photo_of
 from tests.server.running import FORM, Running, form, running
+from tests.tiny import write_tiny_model
 
 
 def test_a_photo_is_answered_as_the_library_answers_it(
@@ -202,3 +206,13 @@ def test_with_an_index_answers_name_its_photos_without_their_folders(
     assert "path" not in reference and str(tmp_path) not in reply.body.decode()
     best = answer["predictions"][0]
     assert (best["latitude"], best["longitude"]) == pytest.approx((-15.84, -70.02), abs=0.2)
+
+
+def test_a_photo_out_of_scope_keeps_the_contract(tmp_path: Path) -> None:
+    model = write_tiny_model(tmp_path / "scoped", scope=Scope("a bright picture", 0.5))
+    (answer,) = load(model).locate([Image.new("RGB", (40, 30))])
+    described = to_answer(answer, surface=True)
+    check_answer(described)
+    assert (described["in_scope"], described["abstained"], described["predictions"]) == (False, True, [])
+    assert described["advice"] == "This does not look like a bright picture, which is all that 'tiny' can locate."
+    assert LocateForm.of([("photos", b"x"), ("force_answer", "1")]).question().force_answer

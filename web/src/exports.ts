@@ -1,11 +1,11 @@
 // Answers as files for other programs: GeoJSON (RFC 7946) and KML 2.3.
-import type { Feature, FeatureCollection } from "geojson";
+import type { Feature, FeatureCollection, Geometry } from "geojson";
 import { percent } from "./format";
 import type { Answer, Subject } from "./types";
 
 export function saveGeoJSON(subjects: Subject[]): void {
   const features = subjects.flatMap((subject) => (subject.answer ? toFeatures(subject.name, subject.answer) : []));
-  const collection: FeatureCollection = { type: "FeatureCollection", features };
+  const collection: FeatureCollection<Geometry | null> = { type: "FeatureCollection", features };
   save(new Blob([`${JSON.stringify(collection)}\n`], { type: "application/geo+json" }), "earthclip.geojson");
 }
 
@@ -28,7 +28,11 @@ export function save(blob: Blob, name: string): void {
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
-function toFeatures(name: string, answer: Answer): Feature[] {
+function toFeatures(name: string, answer: Answer): Feature<Geometry | null>[] {
+  if (answer.predictions.length === 0) {
+    const { model, in_scope, scope, advice } = answer;
+    return [{ type: "Feature", geometry: null, properties: { name, model, in_scope, scope, advice } }];
+  }
   const points = answer.predictions.map(
     ({ latitude, longitude, probability, place }, i): Feature => ({
       type: "Feature",
@@ -59,7 +63,8 @@ function folder(name: string, answer: Answer): string {
     const title = `${Math.round(mass * 100)} % region`;
     return `<Placemark><name>${title}</name><styleUrl>#region</styleUrl><MultiGeometry>${polygons.join("")}</MultiGeometry></Placemark>`;
   });
-  return `<Folder><name>${escaped(name)}</name>\n${[...points, ...regions].join("\n")}\n</Folder>`;
+  const advice = answer.advice ? `<description>${escaped(answer.advice)}</description>\n` : "";
+  return `<Folder><name>${escaped(name)}</name>\n${advice}${[...points, ...regions].join("\n")}\n</Folder>`;
 }
 
 function escaped(text: string): string {

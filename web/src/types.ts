@@ -70,6 +70,9 @@ export interface Answer {
   credible?: CredibleArea[];
   region?: string;
   region_share?: number; // what it holds when nothing is ruled out
+  in_scope?: boolean; // whether the picture is of the kind that the model locates
+  scope?: number; // the probability of that
+  advice?: string; // what to do with one that is not
   abstained?: boolean;
   surface?: Surface;
   references?: Reference[];

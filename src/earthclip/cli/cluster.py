@@ -86,6 +86,7 @@ def _run_options(unit: str = "pictures") -> Callable[[F], F]:
 @options.listed()
 @options.text_weight()
 @options.views(advanced=True)
+@options.force_answer()
 @options.refine()
 @options.runtime()
 @options.precision()

@@ -63,6 +63,7 @@ from earthclip.cli.status import libraries_muted
 @options.listed()
 @options.text_weight()
 @options.views(advanced=True)
+@options.force_answer()
 @options.refine()
 @options.index(advanced=True)
 @options.runtime()

@@ -171,6 +171,12 @@ min_confidence = shared(
     metavar="P",
     help="Give no answer unless at least P (0 to 1) of the probability lies within 200 km of the best guess.",
 )
+force_answer = shared(
+    "--force-answer",
+    is_flag=True,
+    advanced=True,
+    help="Give places for a picture that is not of the model's kind, too.",
+)
 refine = shared(
     "--refine",
     is_flag=True,

@@ -53,6 +53,7 @@ COLUMNS = {
     "mass": "float64",
     "area90_km2": "float64",
     "region_share": "float64",
+    "scope": "float64",
     "candidates": "places",
     "error": "string",
 }
@@ -91,6 +92,7 @@ def answer_row(path: str, row: int | None, answer: Prediction | Failure) -> dict
             "mass": None if verdict is None else digits(verdict.mass),
             "area90_km2": area90_km2(answer),
             "region_share": None if answer.region_share is None else digits(answer.region_share),
+            "scope": None if answer.scope is None else digits(answer.scope),
             "candidates": places,
         }
     )

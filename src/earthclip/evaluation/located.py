@@ -69,7 +69,8 @@ def locate_photos(
 
     ``views`` are averaged over ("none", "flip", "ten-crop"); an ``index`` of photos must leave out those that
     give an answer away, see leave_out.py. Photos are read in ``workers`` processes ahead of the encoder. A photo
-    that cannot be read is a failure, and the others go on. Raises InputError when none can be read,
+    out of the model's scope is answered like any other. A photo that cannot be read is a failure, and the others go
+    on. Raises InputError when none can be read,
     ModelError for a model that locates no pictures.
     """
     rows, places, failures = [], [], []
@@ -77,7 +78,7 @@ def locate_photos(
     sources = (Named(name, partial(photos.open, index)) for index, name in enumerate(photos.ids))
     with Reader(_preprocessing(locator), views, workers=workers) as reader:
         pictures = reader.read_ahead(sources, _BATCH + 2 * workers)
-        question = Question(top_k=1, views=views, index=index)
+        question = Question(top_k=1, views=views, index=index, force_answer=True)
         for row, answer in enumerate(locator.answers(pictures, question, batch_size=_BATCH)):
             if isinstance(answer, Failure):
                 failures.append(answer)

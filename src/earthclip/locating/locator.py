@@ -21,15 +21,9 @@ from earthclip.locating.posterior import adjustment, check_top_k
 from earthclip.locating.prediction import Prediction
 from earthclip.locating.question import Question, QuestionFields
 from earthclip.locating.ranking import Ranking
+from earthclip.locating.scope import ScopeJudge
 from earthclip.models import Precision, Runtime
-from earthclip.models.config import (
-    GALLERY,
-    IMAGE_ENCODER,
-    LOCATION_PHASES,
-    TEXT_ENCODER,
-    TOKENIZER,
-    ModelConfig,
-)
+from earthclip.models.config import GALLERY, IMAGE_ENCODER, LOCATION_PHASES, TEXT_ENCODER, TOKENIZER, ModelConfig
 from earthclip.models.encoders import Encoder, LocationEncoder, Progress, Tokenizer
 from earthclip.models.fastest import Choice, choose
 from earthclip.models.folder import ModelFolder
@@ -76,6 +70,7 @@ class Locator:
         self._lock = threading.RLock()
         self._image_choice: Choice | None = None
         self._image_encoder: Encoder | None = None
+        self._judge = ScopeJudge(folder)
         self._text_encoder: tuple[Tokenizer, Encoder] | None = None
         self._location_encoder: LocationEncoder | None = None
         self._gallery: Gallery | None = None
@@ -238,18 +233,21 @@ class Locator:
         encoder, preprocessing = self._open_image_encoder()
         text = None if question.text is None else np.float32(question.text_weight) * self.encode_text([question.text])
         ranking: Ranking | None = None
+
+        def ranked(pictures: list[Prepared]) -> list[Prediction]:
+            nonlocal ranking
+            # Only now, since the first use of a gallery may have to encode it.
+            ranking = ranking or self._ranking(question)
+            embeddings = encoder.encode_views(np.stack([picture.pixels for picture in pictures]))  # [b, d]
+            if text is not None:
+                embeddings = np.float32(1 - question.text_weight) * embeddings + text
+            paths = [picture.path for picture in pictures]
+            return ranking.answers(embeddings, paths, [question.text] * len(pictures))
+
         for batch in batches(enumerate(pictures), batch_size):
             outcomes = [outcome_of(picture, index, preprocessing, question.views) for index, picture in batch]
             readable = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
-            predictions: Iterator[Prediction] = iter(())
-            if readable:
-                # Only now, since the first use of a gallery may have to encode it.
-                ranking = ranking or self._ranking(question)
-                embeddings = encoder.encode_views(np.stack([picture.pixels for picture in readable]))  # [b, d]
-                if text is not None:
-                    embeddings = np.float32(1 - question.text_weight) * embeddings + text
-                paths = [picture.path for picture in readable]
-                predictions = iter(ranking.answers(embeddings, paths, [question.text] * len(readable)))
+            predictions = iter(self._judge.answers(readable, question, ranked))
             for outcome in outcomes:
                 yield outcome if isinstance(outcome, Failure) else next(predictions)
 

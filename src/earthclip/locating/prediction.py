@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from earthclip.errors import readable, visible
+from earthclip.errors import InputError, readable, visible
 from earthclip.geo.cells import cells_text
 from earthclip.locating.evidence import ReferencePhoto
 from earthclip.locating.posterior import Posterior
@@ -35,10 +35,10 @@ class AnswerWarning:
     """One sentence to read before the answer.
 
     ``kind`` is "model" (what the model is for), "region" (the unrestricted model expects the place outside the region
-    asked for) or "abstained" (less confidence than was asked for).
+    asked for), "scope" (the picture is not of the model's kind) or "abstained" (less confidence than was asked for).
     """
 
-    kind: Literal["model", "region", "abstained"]
+    kind: Literal["model", "region", "scope", "abstained"]
     text: str
 
 
@@ -49,6 +49,9 @@ class Prediction:
     ``coordinates`` [k, 2] are degrees (latitude, longitude), best first, with ``probabilities`` [k]. ``confidence`` is
     the probability within 200 km of the first place; ``credible`` are the regions that hold 50 and 90 %. These and
     ``verdict`` are None or empty for answers read back from a file that lacks them.
+
+    ``scope`` is the probability that the picture is of the model's kind, where the model can tell. ``advice`` says what
+    to do with one that is not; it has no places (k is 0), unless an answer was forced.
     """
 
     path: str | None  # None: the picture was given as an image, or there was none
@@ -63,7 +66,9 @@ class Prediction:
     region: str | None = None  # the area that the answer was kept to
     region_share: float | None = None  # what the region holds without being asked for: next to none, and it is wrong
     sources: tuple[str, ...] = ()  # what it came from, such as ("picture", "track"); empty: the picture or text alone
-    abstained: bool = False  # whether the confidence is below the least that was asked for
+    abstained: bool = False  # less confidence than was asked for, or out of scope
+    scope: float | None = None
+    advice: str | None = None
     caution: str | None = None  # of the model: what it is for, and what not
     references: tuple[ReferencePhoto, ...] = field(default=(), repr=False)  # of the indices, most similar first
     embedding: Float32[np.ndarray, " d"] | None = field(default=None, repr=False)
@@ -90,7 +95,9 @@ class Prediction:
             found.append(
                 AnswerWarning("region", f"Warning: the unrestricted model gives {region} {share}; {elsewhere}")
             )
-        if self.abstained:
+        if self.advice is not None:
+            found.append(AnswerWarning("scope", self.advice))
+        elif self.abstained:
             found.append(
                 AnswerWarning("abstained", "No answer: the confidence is below the minimum that was asked for.")
             )
@@ -105,6 +112,11 @@ class Prediction:
         return None if self.scorer is None or self.embedding is None else self.scorer.posterior_of(self.embedding)
 
     @property
+    def in_scope(self) -> bool | None:
+        """Whether the picture is of the model's kind; None where the model cannot tell."""
+        return None if self.scope is None else self.advice is None
+
+    @property
     def subject(self) -> str:
         """What was located, for people to read: path, text, or both."""
         text = f'"{self.text}"' if self.text is not None else None
@@ -112,22 +124,32 @@ class Prediction:
 
     @property
     def latitude(self) -> float:
-        """Latitude of the best place, in degrees."""
-        return float(self.coordinates[0, 0])
+        """Latitude of the best place, in degrees. Raises InputError for an answer without places."""
+        return float(self._best[0])
 
     @property
     def longitude(self) -> float:
-        """Longitude of the best place, in degrees, in [-180, 180)."""
-        return float(self.coordinates[0, 1])
+        """Longitude of the best place, in degrees, in [-180, 180). Raises InputError as ``latitude`` does."""
+        return float(self._best[1])
+
+    @property
+    def _best(self) -> Float64[np.ndarray, " 2"]:
+        if not len(self.coordinates):
+            raise InputError(f"{self.subject}: has no place; {self.advice or 'look at len(coordinates) first'}")
+        best: Float64[np.ndarray, " 2"] = self.coordinates[0]
+        return best
 
     @property
     def __geo_interface__(self) -> dict[str, Any]:
-        """The best place as a GeoJSON Feature, for shapely, geopandas and the like."""
+        """The best place as a GeoJSON Feature, for shapely, geopandas and the like; no geometry without one."""
+        asked: dict[str, Any] = self.asked | {"model": self.model}
+        if not len(self.coordinates):
+            return {"type": "Feature", "geometry": None, "properties": asked}
         return {
             "type": "Feature",
             # GeoJSON is the one place outside outputs/ that puts longitude first (RFC 7946, section 3.1.1).
             "geometry": {"type": "Point", "coordinates": (self.longitude, self.latitude)},
-            "properties": self.asked | {"model": self.model, "probability": float(self.probabilities[0])},
+            "properties": asked | {"probability": float(self.probabilities[0])},
         }
 
     @property
@@ -169,6 +191,10 @@ def trust(answer: Prediction, *, cells: bool = False) -> dict[str, Any]:
         values["region"] = answer.region
         if answer.region_share is not None:
             values["region_share"] = digits(answer.region_share)
+    if answer.scope is not None:
+        values |= {"in_scope": answer.in_scope, "scope": digits(answer.scope)}
+    if answer.advice is not None:
+        values["advice"] = answer.advice
     if answer.sources:
         values["sources"] = list(answer.sources)
     if answer.abstained:

@@ -26,10 +26,10 @@ class Question:
     ``region`` keeps answers to an area. ``prior`` is what to assume before looking at the picture: "model" favours
     where the model's training photos were taken, "land" treats all land equally. ``refine`` searches between the
     model's candidate places. An answer with less than ``min_confidence`` of the probability within 200 km of its best
-    place abstains. With ``names``, the places of a batch are put in words together, in half the time of one after the
-    other. ``whereabouts`` tells where each picture was by its time, see ``locating/movement.py``; not together with
-    ``refine`` or an index. Photos of each ``index``, given by its folder or opened, are references: places near those
-    that look like the picture gain.
+    place abstains, and so does that about a picture out of the model's scope, unless ``force_answer``. With ``names``,
+    the places of a batch are put in words together, in half the time of one after the other. ``whereabouts`` tells
+    where each picture was by its time, see ``locating/movement.py``; not together with ``refine`` or an index. Photos
+    of each ``index``, given by its folder or opened, are references: places near those that look like the picture gain.
     """
 
     top_k: int = 5
@@ -40,6 +40,7 @@ class Question:
     prior: str = "model"  # or "land"
     refine: bool = False
     min_confidence: float = 0.0
+    force_answer: bool = False
     names: bool = False
     whereabouts: WhereaboutsOf | None = None
     index: Sequence[str | Path | References] = ()
@@ -88,6 +89,7 @@ class Question:
             **text,
             **times,
             **({"index": "; ".join(f"{one.name} ({one.fingerprint})" for one in self.indices)} if self.index else {}),
+            **({"force_answer": True} if self.force_answer else {}),  # earlier versions did not know it
         }
 
     @property
@@ -107,6 +109,7 @@ class QuestionFields(TypedDict, total=False):
     prior: str
     refine: bool
     min_confidence: float
+    force_answer: bool
     names: bool
     whereabouts: WhereaboutsOf | None
     index: Sequence[str | Path | References]

@@ -73,6 +73,24 @@ class Calibration:
         return sorted((float(promise), mass) for promise, mass in self.conformal.items())
 
 
+@dataclass(frozen=True)
+class Scope:
+    """What a model's pictures are, and how likely a picture must be one to be located.
+
+    Its file ``scope.onnx`` gives the probability that a picture is of the kind ``of``; one below ``threshold`` is out
+    of scope. ``measured`` says on which pictures that was measured. Raises ConfigError for impossible values.
+    """
+
+    of: str  # in words that follow "This does not look like"
+    threshold: float
+    instead: str = ""  # what to do with another picture, such as "use --model geoclip"
+    measured: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.of.strip() or not 0 < self.threshold < 1:
+            raise ConfigError(f"scope must say of what, with a threshold between 0 and 1, found {self.threshold}")
+
+
 def _fraction(text: str) -> bool:
     try:
         value = float(text)
@@ -92,6 +110,7 @@ LOCATION_ENCODER = "location_encoder.onnx"
 GALLERY = "gallery.npy"
 TEXT_ENCODER = "text_encoder.onnx"
 TOKENIZER = "tokenizer.json"
+SCOPE = "scope.onnx"
 WEIGHTS = "model.safetensors"  # to train on; running needs none of it
 RUNNING_FILES = (
     IMAGE_ENCODER,
@@ -101,6 +120,7 @@ RUNNING_FILES = (
     LOCATION_PHASES,
     LOCATION_ENCODER,
     GALLERY,
+    SCOPE,
 )
 
 
@@ -131,6 +151,7 @@ class ModelConfig:
     views: tuple[str, ...] = ("none",)  # of a picture that all show the same place, see runtime/views.py
     temperature: float = 1.0  # calibration: probabilities = softmax(logits / temperature)
     calibration: Calibration | None = None  # None: nobody has measured what its probabilities are worth
+    scope: Scope | None = None  # None: it cannot tell a picture that is not of its kind
     caution: str | None = None  # what a user must know before trusting an answer, said once a run
     lacks: dict[str, str] = field(default_factory=dict)  # what it could have but has not -> how to get it
     files: dict[str, int] = field(default_factory=dict)  # name -> size in bytes

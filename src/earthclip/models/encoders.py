@@ -65,6 +65,22 @@ def open_graph(
     return Graph(path, takes, "embedding", spins=spins, gpu=gpu, threads=threads)
 
 
+class ScopeHead:
+    """The graph ``scope.onnx`` from ``pixels`` to how likely a picture is of the model's kind, in [0, 1]."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises ModelError when the graph cannot be loaded."""
+        self._graph = Graph(path, "pixels", "scope", spins=False)
+
+    def scopes(self, pixels: Float32[np.ndarray, "b v 3 h w"]) -> Float32[np.ndarray, " b"]:
+        """The probability of each picture, the mean over its views."""
+        pictures, views = pixels.shape[:2]
+        rows = self._graph.run(pixels.reshape(-1, *pixels.shape[2:]))
+        _check_width(self._graph, rows.shape[1], 1)
+        means: Float32[np.ndarray, " b"] = rows.reshape(pictures, views).mean(axis=1)
+        return means
+
+
 class _How(TypedDict, total=False):
     runtime: Runtime
     precision: Precision

@@ -20,6 +20,7 @@ from earthclip.models.config import (
     LOCATION_ENCODER,
     LOCATION_PHASES,
     RUNNING_FILES,
+    SCOPE,
     TEXT_ENCODER,
     TOKENIZER,
     ModelConfig,
@@ -35,6 +36,7 @@ _WHAT = {
     LOCATION_PHASES: "location encoder",
     LOCATION_ENCODER: "location encoder",
     GALLERY: "gallery of places",
+    SCOPE: "scope",
 }
 
 
@@ -128,6 +130,8 @@ def open_folder(path: Path) -> ModelFolder:
         )
     if IMAGE_ENCODER in config.files and config.preprocessing is None:
         raise ModelError(f"{path}: has {IMAGE_ENCODER}, but config.json has no preprocessing; export the model again")
+    if (SCOPE in config.files) != (config.scope is not None):
+        raise ModelError(f"{path}: needs {SCOPE} and scope in config.json together; export the model again")
     folder = ModelFolder(path, config)
     if folder.has(GALLERY):
         folder.gallery_coordinates()

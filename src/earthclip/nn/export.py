@@ -126,21 +126,21 @@ def export_model(
 
 def export_image_encoder(encoder: ImageEncoder, size: int, folder: Path) -> None:
     """Write the graph from pixels, ``size`` across, to unit embeddings."""
-    _export(_Unit(encoder), torch.zeros(2, 3, size, size), "pixels", "embedding", folder / IMAGE_ENCODER)
+    export_graph(_Unit(encoder), torch.zeros(2, 3, size, size), "pixels", "embedding", folder / IMAGE_ENCODER)
 
 
 def export_text_encoder(encoder: ImageEncoder, length: int, folder: Path) -> None:
     """Write the graph from token ids, padded to ``length``, to unit embeddings."""
     tokens = torch.zeros(2, length, dtype=torch.int64)
-    _export(_Unit(_Texts(encoder)), tokens, "tokens", "embedding", folder / TEXT_ENCODER)
+    export_graph(_Unit(_Texts(encoder)), tokens, "tokens", "embedding", folder / TEXT_ENCODER)
 
 
 def export_location_encoder(encoder: LocationEncoder, folder: Path) -> None:
     """Write the two graphs from degrees over Fourier features to unit embeddings."""
     coordinates = torch.zeros(2, 2)
-    _export(encoder.position, coordinates, "coordinates", "features", folder / LOCATION_PHASES)
+    export_graph(encoder.position, coordinates, "coordinates", "features", folder / LOCATION_PHASES)
     network = _Unit(_JoinedCapsules(encoder.network))
-    _export(network, encoder.position(coordinates), "features", "embedding", folder / LOCATION_ENCODER)
+    export_graph(network, encoder.position(coordinates), "features", "embedding", folder / LOCATION_ENCODER)
 
 
 def _fold_norms(model: nn.Module) -> None:
@@ -159,7 +159,8 @@ def _round_weights(model: nn.Module) -> None:
                 parameter.copy_(parameter.half().float())
 
 
-def _export(module: nn.Module, example: Tensor, given: str, result: str, path: Path) -> None:
+def export_graph(module: nn.Module, example: Tensor, given: str, result: str, path: Path) -> None:
+    """Write the graph of a module from ``given``, of any batch size, to ``result``."""
     module.eval()
     # They would say, several times a graph, that torchvision is not installed and what was not folded.
     for name in ("torch.onnx._internal.exporter._registration", "onnxscript", "onnx_ir"):

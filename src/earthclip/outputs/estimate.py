@@ -107,9 +107,8 @@ class Estimate:
 def estimate_of(answer: Prediction) -> Estimate:
     """The best place of an answer. Raises InputError where there is no place to trust."""
     if answer.abstained or not len(answer.coordinates):
-        raise InputError(
-            f"{answer.subject}: no confident answer, so no sidecar was written; lower --min-confidence to write one"
-        )
+        why = answer.advice or "no confident answer, so no sidecar was written; lower --min-confidence to write one"
+        raise InputError(f"{answer.subject}: {why}")
     verdict, area = answer.verdict, area90_km2(answer)
     more = _names(answer)
     if more:

@@ -32,6 +32,7 @@ COLUMNS = {
     "verdict": _TEXT,
     "radius_km": _NUMBER,
     "area90_km2": _NUMBER,
+    "scope": _NUMBER,
     "mass": _NUMBER,
     "area_km2": _NUMBER,
     "error": _TEXT,

@@ -67,20 +67,26 @@ def write_map_png(
 
 
 def draw(answer: Prediction, photo: Image.Image | None = None, *, full_paths: bool = False) -> Any:
-    """The matplotlib Figure of ``write_map_png``. Raises InputError for an answer without a posterior."""
-    if answer.posterior is None or not len(answer.coordinates):
+    """The matplotlib Figure of ``write_map_png``. Raises InputError for an answer without a posterior.
+
+    For a picture out of scope it shows the picture, the advice and a map without places.
+    """
+    out_of_scope = answer.advice is not None and not len(answer.coordinates)
+    if not out_of_scope and (answer.posterior is None or not len(answer.coordinates)):
         raise InputError(f"{answer.subject}: a map needs every place's probability; locate the picture again")
     figure = _matplotlib().figure.Figure(figsize=(_WIDTH, _HEIGHT), facecolor="white")
     _matplotlib().backends.backend_agg.FigureCanvasAgg(figure)
-    surface = Surface.of(answer.posterior)
+    surface = None if answer.posterior is None else Surface.of(answer.posterior)
     _draw_heading(figure, answer if full_paths else cast("Prediction", without_folders(answer)))
     _draw_photo(figure.add_axes((0.02, 0.50, 0.28, 0.38)), answer, photo)
-    local = figure.add_axes((0.02, 0.035, 0.28, 0.28 * _WIDTH / _HEIGHT - 0.01))
-    _draw_neighbourhood(local, answer, answer.posterior, surface)
+    if answer.posterior is not None and surface is not None:
+        below = (0.02, 0.035, 0.28, 0.28 * _WIDTH / _HEIGHT - 0.01)
+        _draw_neighbourhood(figure.add_axes(below), answer, answer.posterior, surface)
     world_height = 0.655 * _WIDTH / _HEIGHT * cartography.WORLD_Y / cartography.WORLD_X
     highest = _draw_world(figure.add_axes((0.325, 0.88 - world_height, 0.655, world_height)), answer, surface)
     _draw_list(figure, answer, top=0.88 - world_height - 0.05)
-    _draw_legend(figure, answer, highest)
+    if surface is not None:
+        _draw_legend(figure, answer, highest)
     _write(figure, 0.98, 0.012, ATTRIBUTION, size=7, color=_PALE, ha="right")
     return figure
 
@@ -88,7 +94,9 @@ def draw(answer: Prediction, photo: Image.Image | None = None, *, full_paths: bo
 def _draw_heading(figure: Any, answer: Prediction) -> None:
     _write(figure, 0.02, 0.96, answer.subject, size=15, weight="bold", longest=90)
     warnings = [warning.text for warning in answer.warnings]
-    parts = [*warnings, *trust_sentences(answer), f"An estimate by the model {answer.model}, to be verified."]
+    parts = [*warnings, *trust_sentences(answer)]
+    if len(answer.coordinates):
+        parts.append(f"An estimate by the model {answer.model}, to be verified.")
     lines = textwrap.wrap(" ".join(parts), 150)
     size, step = (10.5, 0.023) if len(lines) <= 2 else (10.5 * 2 / len(lines) + 1.5, 0.046 / (len(lines) - 1))
     if len(lines) > 2:  # smaller letters, so that no warning is cut off
@@ -110,17 +118,19 @@ def _draw_photo(axes: Any, answer: Prediction, photo: Image.Image | None) -> Non
     axes.set_anchor("NW")
 
 
-def _draw_world(axes: Any, answer: Prediction, surface: Surface) -> float:
-    """Draws it; returns the highest density, which has the darkest colour."""
+def _draw_world(axes: Any, answer: Prediction, surface: Surface | None) -> float:
+    """Draws it; returns the highest density, which has the darkest colour, 0 without a surface."""
     x, y = cartography.WORLD_X, cartography.WORLD_Y
     shapes = list(cartography.outlines(0.15).values())
     frame = shapely.box(-180.0, -90.0, 180.0, 90.0)
     _fill(axes, cartography.projected([frame], equal_earth, 2.0), _SEA, 0)
     _fill(axes, cartography.projected(shapes, equal_earth, 2.0), _LAND, 1)
-    densities = cartography.world_surface(surface, _WORLD_PIXELS)
-    highest = float(np.nanmax(densities))
-    tint = colours.coloured(colours.strength(densities, highest))
-    axes.imshow(tint, extent=(-x, x, -y, y), zorder=2, interpolation="antialiased")
+    highest = 0.0
+    if surface is not None:
+        densities = cartography.world_surface(surface, _WORLD_PIXELS)
+        highest = float(np.nanmax(densities))
+        tint = colours.coloured(colours.strength(densities, highest))
+        axes.imshow(tint, extent=(-x, x, -y, y), zorder=2, interpolation="antialiased")
     _lines(axes, cartography.graticule(30), "#d3dce3", 0.4, 3)
     _lines(axes, cartography.borders(shapes, equal_earth, 2.0), _LINE, 0.45, 4)
     _lines(axes, cartography.projected([frame], equal_earth, 2.0), _LINE, 0.8, 4)

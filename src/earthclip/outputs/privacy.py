@@ -78,6 +78,8 @@ class PrivacyReport:
             return [_line("unknown", answer.error if answer else "not examined")]
         lines = [_line("warning", warning.text) for warning in answer.warnings]
         verdict, area = answer.verdict, area90_km2(answer)
+        if answer.advice is not None:
+            lines.append(_line("unknown", answer.advice))
         if verdict is not None:
             lines.append(_line("how far", verdict.sentence))
         if area is not None:

@@ -47,6 +47,8 @@ def objection(answer: Prediction) -> str | None:
     A sidecar goes before what the photo says itself: a guess would hide a position that was measured. Raises
     InputError when the photo cannot be read.
     """
+    if answer.advice is not None:
+        return "the picture is out of the model's scope"
     if answer.abstained or not len(answer.coordinates):
         return "the answer abstains"
     if answer.verdict is not None and answer.verdict.level is None:

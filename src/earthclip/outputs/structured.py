@@ -67,6 +67,8 @@ def from_object(values: dict[str, Any]) -> Prediction | Failure:
         sources=tuple(values.get("sources", ())),
         abstained=values.get("abstained", False),
         references=tuple(ReferencePhoto(**photo) for photo in values.get("references", ())),
+        scope=values.get("scope"),
+        advice=values.get("advice"),
     )
 
 

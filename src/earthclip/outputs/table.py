@@ -16,7 +16,7 @@ from earthclip.pictures.prepare import Failure
 
 COLUMNS = (
     *("path", "model", "rank", "latitude", "longitude", "probability", "error", "text"),
-    *("place", "country_code", "warning", "verdict", "radius_km", "area90_km2"),
+    *("place", "country_code", "warning", "verdict", "radius_km", "area90_km2", "scope"),
 )
 
 
@@ -68,6 +68,7 @@ def rows(answer: Prediction | Failure) -> list[dict[str, Any]]:
         "verdict": level_word(answer) or None,
         "radius_km": None if radius_km is None else digits(radius_km),
         "area90_km2": area90_km2(answer),
+        "scope": None if answer.scope is None else digits(answer.scope),
     }
     if answer.abstained or not len(answer.coordinates):
         return [common]
@@ -92,7 +93,9 @@ def printable(text: str | None) -> str:
 
 
 def level_word(answer: Prediction) -> str:
-    """The verdict in one word: a level, ``nowhere``, or ``abstained``; empty where there is no verdict."""
+    """The verdict in a word: a level, ``nowhere``, ``abstained`` or ``out of scope``; empty where there is none."""
+    if answer.abstained and answer.advice is not None:
+        return "out of scope"
     if answer.abstained:
         return "abstained"
     verdict = answer.verdict

@@ -82,6 +82,7 @@ class LocateForm(BaseModel):
     min_confidence: _Share = Field(
         0.0, description="Mark an answer as abstained if less of the probability lies within 200 km of its first place."
     )
+    force_answer: _Switch = Field(False, description="Also give places for a photo out of the model's scope.")
     surface: _Switch = Field(
         False, description="Also send the most probable HEALPix cells and images of the surface, for a map."
     )
@@ -128,6 +129,7 @@ class LocateForm(BaseModel):
             region=region,
             prior=self.prior,
             min_confidence=self.min_confidence,
+            force_answer=self.force_answer,
         )
 
 

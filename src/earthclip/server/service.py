@@ -213,7 +213,7 @@ class Service:
         self.locator.warm_up()
         if preprocessing is not None and self.locator.folder.has(IMAGE_ENCODER):
             grey = np.zeros((1, 3, preprocessing.size, preprocessing.size), np.float32)
-            outcomes = list(self.locator.answers([Prepared(grey, None)], top_k=1))
+            outcomes = list(self.locator.answers([Prepared(grey, None)], top_k=1, force_answer=True))
             _in_thread(self._written, outcomes, True, True)  # whoever asks whether the model is ready need not wait
 
 

@@ -78,13 +78,14 @@ function announcement(subject: Subject): string {
   if (subject.status === "failed") return `${subject.name} failed: ${subject.error}`;
   if (subject.status !== "answered" || !subject.answer) return `Looking at ${subject.name}.`;
   const { answer } = subject;
-  const count = `${answer.predictions.length} places are listed.`;
+  const count = answer.predictions.length > 0 && `${answer.predictions.length} places are listed.`;
   return [refusal(answer), restriction(answer), `${headline(answer)}.`, sentence(answer), count]
     .filter(Boolean)
     .join(" ");
 }
 
-function places(answer: Answer, choose: (rank: number) => void): HTMLElement {
+function places(answer: Answer, choose: (rank: number) => void): HTMLElement | null {
+  if (answer.predictions.length === 0) return null;
   const most = answer.predictions[0]?.probability || 1;
   const items = answer.predictions.map((candidate, i) => {
     const bar = h("span", { class: "meter", "aria-hidden": "true" }, h("span", {}));

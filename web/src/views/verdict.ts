@@ -15,6 +15,7 @@ export function headline(answer: Answer): string {
 }
 
 export function sentence(answer: Answer): string {
+  if (answer.advice && answer.predictions.length === 0) return answer.advice;
   const text = answer.verdict?.sentence.replace(/^Location unknown: /, "") ?? "";
   return text && `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!]$/.test(text) ? "" : "."}`;
 }
@@ -43,6 +44,7 @@ export function verdict(answer: Answer): HTMLElement {
     "section",
     { class: "verdict", "aria-labelledby": "verdict-title" },
     refusal(answer) && h("p", { class: "caution" }, refusal(answer)),
+    answer.advice && answer.predictions.length > 0 && h("p", { class: "caution" }, answer.advice),
     restricted && h("p", { class: (answer.region_share ?? 1) < DOUBTFUL ? "caution" : "hint" }, restricted),
     h("div", {}, h("h2", { id: "verdict-title" }, headline(answer)), h("p", { class: "sentence" }, sentence(answer))),
     answer.verdict &&

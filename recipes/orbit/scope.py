@@ -1,0 +1,241 @@
+"""The scope of a model: a small head that tells views of the Earth from above from other pictures.
+
+It takes the mean and standard deviation of each channel of the image encoder's first six layers, for the whole picture
+upright, to a network with one hidden layer. The image encoder stays as it is, and so do the places of a picture.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from jaxtyping import Float, Float32, UInt8
+from onnx import numpy_helper
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from earthclip.errors import ModelError
+from earthclip.models.config import IMAGE_ENCODER, SCOPE, ModelConfig, Scope, write_config
+from earthclip.models.folder import open_folder
+from earthclip.nn.export import export_graph
+from earthclip.pictures.preprocess import Preprocessing
+from recipes.orbit.augment import Augmentation
+from recipes.orbit.camera import Cameras
+from recipes.orbit.imagery import IMAGERY, land_mask, load_texture
+from recipes.orbit.photos import fetch_photos, photo_crops, read_photos
+from recipes.orbit.testset import test_cameras
+from recipes.orbit.texture import Texture
+from recipes.orbit.views import ViewDistribution, render, sample_cameras
+
+OF = "a view of the Earth from above"
+INSTEAD = "use --model geoclip (earthclip model pull geoclip)"
+FALSE_ALARMS = 0.015  # of views of each validation imagery
+_SIZE = 64  # pixels across the picture that the layers see
+_VIEWS = {"bmng": 1200, "shadedrelief": 700, "etopo1": 700}
+_WIDTHS = {5400: 1.0, 2048: 0.33, 1024: 0.33}  # of textures: narrow views of coarse imagery are blurred
+_DISTRIBUTION = ViewDistribution(half_width_km=(130.0, 1700.0), tilt_deg=(0.0, 35.0))  # a little beyond the model's own
+_MEASURED, _MEASURED_SEED = 500, 5  # views of each imagery
+_BANDS_KM = ((150, 1501), (150, 300), (300, 700), (700, 1501))
+_BATCH = 128
+_POOLED = 2 * (32 + 64 + 64 + 160 + 160 + 160)  # mean and standard deviation of the channels of six layers
+Say = Callable[[str], None]
+
+
+class _Block(nn.Module):
+    """A residual block whose norms are folded into its convolutions."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Features of the same shape."""
+        return F.relu(x + self.second(F.relu(self.first(x))))
+
+
+class ScopeHead(nn.Module):
+    """From pixels to how likely they are a view from above; the convolutions are the image encoder's, as they are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            [
+                nn.Sequential(nn.Conv2d(3, 32, 5, 2, 2), nn.ReLU()),
+                nn.Sequential(nn.Conv2d(32, 64, 3, 2, 1), nn.ReLU()),
+                _Block(64),
+                nn.Sequential(nn.Conv2d(64, 160, 3, 2, 1), nn.ReLU()),
+                _Block(160),
+                _Block(160),
+            ]
+        )
+        self.norm = nn.BatchNorm1d(_POOLED)
+        self.head = nn.Sequential(nn.Dropout(0.1), nn.Linear(_POOLED, 64), nn.ReLU(), nn.Dropout(0.2), nn.Linear(64, 1))
+
+    def features(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b f"]:
+        """Mean and standard deviation of each channel of each layer, of preprocessed pixels."""
+        x = F.interpolate(pixels, (_SIZE, _SIZE), mode="bilinear", align_corners=False)
+        pooled = []
+        for layer in self.layers:
+            x = layer(x)
+            pooled += [x.mean((2, 3)), x.var((2, 3)).add(1e-5).sqrt()]
+        return torch.cat(pooled, dim=1)
+
+    def judge(self, features: Float[Tensor, "b f"]) -> Float[Tensor, " b"]:
+        """The logit of each picture."""
+        logits: Tensor = self.head(self.norm(features).clamp(-5, 5))
+        return logits[:, 0]
+
+    def forward(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1"]:
+        """The probability of each picture."""
+        return self.judge(self.features(pixels)).sigmoid()[:, None]
+
+
+def add_scope(folder: Path, *, epochs: int = 12, seed: int = 0, say: Say = print) -> ModelConfig:
+    """Learn the head of the model folder at ``folder``, measure it, and write both; returns the configuration.
+
+    The photos are downloaded where they are not here. Raises InputError for imagery or photos that cannot be had,
+    ModelError for a model whose image encoder is not the compact network.
+    """
+    model = open_folder(folder)
+    preprocessing, size = model.preprocessing, model.preprocessing.size
+    torch.manual_seed(seed)
+    head = ScopeHead()
+    start_from(head, onnx.load(model.file(IMAGE_ENCODER)))
+    rng = np.random.default_rng(seed)
+    disturb = Augmentation(mottled=0.4, silhouettes=0.03)
+
+    def features(pictures: UInt8[np.ndarray, "n s s c"]) -> Tensor:
+        pixels = pictures[..., :3]
+        parts = [_pixels(pixels[i : i + _BATCH], preprocessing) for i in range(0, len(pixels), _BATCH)]
+        with torch.no_grad():
+            return torch.cat([head.features(part) for part in parts])
+
+    packages = [(photos, fetch_photos(photos)) for photos in read_photos()]
+    views = []
+    for name, n in _VIEWS.items():
+        for width, share in _WIDTHS.items():
+            cameras = sample_cameras(int(n * share), land_mask(), rng, _DISTRIBUTION)
+            rendered = _seen(cameras, load_texture(name, width), size)
+            views.append(features(_disturbed(rendered, disturb, rng, 0.8)))
+        say(f"views of {name}")
+    others, held_out = [], {}
+    for photos, where in packages:
+        crops = photo_crops(photos, where, size, rng)
+        say(f"{len(crops):,} crops of {photos.package} ({photos.role})")
+        if photos.role == "training":
+            some = rng.permutation(len(crops))[: len(crops) // 3]
+            others += [features(crops), features(_disturbed(crops[some], disturb, rng, 1.0))]
+        else:
+            held_out[photos] = features(crops)
+    _train(head, torch.cat(views), torch.cat(others), epochs, say)
+    cameras = test_cameras(_MEASURED, _MEASURED_SEED)
+    scores = {}
+    for name, item in IMAGERY.items():
+        if item.role != "training":
+            scores[name] = _logits(head, features(_seen(cameras, load_texture(name), size)))
+    chosen = [np.quantile(scores[name], FALSE_ALARMS) for name in scores if IMAGERY[name].role == "validation"]
+    threshold = float(min(chosen))
+    measured: dict[str, Any] = {
+        "false_alarms": {
+            f"{name} ({IMAGERY[name].role}), half-width {low}-{high} km": _share(
+                scores[name][(cameras.half_width_km >= low) & (cameras.half_width_km < high)] < threshold
+            )
+            for name in scores
+            for low, high in _BANDS_KM
+        },
+        "flagged": {
+            f"{photos.package} ({photos.role}), {len(crops)} crops": _share(_logits(head, crops) < threshold)
+            for photos, crops in held_out.items()
+        },
+        "trained_on": {photos.package: photos.licence for photos, _ in packages if photos.role == "training"},
+    }
+    export_graph(head.eval(), torch.zeros(2, 3, size, size), "pixels", "scope", folder / SCOPE)
+    probability = 1 / (1 + float(np.exp(-threshold)))
+    scope = Scope(OF, float(f"{probability:.6g}"), INSTEAD, measured)
+    return write_config(folder, dataclasses.replace(model.config, scope=scope))
+
+
+def start_from(head: ScopeHead, encoder: onnx.ModelProto) -> None:
+    """Take the weights of the image encoder's first convolutions. Raises ModelError where they do not fit."""
+    weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in encoder.graph.initializer}
+    own = [layer for layer in head.modules() if isinstance(layer, nn.Conv2d)]
+    theirs = [node for node in encoder.graph.node if node.op_type == "Conv"]
+    for layer, node in zip(own, theirs, strict=False):
+        kernel = weights.get(node.input[1], weights.get(f"{node.input[1]}_half"))
+        if kernel is None or kernel.shape != tuple(layer.weight.shape) or len(node.input) < 3:
+            raise ModelError("the image encoder is not orbit's compact network, whose first layers the scope needs")
+        layer.weight.data = torch.tensor(kernel.astype(np.float32))
+        assert layer.bias is not None
+        layer.bias.data = torch.tensor(weights[node.input[2]].astype(np.float32))
+    for parameter in head.layers.parameters():
+        parameter.requires_grad_(False)
+
+
+def _train(head: ScopeHead, views: Tensor, others: Tensor, epochs: int, say: Say) -> None:
+    given = torch.cat([views, others])
+    wanted = torch.cat([torch.ones(len(views)), torch.zeros(len(others))]) * 0.98 + 0.01
+    learnt = [*head.norm.parameters(), *head.head.parameters()]
+    optimizer = torch.optim.AdamW(learnt, weight_decay=1e-3)
+    steps = epochs * (len(given) // _BATCH)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps + 1)
+    head.train()
+    for epoch in range(epochs):
+        order, total = torch.randperm(len(given)), 0.0
+        for first in range(0, len(given) - _BATCH + 1, _BATCH):
+            rows = order[first : first + _BATCH]
+            loss = F.binary_cross_entropy_with_logits(head.judge(given[rows]), wanted[rows])
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+            total += loss.item()
+        say(f"epoch {epoch + 1} of {epochs}: loss {total * _BATCH / len(given):.3f}")
+    head.eval()
+
+
+def _logits(head: ScopeHead, features: Tensor) -> Float32[np.ndarray, " n"]:
+    with torch.no_grad():
+        return head.judge(features).numpy()
+
+
+def _seen(cameras: Cameras, texture: Texture, size: int) -> UInt8[np.ndarray, "n s s 4"]:
+    """Views as a larger picture looks when it is reduced to ``size`` pixels, which is sharper than one rendered so."""
+    views = []
+    for first in range(0, len(cameras), _BATCH):
+        part = cameras.take(np.arange(first, min(first + _BATCH, len(cameras))))
+        views.append(_bytes(render(part, texture, 2 * size).reshape(-1, size, 2, size, 2, 4).mean(axis=(2, 4))))
+    return np.concatenate(views)
+
+
+def _disturbed(
+    views: UInt8[np.ndarray, "n s s c"], disturb: Augmentation, rng: np.random.Generator, share: float
+) -> UInt8[np.ndarray, "n s s 3"]:
+    """The pictures, of which a share is disturbed as in training; one without a land fraction is all land."""
+    found = np.empty((*views.shape[:3], 3), np.uint8)
+    for row, view in enumerate(views):
+        found[row] = view[..., :3]
+        if rng.random() < share:
+            land = view[..., 3:] if view.shape[2] == 4 else np.full((*view.shape[:2], 1), 255, np.uint8)
+            found[row] = _bytes(disturb(np.concatenate([view[..., :3], land], axis=2) / np.float32(255), rng))
+    return found
+
+
+def _pixels(pictures: UInt8[np.ndarray, "n s s 3"], preprocessing: Preprocessing) -> Tensor:
+    mean, std = np.array(preprocessing.mean, np.float32), np.array(preprocessing.std, np.float32)
+    values = (pictures / np.float32(255) - mean) / std
+    return torch.tensor(values.transpose(0, 3, 1, 2))
+
+
+def _bytes(values: Float32[np.ndarray, ...]) -> UInt8[np.ndarray, ...]:
+    found: UInt8[np.ndarray, ...] = (np.clip(values, 0, 1) * 255 + 0.5).astype(np.uint8)
+    return found
+
+
+def _share(found: np.ndarray) -> float:
+    return round(float(found.mean()), 4)

@@ -1,0 +1,75 @@
+"""Whether a picture is of the kind that a model locates, and the answer where it is not."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from earthclip.locating.prediction import Prediction
+from earthclip.locating.question import Question
+from earthclip.models.config import SCOPE
+from earthclip.models.encoders import ScopeHead
+from earthclip.models.folder import ModelFolder
+from earthclip.pictures.prepare import Prepared
+
+
+class PictureScope(NamedTuple):
+    """The probability that a picture is of the model's kind, and what to do with one that is not; None: not known."""
+
+    probability: float | None = None
+    advice: str | None = None
+
+
+class ScopeJudge:
+    """Judges pictures by a model's ``scope.onnx``, which is opened when first needed; safe to share between threads."""
+
+    def __init__(self, folder: ModelFolder) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._head: ScopeHead | None = None
+
+    def scopes(self, pictures: list[Prepared]) -> list[PictureScope]:
+        """The scope of each picture; nothing is known of it for a model without a head. Raises ModelError."""
+        known, name = self._folder.config.scope, self._folder.config.name
+        if known is None or not pictures:
+            return [PictureScope()] * len(pictures)
+        with self._lock:
+            self._head = self._head or ScopeHead(self._folder.file(SCOPE))
+        found = self._head.scopes(np.stack([picture.pixels for picture in pictures])).tolist()
+        advice = f"This does not look like {known.of}, which is all that '{name}' can locate"
+        advice = f"{advice}; {known.instead}." if known.instead else f"{advice}."
+        return [PictureScope(scope, advice if scope < known.threshold else None) for scope in found]
+
+    def answers(
+        self, pictures: list[Prepared], question: Question, ranked: Callable[[list[Prepared]], list[Prediction]]
+    ) -> list[Prediction]:
+        """What ``ranked`` answers to the pictures in scope, or to all if that is forced; advice for the others."""
+        scopes = self.scopes(pictures)
+        wanted = [question.force_answer or scope.advice is None for scope in scopes]
+        asked = [picture for picture, asks in zip(pictures, wanted, strict=True) if asks]
+        places = iter(ranked(asked) if asked else [])
+        return [
+            replace(next(places), scope=scope.probability, advice=scope.advice)
+            if asks
+            else without_places(self._folder.config.name, picture, question, scope)
+            for picture, asks, scope in zip(pictures, wanted, scopes, strict=True)
+        ]
+
+
+def without_places(model: str, picture: Prepared, question: Question, scope: PictureScope) -> Prediction:
+    """The answer to a picture that is out of scope."""
+    return Prediction(
+        picture.path,
+        model,
+        np.empty((0, 2)),
+        np.empty(0),
+        question.text,
+        region=None if question.region is None else question.region.name,
+        abstained=True,
+        scope=scope.probability,
+        advice=scope.advice,
+    )
