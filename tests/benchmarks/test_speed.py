@@ -42,4 +42,4 @@ def test_a_quick_run_fills_the_table(tmp_path):
 def test_an_unknown_part_is_refused():
     done = run("--only", "warm,fodler")
     assert done.returncode == 2
-    assert "unknown part 'fodler', expected of floor, warm, folder" in done.stderr
+    assert "unknown part 'fodler', expected of floor, choices, warm, folder" in done.stderr

@@ -47,7 +47,7 @@ def test_a_cluster_of_its_own_is_interrupted_goes_on_and_leaves_nothing(tiny_mod
     done = subprocess.run([*command, "--resume"], capture_output=True, text=True, cwd=tmp_path, env=environment)
     lines = done.stderr.splitlines()
     assert (done.returncode, done.stdout, len(lines)) == (0, "", 2), done.stderr
-    assert lines[0] == "model: tiny" and lines[1].startswith(f"{out}: {1_600 - 16 * kept} answered, 0 failed, ")
+    assert lines[0] == "model: tiny" and lines[1].startswith(f"{out}: {1_600 - 16 * kept:,} answered, 0 failed, ")
     assert list(Path(environment["TMPDIR"]).glob("earthclip-*")) == []
     shutil.rmtree(environment["TMPDIR"])
     assert run(*given, "-o", tmp_path / "local.parquet") == 0

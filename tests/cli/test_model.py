@@ -194,7 +194,7 @@ def test_speed_is_a_table_of_what_was_measured(
         "orbit, image encoder, ms a picture, on " in text and "orbit, places encoder, ms for 1,024 places, on " in text
     )
     assert re.search(
-        r"^  \* onnxruntime float32(, \d+ threads?)? +\d+\.\d +\d+\.\d  (1\.0|0\.99)\d+$", text, re.MULTILINE
+        r"^  \* (onnxruntime|openvino) \w+(, \d+ threads?)? +\d+\.\d +\d+\.\d  (1\.0|0\.99)\d+$", text, re.MULTILINE
     )
     rows = json.loads(output(capsys, "model", "list", "--speed", "--format", "json"))
     assert sum(row["used"] for row in rows) == 2 and {row["model"] for row in rows} == {"orbit"}

@@ -78,7 +78,7 @@ def test_json_has_scope_and_comes_back(locator: Locator) -> None:
     ("format", "expected"),
     [
         ("table", "This does not look like a bright picture"),
-        ("csv", ",tiny,,,,,,,,,out of scope,,,0.119203\n"),
+        ("csv", ",out of scope,,,0.119203\n"),
         ("geojson", '"geometry": null'),
         ("kml", ADVICE.replace("'", "&apos;")),
     ],

@@ -39,7 +39,8 @@ def print_speed(folders: list[ModelFolder]) -> None:
             click.echo(f"    {'runs on':30}{'alone':>8}{'of eight':>10}  lowest cosine")
         row = record.rows[line]
         click.echo(f"  {'*' if line == record.chosen else ' '} {_way(row):30}{_figures(row, folder)}")
-    click.echo("\n* is what is used. --runtime and --precision choose another.")
+    click.echo("\n* is used, but for a few pictures ONNX Runtime where the model is below 16 MB.")
+    click.echo("--runtime and --precision choose another.")
 
 
 def speed_objects(folders: list[ModelFolder]) -> list[dict[str, Any]]:

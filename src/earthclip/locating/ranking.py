@@ -39,8 +39,9 @@ class Ranking:
             self._log_weights = adjustment(question.prior, config.prior, gallery.coordinates, question.region, arranged)
         weights = np.zeros(len(gallery)) if self._log_weights is None else self._log_weights
         self._log_prior = normalised(weights) if question.whereabouts is not None else weights
-        # The prior alone, which places beside the gallery's share with the nearest of them.
-        self._log_share = log_prior(question.prior, config.prior, gallery.coordinates, gallery.place_cells)
+        self._log_share: Float64[np.ndarray, " m"] | None = None
+        if question.index:  # the prior alone, which places beside the gallery's share with the nearest of them
+            self._log_share = log_prior(question.prior, config.prior, gallery.coordinates, gallery.place_cells)
 
     def answers(
         self, embeddings: Float32[np.ndarray, "b d"], paths: Sequence[str | None], texts: Sequence[str | None]
