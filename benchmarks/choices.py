@@ -28,8 +28,8 @@ def choices(bench: Bench) -> Iterator[Row]:
             first = stack.enter_context(contextlib.closing(bench.ours(auto)))
             say(f"the speed of {model}, measured as model list --speed does")
             keeps = {tuple(pair) for pair in first.ask("keeps_embeddings")}
-            sides = {}
-            for combination in (auto, *forced):
+            sides = {auto: first}  # which has prepared for many pictures
+            for combination in forced:
                 try:
                     sides[combination] = stack.enter_context(contextlib.closing(bench.ours(combination)))
                     sides[combination].ask("encode", str(PICTURE), 1)

@@ -60,6 +60,7 @@ class Bench:
 @pytest.fixture(autouse=True)
 def one_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(race, "usable_processors", lambda: 1)
+    monkeypatch.setattr(race, "is_busy", lambda: False)
 
 
 def test_the_fastest_is_chosen_and_all_have_their_figures() -> None:
@@ -155,6 +156,20 @@ def test_what_ended_a_process_is_left_out_the_next_time(tiny_model: Path, monkey
     assert begun.path.read_text() == "openvino float32\n"
     begun.path.unlink()
     assert all(row.fault is None for row in measure(folder, "image").rows) and not begun.path.exists()
+
+
+def test_what_was_measured_on_a_busy_machine_is_measured_again_on_a_quiet_one(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, measures = open_folder(tiny_model), list[str]()
+    real = measure
+    monkeypatch.setattr(race, "measure", lambda *given: measures.append(given[1]) or real(*given))
+    for busy, done in ((True, 1), (True, 1), (False, 2), (False, 2), (True, 2)):
+        monkeypatch.setattr(race, "is_busy", lambda busy=busy: busy)
+        measure_missing(folder, encoders=["image"])
+        assert len(measures) == done
+    record = read_record("image", files_of(folder, "image"))
+    assert record is not None and not record.busy
 
 
 def test_a_single_answer_measures_nothing(tiny_model: Path, picture: Path, earthclip_home: Path) -> None:

@@ -67,7 +67,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Record:
-    """All rows of one encoder on one machine, and the index of the one that was chosen."""
+    """All rows of one encoder on one machine, and the index of the one that was chosen.
+
+    ``busy``: other programs computed meanwhile, so it is measured again when they do not.
+    """
 
     model: str
     encoder: EncoderKind
@@ -75,6 +78,7 @@ class Record:
     machine: Machine
     rows: tuple[Row, ...]
     chosen: int
+    busy: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.chosen < len(self.rows):
@@ -101,6 +105,14 @@ def this_machine() -> Machine:
         except PackageNotFoundError:
             continue
     return Machine(name, _hash(flags), encoder_threads() or usable_processors(), versions)
+
+
+def is_busy() -> bool:
+    """Whether half of the processors or more were in use in the last minute; False where the system does not say."""
+    try:
+        return os.getloadavg()[0] > usable_processors() / 2
+    except (AttributeError, OSError):
+        return False
 
 
 def has_flag(*names: str) -> bool:

@@ -39,6 +39,7 @@ from earthclip.models.measured import (
     Record,
     Row,
     can_keep,
+    is_busy,
     read_record,
     this_machine,
     weights_of,
@@ -68,7 +69,7 @@ def measure(folder: ModelFolder, encoder: EncoderKind, told: Told = lambda text:
     ``told`` is called with the candidate being timed. Where the result cannot be stored, a warning says so. Raises
     ModelError when the model cannot be run at all.
     """
-    ways = candidates(folder, encoder)
+    ways, busy = candidates(folder, encoder), is_busy()
     trial = (pictures if encoder == "image" else places)(folder)
     size = folder.config.embedding_size
 
@@ -91,7 +92,7 @@ def measure(folder: ModelFolder, encoder: EncoderKind, told: Told = lambda text:
         race = Race(trial, opened, LOWEST_COSINES[encoder], int8=int8_allowed(folder), told=told, attempts=attempts)
         rows, chosen = race.run(ways, kept)
     weights = weights_of(files_of(folder, encoder))
-    record = Record(folder.config.name, encoder, weights, this_machine(), tuple(rows), chosen)
+    record = Record(folder.config.name, encoder, weights, this_machine(), tuple(rows), chosen, busy)
     try:
         write_record(record)
     except (OSError, OutputError) as error:
@@ -100,10 +101,11 @@ def measure(folder: ModelFolder, encoder: EncoderKind, told: Told = lambda text:
 
 
 def missing_from(folder: ModelFolder, encoders: Sequence[EncoderKind] = ENCODERS) -> list[EncoderKind]:
-    """Those of a model's ``encoders`` whose speed was not measured on this machine."""
+    """The ``encoders`` to measure: never measured on this machine, or while it was busy and now it is not."""
     names = {"image": IMAGE_ENCODER, "places": LOCATION_ENCODER}
     has = [kind for kind in encoders if folder.has(names[kind])]
-    return [kind for kind in has if read_record(kind, files_of(folder, kind)) is None]
+    records = {kind: read_record(kind, files_of(folder, kind)) for kind in has}
+    return [kind for kind, record in records.items() if record is None or (record.busy and not is_busy())]
 
 
 def measure_missing(
