@@ -18,7 +18,6 @@ from earthclip import __version__  # noqa: E402
 project, author, copyright = "EarthCLIP", "the EarthCLIP developers", "the EarthCLIP developers, MIT licence"
 release = version = __version__
 html_theme, html_title = "furo", f"EarthCLIP {version}"
-html_static_path = ["_static"]
 html_theme_options = {"source_repository": "https://github.com/earthclip/earthclip/", "source_branch": "main"}
 html_theme_options["source_directory"] = "docs/"
 extensions = ["myst_nb", "sphinx.ext.autodoc"]
