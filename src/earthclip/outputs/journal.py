@@ -14,6 +14,7 @@ import itertools
 import json
 import os
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -256,6 +257,8 @@ def open_locked(path: Path, output: Path) -> IO[bytes]:
     On Windows, and on a drive without locks, another run that has it is not found out.
     """
     mode = mode_of(output) if output.is_file() else 0o666
+    # OpenVINO forks a process for a moment at its first use, which then holds what was open: ask again for a second.
+    ends = time.monotonic() + 1.0
 
     def opener(name: str, flags: int) -> int:
         return os.open(name, flags, mode)
@@ -275,6 +278,9 @@ def open_locked(path: Path, output: Path) -> IO[bytes]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             file.close()
+            if time.monotonic() < ends:
+                time.sleep(0.05)
+                continue
             raise OutputError(
                 f"{output}: another run is writing there; wait for that run to end, or choose another name"
             ) from error
