@@ -112,6 +112,7 @@ def test_parts_are_the_whole_country_and_do_not_overlap(code: str) -> None:
         ("leningradskiy", "within 25 km of the town in Russia"),  # the last of the list
         ("bogota", r"'4\.61,-74\.08,25' \(within 25 km of the town in Colombia\)"),
         ("Punjab", "'Punjab' is a part of 2 countries; write 'Punjab, India' or 'Punjab, Pakistan'"),
+        ("Narnia", "unknown region 'Narnia'; give the English name"),
         ("xyzzy", "give the English name of a country or of a part of one, or an ISO code"),
         ("", "unknown region ''"),
         ("北", "unknown region '北'"),

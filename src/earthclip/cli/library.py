@@ -25,7 +25,7 @@ from earthclip.pictures.prepare import Failure
 
 _OFFSET = re.compile(r"(?:(.+)=)?([+-])(\d{1,2}):(\d\d)", re.ASCII)
 _TRACK_H = 12.0  # the farthest a point of a track is from a photo, in time, to tell of it
-_AGREE_KM, _AGREE_KM_H = 5.0, 30.0  # two positions that are as near as this, and so much for each hour, are one
+_AGREE_KM, _AGREE_KM_H = 5.0, 30.0  # distance up to which two positions agree: fixed, and for each hour between
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Library:
         return digest.hexdigest()[:16]
 
     def of(self, path: str | None) -> Sequence[Whereabouts]:
-        """Where a photo was, by tracks and neighbours; those that agree are told as one, the nearest in time."""
+        """Where a photo was, by tracks and neighbours; of positions that agree, the nearest in time."""
         capture = self.capture(Path(path)) if path is not None else None
         if path is None or capture is None:
             return ()

@@ -24,7 +24,7 @@ from earthclip.geo.countries import CONTINENTS, continent_of, countries, country
 from earthclip.geo.places import division_names, largest_town, towns_and_divisions
 from earthclip.geo.shapes import cut, polygonal
 
-_ALIKE = 0.8  # of 1: how alike two spellings are of which one is suggested for the other
+_ALIKE = 0.82  # of 1: how alike two spellings are of which one is suggested for the other
 _MOST_SUGGESTED = 3
 MARGIN_KM = 15.0  # how far a part reaches beyond its rough border: of half of the US states 99.96 % or more is inside
 _HIGHEST_DEG = 89.0  # where the plane of Mercator ends

@@ -72,7 +72,7 @@ export class AskView {
     }
     const stage = byId("stage");
     stage.hidden = empty;
-    // Drawn anew, a list of many would lose its place.
+    // A long list that is drawn again would lose its place.
     const figure = selected ? [this.figure(selected)] : [];
     if (app.many) stage.replaceChildren(...figure, this.names());
     else stage.replaceChildren(...figure, ...(subjects.length > 1 ? [this.strip()] : []));

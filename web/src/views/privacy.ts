@@ -105,7 +105,7 @@ function copyCard(subject: Subject): HTMLElement {
   const element = card(
     "A copy without metadata",
     "good",
-    redrawn ? "Drawn anew as JPEG, with nothing but the pixels." : finding,
+    redrawn ? "Drawn again as JPEG, with only the pixels." : finding,
     [],
   );
   element.append(
