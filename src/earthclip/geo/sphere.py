@@ -152,3 +152,23 @@ def wrapped(coordinates: Float64[np.ndarray, "n 2"]) -> Float64[np.ndarray, "n 2
 def _shortest(degrees: float) -> str:
     """All digits it takes to tell the number from others, such as 90.0000000001, and no ``.0``."""
     return str(float(degrees)).removesuffix(".0")
+
+
+def thinned(coordinates: Float[np.ndarray, "n 2"], spacing_km: float) -> Float[np.ndarray, "m 2"]:
+    """One coordinate (degrees) of each square ``spacing_km`` wide that has any: the one nearest its centre.
+
+    The squares lie in rows of equal latitude, as many in each as its circle is long.
+    """
+    latitude, longitude = np.asarray(coordinates, np.float64).T
+    height = np.degrees(spacing_km / EARTH_RADIUS_KM)
+    row = np.floor((latitude + 90) / height)
+    middle = np.clip((row + 0.5) * height - 90, -90, 90)
+    columns = np.maximum(1, np.rint(360 * np.cos(np.radians(middle)) / height))
+    column = np.minimum(np.floor((longitude + 180) / 360 * columns), columns - 1)
+    east = ((longitude + 180) / 360 * columns - column - 0.5) * spacing_km
+    north = (latitude - middle) / height * spacing_km
+    order = np.lexsort((np.hypot(east, north), column, row))
+    rows, cells = row[order], column[order]
+    first = np.ones(len(order), bool)
+    first[1:] = (rows[1:] != rows[:-1]) | (cells[1:] != cells[:-1])
+    return np.stack([latitude, longitude], axis=1)[order[first]]

@@ -7,10 +7,10 @@ from typing import Any
 
 from earthclip.configuration import to_mapping
 from earthclip.errors import InputError
+from earthclip.geo.sphere import thinned
 from earthclip.models.config import ModelConfig
 from earthclip.nn.backbone import read_preprocessing, read_words
 from earthclip.nn.export import export_model
-from earthclip.training.candidates import thinned
 from earthclip.training.checkpoint import Say, load_trained
 from earthclip.training.config import TrainingConfig, is_spdx
 from earthclip.training.data import compact_preprocessing

@@ -31,8 +31,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from earthclip.errors import EarthCLIPError
+from earthclip.geo.sphere import thinned
 from earthclip.pictures.preprocess import Preprocessing
-from earthclip.training.candidates import thinned
 
 _AHEAD = 4  # batches in preparation, beyond one for each process
 

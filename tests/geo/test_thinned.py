@@ -6,8 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earthclip.geo.sphere import great_circle_km
-from earthclip.training.candidates import thinned
+from earthclip.geo.sphere import great_circle_km, thinned
 
 
 @given(st.integers(1, 200), st.sampled_from([0.5, 20.0, 900.0]), st.integers(0, 9))
