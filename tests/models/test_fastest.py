@@ -70,6 +70,9 @@ def test_graphs_of_middle_size_leave_onnx_runtime_where_many_inputs_come(
     assert (
         kind(choose(folder)) == kind(choose(folder, precision="float32")) == (IMAGE_ENCODER, "onnxruntime", "float32")
     )
+    with monkeypatch.context() as few:
+        few.setattr(openvino, "multiplies", lambda precision: pytest.fail("OpenVINO was started for a few inputs"))
+        choose(folder)
     assert kind(choose(folder, many=True)) == (IMAGE_ENCODER, "openvino", "bfloat16")
     assert kind(choose(folder, precision="bfloat16")) == (IMAGE_ENCODER, "openvino", "bfloat16")
     assert kind(choose(folder, "openvino")) == (IMAGE_ENCODER, "openvino", "bfloat16")

@@ -70,13 +70,12 @@ def choose(
     come. Raises ModelError for what the model or the processor does not have, MissingExtraError without OpenVINO
     where it is asked for.
     """
-    here = candidates(folder, encoder, small=runtime == "openvino" or precision in ("bfloat16", "float16"))
+    asked = runtime == "openvino" or precision in ("bfloat16", "float16")
+    here = candidates(folder, encoder, least=0 if asked else openvino.SMALL if many else openvino.HEAVY)
     record = read_record(encoder, files_of(folder, encoder))
     fits = [one for one in here if runtime in ("auto", one.runtime) and precision in ("auto", one.precision)]
     if not fits:
         return _asked(folder, runtime, precision, encoder)
-    if runtime == "auto" and not (many or openvino.heavy(fits[0].path)):
-        fits = [one for one in fits if one.runtime == "onnxruntime"] or fits
     if record:
         lowest = LOWEST_COSINES[encoder]
         chosen = record.rows[record.chosen]
@@ -89,10 +88,10 @@ def choose(
     return by_processor(folder, fits, encoder)
 
 
-def candidates(folder: ModelFolder, encoder: EncoderKind, *, small: bool = False) -> list[Choice]:
+def candidates(folder: ModelFolder, encoder: EncoderKind, *, least: int = openvino.SMALL) -> list[Choice]:
     """Every runtime and precision that this machine has for an encoder, with a thread for each processor.
 
-    Of OpenVINO only for graphs that it may be faster with, or where ``small`` ones are asked for too.
+    Those of OpenVINO, whose start takes a third of a second, only for graphs of ``least`` bytes or more.
     """
     path = folder.file(IMAGE_ENCODER if encoder == "image" else LOCATION_ENCODER)
     found = [Choice(path, "onnxruntime", "float32")]
@@ -100,7 +99,7 @@ def candidates(folder: ModelFolder, encoder: EncoderKind, *, small: bool = False
         found.insert(0, Choice(path, "onnxruntime", "float32", gpu=True))
     if encoder == "places" and not folder.has(LOCATION_PHASES):
         return found  # the phases, thousands of radians, are in the graph, and must not see low precision
-    openvino_here = openvino.here() and (small or path.stat().st_size >= openvino.SMALL)
+    openvino_here = path.stat().st_size >= least and openvino.here()
     if openvino_here:
         precisions: list[Precision] = ["bfloat16", "float16"]
         fast = [Choice(path, "openvino", one) for one in precisions if openvino.multiplies(one)]
@@ -162,7 +161,7 @@ def int8_allowed(folder: ModelFolder) -> bool:
 
 def read_choice(text: str, folder: ModelFolder) -> Choice | None:
     """What a run wrote of its choice of an image encoder with ``str``; None where that is not on this machine."""
-    for choice in candidates(folder, "image", small=True):
+    for choice in candidates(folder, "image", least=0):
         if str(choice) == text:
             measured = choose(folder, choice.runtime, choice.precision)  # it knows how many threads are best
             return measured if str(measured) == text else choice
@@ -182,5 +181,5 @@ def _asked(folder: ModelFolder, runtime: Runtime, precision: Precision, encoder:
         raise ModelError(f"ONNX Runtime does not support {precision}; leave out --runtime, or use --precision float32")
     if not openvino.here():
         raise MissingExtraError("running on OpenVINO", "openvino", "openvino")
-    here = ", ".join(sorted({choice.precision for choice in candidates(folder, encoder, small=True)}))
+    here = ", ".join(sorted({choice.precision for choice in candidates(folder, encoder, least=0)}))
     raise ModelError(f"this processor does not support {precision}; leave --precision out, or use one of {here}")
