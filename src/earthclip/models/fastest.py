@@ -88,10 +88,10 @@ def choose(
     return by_processor(folder, fits, encoder)
 
 
-def candidates(folder: ModelFolder, encoder: EncoderKind, *, least: int = openvino.SMALL) -> list[Choice]:
+def candidates(folder: ModelFolder, encoder: EncoderKind, *, least: int | None = None) -> list[Choice]:
     """Every runtime and precision that this machine has for an encoder, with a thread for each processor.
 
-    Those of OpenVINO, whose start takes a third of a second, only for graphs of ``least`` bytes or more.
+    Those of OpenVINO, whose start takes a third of a second, only for graphs of ``least`` bytes or more [1 MB].
     """
     path = folder.file(IMAGE_ENCODER if encoder == "image" else LOCATION_ENCODER)
     found = [Choice(path, "onnxruntime", "float32")]
@@ -99,7 +99,7 @@ def candidates(folder: ModelFolder, encoder: EncoderKind, *, least: int = openvi
         found.insert(0, Choice(path, "onnxruntime", "float32", gpu=True))
     if encoder == "places" and not folder.has(LOCATION_PHASES):
         return found  # the phases, thousands of radians, are in the graph, and must not see low precision
-    openvino_here = path.stat().st_size >= least and openvino.here()
+    openvino_here = path.stat().st_size >= (openvino.SMALL if least is None else least) and openvino.here()
     if openvino_here:
         precisions: list[Precision] = ["bfloat16", "float16"]
         fast = [Choice(path, "openvino", one) for one in precisions if openvino.multiplies(one)]
