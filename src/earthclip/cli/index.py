@@ -174,8 +174,12 @@ def _extend(
     path = Path(source)
     workers = usable_processors() if workers is None else workers
     name = str(path.resolve()) if path.exists() else source
+
+    def show_search(done: int, n: int) -> None:
+        status.show(f"making search fast: {done:,} of {n:,} photos")
+
     with libraries_muted():
-        changes = extend(out, photos, name, locator, workers=workers, progress=show)
+        changes = extend(out, photos, name, locator, workers=workers, progress=show, searched=show_search)
     status.clear()
     if changes.lost:
         say(f"warning: {out}: {changes.lost:,} photos were cut short or damaged; encoded again where SOURCE has them")

@@ -19,7 +19,7 @@ from jaxtyping import Float32, Float64, Int64
 from earthclip.datasets.photos import StoredPhotos
 from earthclip.errors import InputError
 from earthclip.evaluation.calibration import FEWEST, CellOutcomes, cell_loss, cell_outcome, conformal_masses, joined
-from earthclip.evaluation.leave_out import LeaveOut
+from earthclip.evaluation.leave_out import LeaveOut, with_weights
 from earthclip.geo.cells import cell_of, cosine_of_km
 from earthclip.geo.sphere import EARTH_RADIUS_KM, unit_vectors
 from earthclip.locating.evidence import Evidence, Neighbours, Weights, evidence_of, shares_of
@@ -42,8 +42,8 @@ _SURE = 2.0  # standard errors by which photos held out must gain, or the index 
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """Photos with known places: ``embeddings`` [n, d], ``truths`` [n, 2] in degrees, and the photos of the index most
-    similar to each, without those left out."""
+    """Photos with known places: ``embeddings`` [n, d], ``truths`` [n, 2] in degrees, and the photos of the index that
+    those to look at are chosen from, without those left out."""
 
     embeddings: Float32[np.ndarray, "n d"]
     truths: Float64[np.ndarray, "n 2"]
@@ -105,7 +105,7 @@ def asked_of(
                 rows = locator.encode_image([outcome for _, outcome in read])
                 embeddings.append(rows)
                 numbers += [number for number, _ in read]
-                found += index.search(rows, [outcome.path or photos.ids[number] for number, outcome in read])
+                found += index.candidates(rows, [outcome.path or photos.ids[number] for number, outcome in read])
             if progress:
                 progress(batch[-1][0] + 1, len(photos))
     if len(numbers) < FEWEST:
@@ -119,13 +119,20 @@ def asked_of(
 def fit_index(locator: Locator, index: LeaveOut, asked: Asked, source: str) -> IndexFit:
     """The weights of the greatest likelihood over all photos; ``source`` says which they were.
 
-    The figures are of each half of the photos under what was fitted on the other half. Where these do not gain more
-    than noise, the weight is 0, and answers stay those of the model alone.
+    Embeddings are compared as they are and whitened, whichever is likelier. The figures are of each half of the photos
+    under what was fitted on the other half. Where these do not gain more than noise, the weight is 0, and answers stay
+    those of the model alone.
     """
     ranking = Ranking(Question(), locator.config, locator.gallery, locator.encode_location)
-    sums = _sums(locator, ranking, index, asked)
-    grid, losses = _losses(sums, asked)
-    plain = cell_loss(sums.plain, sums.levels)
+    found, grid, parts, plain = dict[int, list[Neighbours]](), list[Weights](), [], np.zeros(len(asked))
+    for whitened in (0, len(index.index)):
+        compared = with_weights(index.index, Weights(whitened=whitened)).compared(asked.embeddings, asked.found)
+        sums = _sums(locator, ranking, index, asked, compared)
+        tried, part = _losses(sums, compared, whitened)
+        found[whitened], plain = compared, cell_loss(sums.plain, sums.levels)
+        grid += tried
+        parts.append(part)
+    losses = np.concatenate(parts)
     n = len(asked)
     halves = [np.arange(n) % 2 == half for half in (0, 1)]
     chosen = np.empty(n, np.int64)
@@ -135,9 +142,9 @@ def fit_index(locator: Locator, index: LeaveOut, asked: Asked, source: str) -> I
     gain, error = float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(n))
     used = gain > _SURE * error
     weights = grid[int(losses.mean(axis=1).argmin())]
-    before, _ = _outcomes(ranking, index, asked, [Weights(weight=0.0)] * n)
-    after, _ = _outcomes(ranking, index, asked, [grid[row] for row in chosen])
-    _, added = _outcomes(ranking, index, asked, [weights] * n)
+    before, _ = _outcomes(ranking, index, asked, found, [Weights(weight=0.0)] * n)
+    after, _ = _outcomes(ranking, index, asked, found, [grid[row] for row in chosen])
+    _, added = _outcomes(ranking, index, asked, found, [weights] * n)
     measured = {"pictures": source, "before": before.summary(), "after": after.summary()}
     conformal = conformal_masses(added.before) if added is not None and len(added.held) >= FEWEST else {}
     weights = dataclasses.replace(
@@ -159,17 +166,18 @@ def format_index_fit(fitted: IndexFit) -> str:
     lines = [
         verdict,
         f"weight {weights.weight:g} nats, counted from a similarity of {weights.least_similarity:g}, "
-        f"sharpness {weights.sharpness:g}, width {weights.width_km:g} km",
+        f"sharpness {weights.sharpness:g}, width {weights.width_km:g} km, embeddings "
+        f"{'whitened' if weights.whitened else 'as they are'}",
         f"{'':<32}{'model alone':>14}{'with index':>14}",
     ]
     return "\n".join(lines + [f"{name:<32}{before:>14}{after:>14}" for name, (before, after) in rows])
 
 
-def _sums(locator: Locator, ranking: Ranking, index: LeaveOut, asked: Asked) -> _Sums:
-    n, k = len(asked), max((len(near.rows) for near in asked.found), default=0)
+def _sums(locator: Locator, ranking: Ranking, index: LeaveOut, asked: Asked, found: list[Neighbours]) -> _Sums:
+    n, k = len(asked), max((len(near.rows) for near in found), default=0)
     plain, levels = np.zeros(n), np.zeros(n, np.int64)
     whole, there = np.zeros((n, len(WIDTHS_KM), k)), np.zeros((n, len(WIDTHS_KM), k))
-    for row, near in enumerate(asked.found):
+    for row, near in enumerate(found):
         embedding = asked.embeddings[row]
         posterior = ranking.posterior_of(embedding)
         level = cell_masses(posterior).level
@@ -214,33 +222,37 @@ def _kernel(cosines: np.ndarray, width_km: float) -> np.ndarray:
     return np.asarray(np.exp((EARTH_RADIUS_KM / width_km) ** 2 * (np.minimum(cosines, 1.0) - 1.0)))
 
 
-def _losses(sums: _Sums, asked: Asked) -> tuple[list[Weights], Float64[np.ndarray, "grid n"]]:
+def _losses(sums: _Sums, found: list[Neighbours], whitened: int) -> tuple[list[Weights], Float64[np.ndarray, "grid n"]]:
     """All weights that are tried, and the negative log likelihood in nats of each photo's true cell under each."""
-    best = np.array([near.similarities[0] if len(near.similarities) else -1.0 for near in asked.found])
+    best = np.array([near.similarities[0] if len(near.similarities) else -1.0 for near in found])
     quantiles = {round(float(np.quantile(best, share)) - 1e-3, 3) for share in _QUANTILES}
     tried, losses = [], []
     for low, sharp in itertools.product(sorted(min(max(one, -1.0), 0.99) for one in quantiles), SHARPNESS):
         shares = np.zeros(sums.whole[:, 0].shape)
         counted = Weights(1.0, low, sharp)
-        for row, near in enumerate(asked.found):
+        for row, near in enumerate(found):
             shares[row, : len(near.rows)] = shares_of(near, counted)
         strength = np.clip((best - low) / (1 - low), 0.0, 1.0)
         for column, width_km in enumerate(WIDTHS_KM):
             whole, there = (np.vecdot(shares, side[:, column]) for side in (sums.whole, sums.there))
             for weight in WEIGHTS:
                 gain = strength * np.expm1(weight)
-                tried.append(Weights(weight, low, sharp, width_km))
+                tried.append(Weights(weight, low, sharp, width_km, whitened))
                 losses.append(cell_loss((sums.plain + gain * there) / (1 + gain * whole), sums.levels))
     return tried, np.stack(losses)
 
 
 def _outcomes(
-    ranking: Ranking, index: LeaveOut, asked: Asked, weights: list[Weights]
+    ranking: Ranking,
+    index: LeaveOut,
+    asked: Asked,
+    found: dict[int, list[Neighbours]],
+    weights: list[Weights],
 ) -> tuple[CellOutcomes, CellOutcomes | None]:
     """What answers with these weights are worth, one for each photo; and of those to which photos added something."""
     rows, added = [], []
-    for row, near in enumerate(asked.found):
-        evidence = evidence_of(near, index.coordinates, weights[row])
+    for row in range(len(asked)):
+        evidence = evidence_of(found[weights[row].whitened][row], index.coordinates, weights[row])
         posterior = ranking.posterior_of(asked.embeddings[row], [evidence] if evidence else [])
         rows.append(cell_outcome(posterior, asked.truths[row]))
         if evidence:

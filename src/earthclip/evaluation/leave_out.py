@@ -15,7 +15,7 @@ from jaxtyping import Float32, Float64, Int64
 from earthclip.datasets.photos import StoredPhotos
 from earthclip.errors import InputError
 from earthclip.files import sha256_of
-from earthclip.locating.evidence import NEIGHBOURS, Neighbours, Weights
+from earthclip.locating.evidence import CANDIDATES, Neighbours, Weights
 from earthclip.locating.photo_index import PhotoIndex
 from earthclip.models.folder import ModelFolder
 
@@ -67,13 +67,17 @@ class LeaveOut:
 
     def search(self, embeddings: Float32[np.ndarray, "b d"], paths: Sequence[str | None]) -> list[Neighbours]:
         """The photos most similar to each picture, but for those left out; ``paths`` are the photos' ids or files."""
+        return self.index.compared(embeddings, self.candidates(embeddings, paths))
+
+    def candidates(self, embeddings: Float32[np.ndarray, "b d"], paths: Sequence[str | None]) -> list[Neighbours]:
+        """The photos of the largest cosines, but for those left out: what ``search`` chooses from."""
         left_out = [self._rows(self._numbers[path or ""]) for path in paths]
         found = []
-        for near in self.index.nearest(embeddings, 2 * NEIGHBOURS, left_out):
+        for near in self.index.nearest(embeddings, CANDIDATES, left_out):
             other = near.similarities < NEAR_IDENTICAL
             self.near_identical += not other.all()
             self.asked += 1
-            found.append(Neighbours(near.rows[other][:NEIGHBOURS], near.similarities[other][:NEIGHBOURS]))
+            found.append(Neighbours(near.rows[other], near.similarities[other]))
         return found
 
     @property

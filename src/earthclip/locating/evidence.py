@@ -22,6 +22,7 @@ from earthclip.models.config import Calibration
 from earthclip.models.folder import ModelFolder
 
 NEIGHBOURS = 50  # photos that are looked at for each picture
+CANDIDATES = 500  # the photos of the largest cosines, of which those are chosen
 _LEAST_SHARE = 1e-3  # of the evidence; photos with less are left out
 _ONE_PLACE = 0.1  # of the width; photos nearer to a better one are one candidate with it
 
@@ -33,7 +34,9 @@ class Weights:
     ``weight`` is the most that photos add to the score of a place, in nats: its probability is multiplied by up to
     exp(weight). Photos count from the cosine ``least_similarity`` on, and fully at 1. Of the most similar photos each
     has a share of softmax(``sharpness`` * cosine). ``width_km`` is the standard deviation of the distance over which a
-    photo counts. ``conformal`` and ``measured`` are those of a Calibration, for answers to which photos added.
+    photo counts. ``whitened`` is how many of the index's first photos say what all have in common, which then counts
+    less (whitening.py); 0 compares embeddings as they are. ``conformal`` and ``measured`` are those of a Calibration,
+    for answers to which photos added.
 
     The defaults are for an index that nobody has calibrated. They are cautious: only photos that look almost the same
     count, and they cannot overrule a model that is sure.
@@ -43,6 +46,7 @@ class Weights:
     least_similarity: float = 0.9
     sharpness: float = 30.0
     width_km: float = 25.0
+    whitened: int = 0
     conformal: dict[str, float] = field(default_factory=dict)
     measured: dict[str, Any] = field(default_factory=dict)
 

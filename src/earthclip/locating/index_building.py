@@ -21,6 +21,7 @@ from jaxtyping import Bool
 from earthclip.datasets.photos import StoredPhotos
 from earthclip.errors import InputError
 from earthclip.files import locked, sha256_of
+from earthclip.locating.approximate import keep_approximate
 from earthclip.locating.evidence import Weights
 from earthclip.locating.index_files import (
     ABOUT,
@@ -88,12 +89,14 @@ def extend(
     *,
     workers: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    searched: Callable[[int, int], None] | None = None,
 ) -> Changes:
     """Add the photos of a source to the index in ``folder``, or encode again those that changed.
 
     A photo is known by ``source`` and its id; it is unchanged where size and time of its file are, or its bytes, and
-    its place is the same. ``progress`` hears of photos encoded and to be encoded. Damaged rows are left out first.
-    Raises InputError for an index of another model, and OutputError when another process is at work in it.
+    its place is the same. ``progress`` hears of photos encoded and to be encoded, ``searched`` of those in the file
+    that makes a large index fast to search. Damaged rows are left out first. Raises InputError for an index of another
+    model, and OutputError when another process is at work in it.
     """
     with locked(folder, _PROGRAM):
         about = read_about(folder)
@@ -106,7 +109,9 @@ def extend(
             index = rewritten(index, [record for record, keep in zip(records, kept, strict=True) if keep], kept)
         about = _encode(index, photos, pending, source, locator, changes, workers, progress)
         if not about.complete:
-            write_about(folder, dataclasses.replace(about, complete=True))
+            about = dataclasses.replace(about, complete=True)
+            write_about(folder, about)
+        keep_approximate(folder, about, map_index(folder, about).embeddings, searched)
         return changes
 
 
@@ -128,7 +133,8 @@ def remove(folder: Path, patterns: Sequence[str], *, gone: bool = False) -> int:
         if gone:
             kept &= np.array([record.path is None or Path(record.path).exists() for record in records], bool)
         if not kept.all():
-            rewritten(index, [record for record, keep in zip(records, kept, strict=True) if keep], kept)
+            index = rewritten(index, [record for record, keep in zip(records, kept, strict=True) if keep], kept)
+            keep_approximate(folder, index.about, index.embeddings)
         return int((~kept).sum())
 
 

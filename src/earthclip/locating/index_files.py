@@ -3,6 +3,7 @@
 A folder holds ``embeddings-G.npy`` [n, d] (float16, unit rows), ``coordinates-G.npy`` [n, 2] (degrees),
 ``photos-G.jsonl`` (one object a photo) and ``index.json``. That one is written last: it says how many photos are whole
 and which generation G of the files they are in. What stands behind them was being written when a process was killed.
+A large index has ``search-G.faiss``, too, which makes searching it fast, see approximate.py.
 """
 
 from __future__ import annotations
@@ -95,8 +96,8 @@ def write_about(folder: Path, about: About) -> None:
 
 
 def file_name(what: str, generation: int) -> str:
-    """The name of a file of an index: of its "embeddings", "coordinates" or "photos"."""
-    return f"{what}-{generation}.{'jsonl' if what == 'photos' else 'npy'}"
+    """The name of a file of an index: of its "embeddings", "coordinates", "photos" or "search"."""
+    return f"{what}-{generation}.{ {'photos': 'jsonl', 'search': 'faiss'}.get(what, 'npy') }"
 
 
 def header_of(what: str, about: About) -> bytes:
@@ -155,7 +156,7 @@ def append(
 
 def remove_left(folder: Path, generation: int | None) -> None:
     """Remove the files of other generations, which killed processes have left."""
-    for what in ("embeddings", "coordinates", "photos"):
+    for what in ("embeddings", "coordinates", "photos", "search"):
         for path in folder.glob(f"{what}-*.*"):
             number = path.stem.rpartition("-")[2]
             if number.isdecimal() and (generation is None or path.name != file_name(what, generation)):

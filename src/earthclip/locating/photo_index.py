@@ -19,8 +19,9 @@ from jaxtyping import Bool, Float16, Float32, Float64, Int64
 from earthclip.configuration import to_mapping, usable_processors
 from earthclip.errors import InputError
 from earthclip.files import sha256_of
-from earthclip.locating.evidence import NEIGHBOURS, Neighbours, Weights
-from earthclip.locating.gallery import score
+from earthclip.locating.approximate import Approximate, open_approximate
+from earthclip.locating.evidence import CANDIDATES, NEIGHBOURS, Neighbours, Weights
+from earthclip.locating.gallery import score, widen
 from earthclip.locating.index_files import (
     HEADER,
     About,
@@ -35,6 +36,7 @@ from earthclip.locating.index_files import (
     whole_photos,
     write_about,
 )
+from earthclip.locating.whitening import Whitening
 from earthclip.models.config import IMAGE_ENCODER
 from earthclip.models.folder import ModelFolder
 
@@ -83,7 +85,23 @@ class PhotoIndex:
 
     def search(self, embeddings: Float32[np.ndarray, "b d"], paths: Sequence[str | None]) -> list[Neighbours]:
         """The photos most similar to each of a batch of pictures. ``paths`` are of no use here; see ``LeaveOut``."""
-        return self.nearest(embeddings, NEIGHBOURS)
+        return self.compared(embeddings, self.nearest(embeddings, CANDIDATES if self.weights.whitened else NEIGHBOURS))
+
+    def compared(self, embeddings: Float32[np.ndarray, "b d"], found: Sequence[Neighbours]) -> list[Neighbours]:
+        """The 50 best of the photos found for each query, by the similarity that the weights were fitted for."""
+        if self._whitening is None:
+            return [Neighbours(near.rows[:NEIGHBOURS], near.similarities[:NEIGHBOURS]) for near in found]
+        best = []
+        for query, near in zip(self._whitening(embeddings), found, strict=True):
+            similarities = self._whitening(self.embeddings[near.rows]) @ query
+            order = np.argsort(-similarities, kind="stable")[:NEIGHBOURS]
+            best.append(Neighbours(near.rows[order], similarities[order].astype(np.float64)))
+        return best
+
+    @cached_property
+    def _whitening(self) -> Whitening | None:
+        first = min(self.weights.whitened, len(self))  # photos that were added since change nothing
+        return Whitening.of(self.embeddings[:first]) if first else None
 
     def nearest(
         self,
@@ -91,10 +109,12 @@ class PhotoIndex:
         k: int,
         left_out: Sequence[np.ndarray] | None = None,
     ) -> list[Neighbours]:
-        """The ``k`` most similar photos of each query, best first, found exactly; fewer where there are no more.
+        """The ``k`` most similar photos of each query, best first; fewer where there are no more.
 
-        ``left_out`` are the rows that each query must not find. Beside the answers, memory is that of one block of
-        65,536 similarities for each query and thread. Raises InputError for embeddings of another width.
+        ``left_out`` are the rows that each query must not find. Photos are found exactly, but for an index of more than
+        a million photos that has a file for it, without ``left_out``: see approximate.py. Similarities are exact.
+        Beside the answers, memory is that of one block of 65,536 similarities for each query and thread. Raises
+        InputError for embeddings of another width.
         """
         if embeddings.shape[1] != self.about.embedding_size:
             found, expected = embeddings.shape[1], self.about.embedding_size
@@ -110,9 +130,12 @@ class PhotoIndex:
                 similarities[query, rows[(rows >= first) & (rows < first + len(block))] - first] = -np.inf
             return _best(similarities, np.broadcast_to(np.arange(first, first + len(block)), similarities.shape), k)
 
-        firsts = range(0, len(self), _BLOCK)
+        shortcut = self._approximate if left_out is None else None
+        firsts = range(0 if shortcut is None else shortcut.photos, len(self), _BLOCK)
         with ThreadPoolExecutor(min(usable_processors(), len(firsts) or 1)) as pool:
             parts = list(pool.map(best_of, firsts))
+        if shortcut is not None:
+            parts.append(self._best_among(queries, shortcut.rows(queries, k), k))
         if not parts:
             return [Neighbours(np.empty(0, np.int64), np.empty(0)) for _ in queries]
         whole, numbers = (np.concatenate(sides, axis=1) for sides in zip(*parts, strict=True))
@@ -122,6 +145,22 @@ class PhotoIndex:
             Neighbours(row[keep], similarity[keep].astype(np.float64))
             for row, similarity, keep in zip(rows, similarities, kept, strict=True)
         ]
+
+    def _best_among(
+        self, queries: Float32[np.ndarray, "b d"], rows: Sequence[Int64[np.ndarray, " c"]], k: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The ``k`` best of given rows for each query, as ``_best`` gives them; -inf where there are no more."""
+        whole, numbers = np.full((len(queries), k), -np.inf, np.float32), np.zeros((len(queries), k), np.int64)
+        for number, (query, some) in enumerate(zip(queries, rows, strict=True)):
+            wide = np.empty((len(some), self.about.embedding_size), np.float32)
+            widen(self.embeddings[some], wide)
+            similarities, best = _best(np.vecdot(wide, query)[None], some[None], k)
+            whole[number, : best.shape[1]], numbers[number, : best.shape[1]] = similarities[0], best[0]
+        return whole, numbers
+
+    @cached_property
+    def _approximate(self) -> Approximate | None:
+        return open_approximate(self.folder, self.about)
 
     def record(self, row: int) -> PhotoRecord:
         """What is known of a photo. Raises InputError for a damaged record."""
