@@ -1,6 +1,6 @@
 """How fast an index of a million photos and more is searched: exactly, and through its approximate file.
 
-    python -m benchmarks.photo_index [--rows 1000000] [--embeddings FILE.npy] [--usearch] [--json FILE]
+    python -m benchmarks.photo_index [--rows 5000000] [--embeddings FILE.npy] [--usearch] [--json FILE]
 
 Rows of 512 numbers lie between embeddings of real views and those most like them, disturbed; random rows would say
 nothing. FILE.npy [n, d] are embeddings of your own; without it, `orbit` encodes 3,000 views of each of four imageries.
@@ -25,7 +25,7 @@ import numpy as np
 from benchmarks.image_index import VALIDATION, embeddings
 from earthclip import load
 from earthclip.configuration import usable_processors
-from earthclip.locating.approximate import keep_approximate
+from earthclip.locating.approximate import EXACT, keep_approximate
 from earthclip.locating.index_files import About, PhotoRecord, append
 from earthclip.locating.photo_index import PhotoIndex, open_index
 
@@ -76,18 +76,20 @@ class Memory:
 
     def _watch(self) -> None:
         while not self._ended.wait(0.1):
-            (line,) = (line for line in Path("/proc/self/status").open() if line.startswith("RssAnon"))
-            self.mb = max(self.mb, int(line.split()[1]) / 1024)
+            status = Path("/proc/self/status").read_text()
+            self.mb = max(self.mb, int(status.partition("RssAnon:")[2].split()[0]) / 1024)
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--rows", type=int, default=5_000_000)
     parser.add_argument("--queries", type=int, default=400)
     parser.add_argument("--embeddings", type=Path)
     parser.add_argument("--usearch", action="store_true")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
+    if options.rows <= EXACT:
+        parser.error(f"--rows: up to {EXACT:,}, every search is exact; give more")
     if options.embeddings:
         real = np.load(options.embeddings)
     else:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from earthclip import Prediction, load
 from earthclip.errors import ConfigError, InputError
+from earthclip.geo.motion import Whereabouts
 from earthclip.geo.regions import parse_region
 from earthclip.geo.sphere import great_circle_km, unit_vectors
 from earthclip.locating.evidence import Evidence, Neighbours, Weights, evidence_of, shares_of
@@ -151,3 +152,39 @@ def test_evidence_is_a_mixture_around_its_photos() -> None:
 def test_weights_outside_their_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError):
         Weights(**wrong)
+
+
+@dataclasses.dataclass(frozen=True)
+class Around:
+    """Every photo was near a place, an hour before or after it was there."""
+
+    place: np.ndarray
+    fingerprint: str = "made"
+
+    def of(self, path: str | None) -> list[Whereabouts]:
+        return [Whereabouts(*self.place[0].tolist(), 1.0, 0.0, ("track",))]
+
+
+def test_times_tell_apart_two_photos_that_look_alike(tiny_model: Path, picture: Path, tmp_path: Path) -> None:
+    own = load(tiny_model).encode_image([picture])
+    both = np.concatenate([PUNO, [[-33.87, 151.21]]])
+    index = index_at(tmp_path / "two", tiny_model, np.repeat(own, 2, axis=0), both, Weights(weight=14.0))
+    shares = []
+    for known in (None, Around(PUNO), Around(both[1:])):
+        answer = located(tiny_model, picture, index, whereabouts=known)
+        assert answer.posterior is not None and answer.posterior.probabilities.sum() == pytest.approx(1.0)
+        near = great_circle_km(answer.posterior.coordinates, PUNO) < 150
+        shares.append(answer.posterior.probabilities[near].sum())
+        assert len(answer.references) == 2
+    assert 0.1 < shares[0] < 0.9 and shares[1] > 0.95 and shares[2] < 0.05
+
+
+def test_photos_that_tell_nothing_leave_what_times_tell(tiny_model: Path, picture: Path, tmp_path: Path) -> None:
+    own = load(tiny_model).encode_image([picture])
+    everywhere = index_at(tmp_path / "any", tiny_model, own, PUNO, Weights(weight=5.0, width_km=1e7))
+    plain = located(tiny_model, picture, whereabouts=Around(PUNO)).posterior
+    given = located(tiny_model, picture, everywhere, whereabouts=Around(PUNO)).posterior
+    assert plain is not None and given is not None
+    logs = np.delete(given.log_probabilities, 50) - plain.log_probabilities  # 50: the place of the photo
+    # One place more in a gallery of 50 takes a little of all, and much of a lone place near it.
+    assert np.median(abs(logs[:50])) < 0.1 and abs(logs[50:]).max() < 0.1 and np.ptp(logs[50:]) < 1e-3

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,9 @@ import numpy as np
 import pytest
 
 from earthclip import load
+from earthclip.cli import main
+from earthclip.datasets import feature_store
+from earthclip.datasets.feature_store import FeatureWriter
 from earthclip.datasets.opening import open_photos
 from earthclip.errors import InputError
 from earthclip.locating import index_building, photo_index
@@ -73,7 +78,7 @@ def test_what_was_killed_is_continued_to_the_same_bytes(
         pass
 
     real = index_building.write_about
-    for commits in range(4):  # the rows of another commit are on disk each time, and do not count
+    for commits in (0, 3):  # the rows of another commit are on disk each time, and do not count
         made_before = tmp_path / f"ended-{commits}"
         locator = load(tiny_model)
         build(made_before, locator)
@@ -92,6 +97,38 @@ def test_what_was_killed_is_continued_to_the_same_bytes(
             open_index(made_before)
         made(made_before, photos, tiny_model)
         assert contents(made_before) == contents(tmp_path / "whole")
+
+
+def test_a_build_that_was_killed_is_resumed_to_the_same_bytes(photos: Path, tiny_model: Path, tmp_path: Path) -> None:
+    program = f"""
+import os, signal
+from earthclip.cli import main
+from earthclip.locating import index_building, index_files
+
+def write(folder, about, real=index_files.write_about):
+    os.kill(os.getpid(), signal.SIGKILL) if about.photos == 32 else real(folder, about)
+
+index_building.COMMIT_PHOTOS, index_files.write_about = 16, write
+main(["index", "build", {str(photos)!r}, "-o", "killed", "--model", {str(tiny_model)!r}, "--workers", "1"])
+"""
+    assert subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True).returncode == -9
+    killed = tmp_path / "killed"
+    assert json.loads((killed / "index.json").read_text())["photos"] == 16
+    assert (killed / "embeddings-0.npy").stat().st_size == 128 + 32 * 16  # the rows of the commit that was cut off
+    command = ["index", "build", str(photos), "--model", str(tiny_model), "--workers", "0"]
+    assert main([*command, "-o", str(killed), "--resume"]) == 0
+    assert main([*command, "-o", str(tmp_path / "whole")]) == 0
+    assert contents(killed) == contents(tmp_path / "whole")
+
+
+def test_features_of_a_backbone_are_not_taken_for_photos(
+    tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    features = tmp_path / "features"
+    FeatureWriter(features, feature_store.About("clip", "0", 768, 1, 1), ["a.jpg"], np.zeros((1, 2)))
+    build = ["index", "build", str(features), "-o", str(tmp_path / "index"), "--model", str(tiny_model)]
+    assert main(build) == 2
+    assert "features of the backbone 'clip'" in capsys.readouterr().err and not (tmp_path / "index").exists()
 
 
 def test_only_new_and_changed_photos_are_encoded(photos: Path, tiny_model: Path, tmp_path: Path) -> None:

@@ -149,11 +149,13 @@ def _extend(
     from earthclip.cli.answering import ask_of, introduce, open_model
     from earthclip.cli.data import SHARDS
     from earthclip.configuration import usable_processors
+    from earthclip.datasets.feature_store import refuse_features
     from earthclip.datasets.opening import open_photos
     from earthclip.files import home
     from earthclip.locating.index_building import build as begin
     from earthclip.locating.index_building import extend
 
+    refuse_features(source)
     status = StatusLine()
     status.show("looking for photos ...")
     photos = open_photos(source, images=images, cache=home() / SHARDS)

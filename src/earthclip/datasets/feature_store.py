@@ -147,6 +147,17 @@ def open_features(folder: Path) -> FeatureStore:
     return FeatureStore(folder, about, ids, coordinates)
 
 
+def refuse_features(source: str) -> None:
+    """Raise InputError where ``source`` is a store, but photos are needed: a model makes more of them."""
+    folder = Path(source)
+    if (folder / ABOUT).is_file():
+        about, _, _ = _read(folder)
+        raise InputError(
+            f"{source}: features of the backbone '{about.backbone}', not photos; an index holds what the whole model "
+            "makes of a photo, so give the photos that the features were made of"
+        )
+
+
 def _read(folder: Path) -> tuple[About, list[str], Float[np.ndarray, "n 2"]]:
     try:
         about = About(**json.loads((folder / ABOUT).read_text(encoding="utf-8")))

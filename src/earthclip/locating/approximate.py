@@ -79,7 +79,7 @@ def keep_approximate(
     import faiss
 
     n, d = embeddings.shape
-    lists = 1 << max(1, round(np.log2(2 * np.sqrt(n))))
+    lists = 1 << max(1, round(np.log2(np.sqrt(n))))
     if progress:
         progress(0, n)
     faiss.omp_set_num_threads(usable_processors())

@@ -76,13 +76,15 @@ def moved(
     known: Sequence[Whereabouts],
     evidence: Evidence,
     region: Area | None = None,
+    gallery: int | None = None,
 ) -> Moved:
     """The posterior of a picture, multiplied with what its time tells.
 
     ``log_prior`` [m] is the prior that ``posterior`` has already, summing to 1. ``evidence`` gives logarithms of the
-    picture's evidence at coordinates, up to a constant; it is asked at the gallery's most probable place too.
+    picture's evidence at coordinates, up to a constant; it is asked at the most probable of the ``gallery`` first
+    places, by default all, too: those of photos behind them have another constant.
     """
-    best = int(np.argmax(posterior.log_probabilities))
+    best = int(np.argmax(posterior.log_probabilities[:gallery]))
     shares = np.array([1 / (one.gap_h + 1 / 60) for one in known])
     shares = (1 - FLOOR) * shares / shares.sum()
     weights = np.full(len(log_prior), FLOOR)

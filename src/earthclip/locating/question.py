@@ -28,7 +28,7 @@ class Question:
     model's candidate places. An answer with less than ``min_confidence`` of the probability within 200 km of its best
     place abstains, and so does that about a picture out of the model's scope, unless ``force_answer``. With ``names``,
     the places of a batch are put in words together, in half the time of one after the other. ``whereabouts`` tells
-    where each picture was by its time, see ``locating/movement.py``; not together with ``refine`` or an index. Photos
+    where each picture was by its time, see ``locating/movement.py``; not together with ``refine``. Photos
     of each ``index``, given by its folder or opened, are references: places near those that look like the picture gain.
     """
 
@@ -50,8 +50,6 @@ class Question:
         object.__setattr__(
             self, "index", tuple(open_index(one) if isinstance(one, str | Path) else one for one in given)
         )
-        if self.index and self.whereabouts is not None:
-            raise InputError("an index of photos and times of photos cannot be combined; leave out one of the two")
         if self.index and self.refine:
             raise InputError("refine moves places to where the model alone likes them best; leave it out with an index")
         check_prior(self.prior)

@@ -10,6 +10,7 @@ from jaxtyping import Float32, Float64
 
 from earthclip.geo.cells import DEEPEST, level_of_width
 from earthclip.geo.motion import Whereabouts
+from earthclip.geo.sphere import unit_vectors
 from earthclip.locating.evidence import Evidence, ReferencePhoto, evidence_of, reference_photos
 from earthclip.locating.gallery import Gallery
 from earthclip.locating.movement import Moved, moved
@@ -72,17 +73,37 @@ class Ranking:
             alike.append(_Alike(self, tuple(photos[:_REFERENCES]), tuple(one for one in said if one is not None)))
         return alike
 
-    def moved_of(self, embedding: Float32[np.ndarray, " d"], known: Sequence[Whereabouts]) -> Moved:
+    def moved_of(
+        self, embedding: Float32[np.ndarray, " d"], known: Sequence[Whereabouts], said: Sequence[Evidence] = ()
+    ) -> Moved:
         """As ``posterior_of``, multiplied with what the picture's time tells."""
-        return self._moved(self.posterior_of(embedding), embedding, known)
+        return self._moved(self.posterior_of(embedding, said), embedding, known, said)
 
-    def _moved(self, posterior: Posterior, embedding: Float32[np.ndarray, " d"], known: Sequence[Whereabouts]) -> Moved:
+    def _moved(
+        self,
+        posterior: Posterior,
+        embedding: Float32[np.ndarray, " d"],
+        known: Sequence[Whereabouts],
+        said: Sequence[Evidence],
+    ) -> Moved:
         scale = np.exp(self._config.logit_scale) / self._config.temperature
 
         def evidence(coordinates: Float64[np.ndarray, "n 2"]) -> Float64[np.ndarray, " n"]:
-            return np.asarray(scale * (self._encode_location(coordinates) @ embedding), np.float64)
+            found = np.asarray(scale * (self._encode_location(coordinates) @ embedding), np.float64)
+            vectors = unit_vectors(coordinates)
+            return found + np.log1p(np.sum([one.at(vectors) for one in said], axis=0)) if said else found
 
-        return moved(posterior, self._log_prior, known, evidence, self._question.region)
+        return moved(posterior, self._prior_of(posterior), known, evidence, self._question.region, len(self._gallery))
+
+    def _prior_of(self, posterior: Posterior) -> Float64[np.ndarray, " m_plus_c"]:
+        """The prior of the gallery's places and of those of photos, which have that of the nearest in the gallery."""
+        m = len(self._gallery)
+        if len(posterior.coordinates) == m:
+            return self._log_prior
+        share = np.zeros(m) if self._log_share is None else self._log_share
+        vectors = unit_vectors(posterior.coordinates[m:])
+        logs = np.concatenate([share, share[(vectors @ self._gallery.place_cells.vectors.T).argmax(axis=1)]])
+        return normalised(np.where(np.isfinite(posterior.log_probabilities), logs, -np.inf))
 
     def _logits(self, embeddings: Float32[np.ndarray, "b d"]) -> Float32[np.ndarray, "b m"]:
         return self._gallery.logits(embeddings, self._config.logit_scale)
@@ -131,7 +152,7 @@ class Ranking:
         question, config = self._question, self._config
         known = question.whereabouts.of(path) if question.whereabouts is not None else ()
         if known:
-            with_time = self._moved(posterior, embedding, known)
+            with_time = self._moved(posterior, embedding, known, alike.evidence)
             posterior, (coordinates, probabilities) = with_time.posterior, with_time.top_k(question.top_k)
         elif question.refine:
             coordinates, log_probabilities = refine(
@@ -163,7 +184,7 @@ class Ranking:
             caution=config.caution,
             references=alike.photos,
             embedding=embedding,
-            scorer=_WithTime(self, known) if known else alike if alike.evidence else self,
+            scorer=_WithTime(self, known, alike.evidence) if known else alike if alike.evidence else self,
         )
 
 
@@ -173,10 +194,11 @@ class _WithTime:
 
     ranking: Ranking
     known: Sequence[Whereabouts]
+    said: Sequence[Evidence]
 
     def posterior_of(self, embedding: Float32[np.ndarray, " d"]) -> Posterior:
         """Every candidate place with its probability."""
-        return self.ranking.moved_of(embedding, self.known).posterior
+        return self.ranking.moved_of(embedding, self.known, self.said).posterior
 
 
 @dataclass(frozen=True, eq=False)
