@@ -109,12 +109,13 @@ def remove(folder: Path, names: tuple[str, ...], gone: bool) -> None:
 def info(folder: Path, format_: str) -> None:
     """Describe an index: its model, its photos, and how much they count."""
     from earthclip.configuration import to_mapping
-    from earthclip.locating.index_files import byte_counts
+    from earthclip.locating.index_files import byte_counts, file_name
     from earthclip.locating.photo_index import open_index
     from earthclip.outputs.structured import dumps
 
     index = open_index(folder)
-    size = sum(byte_counts(index.about).values())
+    shortcut = folder / file_name("search", index.about.generation)
+    size = sum(byte_counts(index.about).values()) + (shortcut.stat().st_size if shortcut.exists() else 0)
     if format_ == "json":
         click.echo(dumps(to_mapping(index.about) | {"weights": to_mapping(index.weights), "bytes": size}))
         return
@@ -125,9 +126,11 @@ def info(folder: Path, format_: str) -> None:
     click.echo(
         f"{folder}: {len(index):,} photos, {size / 1e6:,.1f} MB\n"
         f"model: {index.about.model} ({index.about.fingerprint[:12]})\n"
+        f"search: {f'approximate, with {shortcut.name}' if shortcut.exists() else 'exact'}\n"
         f"weights: {of}\n"
         f"  most that photos add to a score: {weights.weight:g} nats\n"
-        f"  a photo counts from a similarity of {weights.least_similarity:g}\n"
+        f"  a photo counts from a similarity of {weights.least_similarity:g}"
+        f"{', of whitened embeddings' if weights.whitened else ''}\n"
         f"  sharpness of the similarity: {weights.sharpness:g}\n"
         f"  distance over which a photo counts: {weights.width_km:g} km"
     )
