@@ -76,8 +76,7 @@ def keep_approximate(
     found = _serving(folder, about)
     if found is not None and about.photos - found.ntotal <= about.photos // _REST:
         return
-    import faiss
-
+    faiss = _faiss()
     n, d = embeddings.shape
     lists = 1 << max(1, round(np.log2(np.sqrt(n))))
     if progress:
@@ -100,10 +99,16 @@ def _installed() -> bool:
     return find_spec("faiss") is not None
 
 
-def _serving(folder: Path, about: About) -> Any:
-    """The mapped file of an index; None where it is missing, damaged or of other photos."""
+def _faiss() -> Any:
+    """The library; its types know a part of it."""
     import faiss
 
+    return faiss
+
+
+def _serving(folder: Path, about: About) -> Any:
+    """The mapped file of an index; None where it is missing, damaged or of other photos."""
+    faiss = _faiss()
     try:
         found = faiss.read_index(str(folder / file_name("search", about.generation)), faiss.IO_FLAG_MMAP_IFC)
         found.nprobe = min(_PROBED, found.nlist)
