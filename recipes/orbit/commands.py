@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-
 _CONFIGS = Path(__file__).parent / "configs"
 
 
