@@ -28,7 +28,7 @@ from tests.tiny import WIDTH, write_picture
 
 def job_of(model: Path, output: Path, **options: Any) -> Job:
     (output / "_earthclip").mkdir(parents=True, exist_ok=True)
-    fingerprint = str(header(load(model).config, {})["fingerprint"])
+    fingerprint = str(header([load(model).config], {})["fingerprint"])
     return Job(str(model), str(output), fingerprint, runtime="onnxruntime", **options)
 
 

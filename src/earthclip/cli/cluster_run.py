@@ -124,7 +124,7 @@ def _job(ask: Ask, run: ClusterRun, **options: Any) -> Job:
     return Job(
         source=source if by_name else str(folder.path.resolve()),
         output=OutputFolder(run.output).where,
-        fingerprint=str(header(folder.config, {})["fingerprint"]),
+        fingerprint=str(header([folder.config], {})["fingerprint"]),
         base=os.fspath(Path.cwd()),
         runtime=ask.runtime,
         precision=ask.precision,
@@ -156,7 +156,7 @@ def _run(
             stack.enter_context(on_ray())  # the folder is not touched before there is a cluster
             return blocks
 
-        described = header(folder.config, {"task": worker.task, **asked})
+        described = header([folder.config], {"task": worker.task, **asked})
         stack.callback(output.release)
         blocks = output.begin(described, planned, resume=run.resume, force=run.force)
         job = replace(job, run=output.run)

@@ -194,7 +194,7 @@ def locate(
     from earthclip.cli.locate_run import Destination, Sidecars, locate_pictures, locate_texts
 
     library = Library(only_missing, near_h, tracks, tuple(map(parse_clock_offset, clock_offsets)))
-    ask = ask_of(**question, whereabouts=library if library.tells_times else None)
+    ask = ask_of(**question, several=True, whereabouts=library if library.tells_times else None)
     sidecars = Sidecars(all_sidecars, force) if write_sidecar else None
     destination = Destination(output, format_, resume, force, maps, sidecars, heat_map, heatmap_width, full_paths)
     with libraries_muted():

@@ -141,7 +141,7 @@ class ModelWorker(BlockWorker):
         """Raises ModelError unless the model, and what runs it, is that which the run was started with."""
         job, folder = self.job, self.locator.folder
         where = f"worker {os.uname().nodename}: {folder.path}"
-        if header(folder.config, {})["fingerprint"] != job.fingerprint:
+        if header([folder.config], {})["fingerprint"] != job.fingerprint:
             raise ModelError(
                 f"{where}: not the model that the run was started with; copy the same model to all machines"
             )
