@@ -136,7 +136,6 @@ class Destination:
 
     def is_finished(self, ask: Ask, arguments: tuple[Path, ...], listed: Path | None, library: Library) -> bool:
         """Whether the run to resume is complete, which is said. Raises OutputError where another run is."""
-        from earthclip.models.sources import resolve
         from earthclip.outputs.finished import check_finished
         from earthclip.outputs.journal import partial_of
 
@@ -146,8 +145,7 @@ class Destination:
             return False
         question = ask.question
         asked: dict[str, object] = {"text": question.text, "top_k": question.top_k, "region": question.region}
-        sources = [source for source in (ask.model.first, ask.model.source) if source is not None]
-        asked["model"] = [resolve(source).config.name for source in sources]
+        asked["model"] = [folder.config.name for folder in ask.model.folders()]
         left_out = library.has_position if library.only_missing else lambda path: False
         n = check_finished(self.output, self.format, asked, each_picture(arguments, listed), left_out)
         answers = "" if n is None else f": {n:,} answers"

@@ -31,7 +31,7 @@ from earthclip.models.folder import ModelFolder
 from earthclip.models.measured import EncoderKind
 from earthclip.models.opened import OpenedEncoders
 from earthclip.models.race import ENCODERS
-from earthclip.models.sources import ChosenModel, choose_model, resolve
+from earthclip.models.sources import ChosenModel, choose_model
 from earthclip.pictures.prepare import Failure, Picture, Prepared, batches, check_list, outcome_of, read
 from earthclip.pictures.preprocess import Preprocessing
 
@@ -51,9 +51,11 @@ def load(
     embeddings keep a cosine of 0.999 (pictures) and 0.9999 (places) with float32's, see models/fastest.py.
     Raises ModelError for a model that is unknown, not here or incomplete, ConfigError for a wrong earthclip.toml.
     """
-    chosen = choose_model(source)
-    first = None if chosen.first is None else Locator(resolve(chosen.first), progress, runtime, precision)
-    return Locator(resolve(chosen.source), progress, runtime, precision, first)
+    locator: Locator | None = None
+    for folder in choose_model(source).folders():
+        locator = Locator(folder, progress, runtime, precision, first=locator)
+    assert locator is not None
+    return locator
 
 
 class Locator:

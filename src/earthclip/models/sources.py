@@ -135,6 +135,10 @@ class ChosenModel:
     reason: str | None = None
     first: str | None = None
 
+    def folders(self) -> list[ModelFolder]:
+        """Those of the models that are asked, in their order. Raises ModelError."""
+        return [resolve(source) for source in (self.first, self.source) if source is not None]
+
 
 def choose_model(
     source: str | Path | ChosenModel | None = None, *, for_places: bool = False, resolved: bool = True

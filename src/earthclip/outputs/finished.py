@@ -49,7 +49,8 @@ def check_finished(
                 continue  # a further place, or a region, of the answer before it
             answered[printable(row["path"])] += 1
             for name in () if row.get("error") else ("model", "text"):
-                allowed = asked[name] if isinstance(asked[name], list) else [asked[name]]
+                value = asked[name]
+                allowed = value if isinstance(value, list) else [value]
                 if (row.get(name) or None) not in allowed:
                     this = " and ".join(map(str, allowed))
                     raise _other(output, f"with {name} {row.get(name) or None}, but this run has {this}")

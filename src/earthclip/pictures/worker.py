@@ -44,9 +44,9 @@ class Task:
 
     def outcome(self, name: str, picture: str | bytes) -> Prepared | Failure:
         """A picture, read in this process."""
-        how = {"draft": self.draft, "max_pixels": self.max_pixels}
+        own, views, most = self.preprocessing, self.views, self.max_pixels
         try:
-            return prepare(picture, self.preprocessing, self.views, name, also=self.also, **how)
+            return prepare(picture, own, views, name, also=self.also, draft=self.draft, max_pixels=most)
         except InputError as error:
             return Failure(name, str(error), isinstance(error, TooManyPixelsError))
 
