@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -37,15 +38,16 @@ def use_as_built_in(orbit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def flat(brightness: int, size: tuple[int, int] = (40, 30)) -> Image.Image:
-    """A picture of one grey: ``orbit`` knows those from 128 on."""
-    return Image.new("RGB", size, (brightness,) * 3)
+def shade(brightness: int) -> Image.Image:
+    """A noisy picture of about that brightness, 0 to 255: ``orbit`` knows those from 128 on."""
+    noise = np.random.default_rng(brightness).integers(-40, 40, (30, 40, 3))
+    return Image.fromarray(np.clip(brightness + noise, 0, 255).astype(np.uint8))
 
 
-def write_flats(folder: Path, *brightnesses: int) -> list[Path]:
+def write_shades(folder: Path, *brightnesses: int) -> list[Path]:
     """A picture of each brightness, named so that they keep their order."""
     folder.mkdir(exist_ok=True)
     paths = [folder / f"{number:02}-{brightness}.png" for number, brightness in enumerate(brightnesses)]
     for path, brightness in zip(paths, brightnesses, strict=True):
-        flat(brightness).save(path)
+        shade(brightness).save(path)
     return paths

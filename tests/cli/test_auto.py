@@ -12,7 +12,7 @@ import pytest
 from earthclip.cli import main
 from earthclip.outputs.journal import Journal
 from tests.outputs.schema import check_answer
-from tests.pair import AS_BUILT_IN, CAUTION, flat, use_as_built_in, write_flats, write_pair
+from tests.pair import AS_BUILT_IN, CAUTION, shade, use_as_built_in, write_pair, write_shades
 from tests.server.running import running
 
 MODELS = ["orbit", "geoclip", "geoclip", "orbit", "geoclip", "orbit"]
@@ -23,7 +23,7 @@ def pictures(tmp_path: Path, earthclip_home: Path, monkeypatch: pytest.MonkeyPat
     """A folder of pictures of both kinds, with both models here."""
     write_pair(tmp_path / "orbit", earthclip_home)
     use_as_built_in(tmp_path / "orbit", monkeypatch)
-    write_flats(tmp_path / "pictures", 200, 0, 30, 255, 60, 230)
+    write_shades(tmp_path / "pictures", 200, 0, 30, 255, 60, 230)
     return tmp_path / "pictures"
 
 
@@ -120,7 +120,7 @@ def test_the_server_asks_both(tmp_path: Path) -> None:
 
     def photo(brightness: int) -> bytes:
         file = io.BytesIO()
-        flat(brightness).save(file, "PNG")
+        shade(brightness).save(file, "PNG")
         return file.getvalue()
 
     command = [sys.executable, "-c", AS_BUILT_IN, "serve"]

@@ -26,7 +26,7 @@ from earthclip.models.sources import choose_model
 from earthclip.outputs.journal import header
 from earthclip.outputs.structured import to_object
 from earthclip.pictures.prepare import Failure
-from tests.pair import use_as_built_in, write_flats, write_pair
+from tests.pair import use_as_built_in, write_pair, write_shades
 from tests.tiny import WIDTH, write_picture
 
 
@@ -166,7 +166,7 @@ def test_each_picture_is_answered_by_the_model_whose_kind_it_is(
 ) -> None:
     write_pair(tmp_path / "orbit", earthclip_home)
     use_as_built_in(tmp_path / "orbit", monkeypatch)
-    files = write_flats(tmp_path / "pictures", 200, 0, 30, 255)
+    files = write_shades(tmp_path / "pictures", 200, 0, 30, 255)
     ask = Ask(choose_model(), "onnxruntime", "float32", Question(top_k=2))
     run = ClusterRun(str(tmp_path / "out"), False, False, None, None, None)
     encoder = image_choices(load(ask.model, runtime="onnxruntime", precision="float32").models)

@@ -69,7 +69,7 @@ def _print_table(models: list[KnownModel], default: Set[str | None]) -> None:
     for row, purpose in zip(rows, ["for", *(model.purpose for model in models)], strict=True):
         start = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + "  "
         click.echo(textwrap.fill(purpose, terminal, initial_indent=start, subsequent_indent=" " * len(start)))
-    both = "both *: each picture goes to the model whose kind it is (--model auto, the default)"
+    both = "* are the default, auto: each picture goes to the model whose kind it is; choose one with --model"
     one = "* is the default; choose another with --model or earthclip.toml"
     click.echo(f"\n{one if len(default - {None}) == 1 else both}")
     click.echo(textwrap.fill(ATTRIBUTION, terminal))

@@ -80,13 +80,13 @@ model = shared(
     "--model",
     "source",
     metavar="MODEL",
-    help="Model to use: orbit, geoclip, the path of a model folder, or auto, the default: orbit where a picture looks "
-    "like its kind, otherwise geoclip if you have pulled it.",
+    help="Model to use: orbit, geoclip, the path of a model folder, or auto. `auto`, the default, is geoclip if you "
+    "have pulled it, but orbit for pictures that orbit knows to be of its kind; otherwise orbit.",
 )
 one_model = partial(
     model,
-    help="Model to use: orbit, geoclip, the path of a model folder, or auto, the default: geoclip if you have pulled "
-    "it, otherwise orbit.",
+    help="Model to use: orbit, geoclip, the path of a model folder, or auto. `auto`, the default, is geoclip if you "
+    "have pulled it, otherwise orbit.",
 )
 region = shared(
     "--region",
