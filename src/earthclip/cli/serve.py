@@ -132,7 +132,7 @@ def serve(
     )
     if not is_loopback(host) and settings.api_key is None:
         say(f"warning: anyone who can reach {host} can use this server; set EARTHCLIP_API_KEY or --api-key-file")
-    ask = ask_of(source, runtime=runtime, precision=precision, several=True)
+    ask = ask_of(source, runtime=runtime, precision=precision, several=True, index=index)
     locator = open_model(ask)
     introduce_models(locator, ask)
     run(locator, settings, host, port, note)
