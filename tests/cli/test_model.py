@@ -74,7 +74,7 @@ def test_info_of_the_built_in_model(capsys: pytest.CaptureFixture[str]) -> None:
         "gallery       36,911 candidate places\n",
         "embeddings    256 numbers\n",
         "calibration   temperature 1.3197, fitted on 1,800 views",
-        "after: 50 % regions contain 50.0 % of the true places\n",
+        "after: 50 % regions contain 50.1 % of the true places\n",
         "int8          none (earthclip model quantize orbit --pictures DIR)\n",
         "provenance    started_from: orbit-mottled\n",
         "views_drawn.half_width_km: 200.0, 1500.0\n",
