@@ -97,7 +97,7 @@ class ScopeHead(nn.Module):
         return self.judge(self.features(pixels)).sigmoid()[:, None]
 
 
-def add_scope(folder: Path, *, epochs: int = 15, seed: int = 0, say: Say = print) -> ModelConfig:
+def add_scope(folder: Path, *, epochs: int = 12, seed: int = 0, say: Say = print) -> ModelConfig:
     """Learn the head of the model folder at ``folder``, measure it, and write both; returns the configuration.
 
     The photos are downloaded where they are not here. Raises InputError for imagery or photos that cannot be had,
