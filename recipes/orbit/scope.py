@@ -37,6 +37,7 @@ OF = "a view of the Earth from above"
 INSTEAD = "use --model geoclip (earthclip model pull geoclip)"
 FALSE_ALARMS = 0.02  # of views of each validation imagery in each band
 _SIZE = 64  # pixels across the picture that the layers see
+_SEEN = ("bmng", "shadedrelief", "etopo1")
 _VIEWS = {5400: 2400, 2048: 900, 1024: 700}  # by width of the texture: narrow views of coarse imagery are blurred
 _DISTRIBUTION = ViewDistribution(half_width_km=(130.0, 1700.0), tilt_deg=(0.0, 35.0))  # a little beyond the model's own
 _MEASURED, _MEASURED_SEED = 500, 5  # views of each imagery
@@ -119,7 +120,7 @@ def add_scope(folder: Path, *, epochs: int = 12, seed: int = 0, say: Say = print
 
     packages = [(photos, fetch_photos(photos)) for photos in read_photos()]
     views = []
-    for name in (name for name, item in IMAGERY.items() if item.role == "training"):
+    for name in _SEEN:
         for width, n in _VIEWS.items():
             rendered = _seen(sample_cameras(n, land_mask(), rng, _DISTRIBUTION), load_texture(name, width), size)
             views.append(features(_disturbed(rendered, strong, rng, 0.8)))
