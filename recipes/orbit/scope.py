@@ -28,7 +28,7 @@ from earthclip.pictures.preprocess import Preprocessing
 from recipes.orbit.augment import Augmentation
 from recipes.orbit.camera import Cameras
 from recipes.orbit.imagery import IMAGERY, land_mask, load_texture
-from recipes.orbit.photos import fetch_photos, photo_crops, read_photos
+from recipes.orbit.photos import Photos, fetch_photos, photo_crops, read_photos
 from recipes.orbit.testset import test_cameras
 from recipes.orbit.texture import Texture
 from recipes.orbit.views import ViewDistribution, render, sample_cameras
@@ -125,7 +125,8 @@ def add_scope(folder: Path, *, epochs: int = 12, seed: int = 0, say: Say = print
             rendered = _seen(sample_cameras(n, land_mask(), rng, _DISTRIBUTION), load_texture(name, width), size)
             views.append(features(_disturbed(rendered, strong, rng, 0.8)))
         say(f"views of {name}")
-    others, held_out = [], {}
+    others: list[Tensor] = []
+    held_out: dict[tuple[Photos, str], Tensor] = {}
     for photos, where in packages:
         crops = photo_crops(photos, where, size, rng)
         whole = photo_crops(dataclasses.replace(photos, crops=1), where, size, rng)
@@ -184,7 +185,8 @@ def _train(head: ScopeHead, views: Tensor, others: Tensor, epochs: int, say: Say
     optimizer = torch.optim.AdamW(learnt, weight_decay=0.03)
     steps = epochs * (len(given) // _BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps + 1)
-    mean = AveragedModel(head, multi_avg_fn=get_ema_multi_avg_fn(_KEPT), use_buffers=True)
+    average = get_ema_multi_avg_fn(_KEPT)  # type: ignore[no-untyped-call]
+    mean = AveragedModel(head, multi_avg_fn=average, use_buffers=True)
     head.train()
     for epoch in range(epochs):
         order, total = torch.randperm(len(given)), 0.0
