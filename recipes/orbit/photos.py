@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import tempfile
 import tomllib
 import warnings
@@ -21,7 +22,11 @@ _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 _LEAST_BYTES, _LEAST_PIXELS, _MOST_PIXELS = 8_000, 64, 1600
 _NARROWEST = 0.25  # of a crop, as a share of the picture's shorter side
 # In paths of pictures that may show the Earth from above, or a map of it
-_EARTH = ("earth", "globe", "map", "geograph", "planet_", "world", "flags", "night", "cloud_", "screenshot")
+_EARTH = (
+    *("earth", "globe", "map", "geograph", "planet_", "world", "flags", "night", "cloud_", "screenshot"),
+    *("nasa", "solar_system", "space", "station"),
+)
+_STARTS = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"RIFF": ".webp"}  # of files inside Qt resources
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,8 @@ def fetch_photos(photos: Photos) -> Path:
             package = debian_package(photos.package, photos.version, Path(downloads), "pictures out of scope")
             with staging_folder(folder) as staging:
                 unpack(package, staging)
+                for resources in sorted(staging.rglob("*.rcc")):
+                    _unpack_resources(resources)
     return folder
 
 
@@ -65,6 +72,20 @@ def photo_crops(photos: Photos, folder: Path, size: int, rng: np.random.Generato
         for crop in _crops(path, photos.crops, size, rng)
     ]
     return np.stack(crops)
+
+
+def _unpack_resources(path: Path) -> None:
+    """Write the pictures in a file of Qt resources beside it; the file's data are lengths, each with so many bytes."""
+    packed = path.read_bytes()
+    tree, first, names = struct.unpack(">3I", packed[8:20])
+    end = min([place for place in (tree, names) if place > first], default=len(packed))
+    while first + 4 <= end:
+        length = int.from_bytes(packed[first : first + 4])
+        content = packed[first + 4 : first + 4 + length]
+        for start, suffix in _STARTS.items():
+            if content.startswith(start):
+                path.with_name(f"{path.stem}-{first}{suffix}").write_bytes(content)
+        first += 4 + length
 
 
 def _chosen(folder: Path, most: int, rng: np.random.Generator) -> list[Path]:

@@ -18,6 +18,7 @@ from jaxtyping import Float, Float32, UInt8
 from onnx import numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from earthclip.errors import ModelError
 from earthclip.models.config import IMAGE_ENCODER, SCOPE, ModelConfig, Scope, write_config
@@ -27,21 +28,22 @@ from earthclip.pictures.preprocess import Preprocessing
 from recipes.orbit.augment import Augmentation
 from recipes.orbit.camera import Cameras
 from recipes.orbit.imagery import IMAGERY, land_mask, load_texture
-from recipes.orbit.photos import fetch_photos, photo_crops, read_photos
+from recipes.orbit.photos import Photos, fetch_photos, photo_crops, read_photos
 from recipes.orbit.testset import test_cameras
 from recipes.orbit.texture import Texture
 from recipes.orbit.views import ViewDistribution, render, sample_cameras
 
 OF = "a view of the Earth from above"
 INSTEAD = "use --model geoclip (earthclip model pull geoclip)"
-FALSE_ALARMS = 0.015  # of views of each validation imagery
+FALSE_ALARMS = 0.02  # of views of each validation imagery in each band
 _SIZE = 64  # pixels across the picture that the layers see
-_VIEWS = {"bmng": 1200, "shadedrelief": 700, "etopo1": 700}
-_WIDTHS = {5400: 1.0, 2048: 0.33, 1024: 0.33}  # of textures: narrow views of coarse imagery are blurred
+_SEEN = ("bmng", "shadedrelief", "etopo1")
+_VIEWS = {5400: 2400, 2048: 900, 1024: 700}  # by width of the texture: narrow views of coarse imagery are blurred
 _DISTRIBUTION = ViewDistribution(half_width_km=(130.0, 1700.0), tilt_deg=(0.0, 35.0))  # a little beyond the model's own
 _MEASURED, _MEASURED_SEED = 500, 5  # views of each imagery
 _BANDS_KM = ((150, 1501), (150, 300), (300, 700), (700, 1501))
-_BATCH = 128
+_BATCH = 256
+_KEPT = 0.998  # of the running mean of the weights, at a step
 _POOLED = 2 * (32 + 64 + 64 + 160 + 160 + 160)  # mean and standard deviation of the channels of six layers
 Say = Callable[[str], None]
 
@@ -75,7 +77,7 @@ class ScopeHead(nn.Module):
             ]
         )
         self.norm = nn.BatchNorm1d(_POOLED)
-        self.head = nn.Sequential(nn.Dropout(0.1), nn.Linear(_POOLED, 64), nn.ReLU(), nn.Dropout(0.2), nn.Linear(64, 1))
+        self.head = nn.Sequential(nn.Dropout(0.3), nn.Linear(_POOLED, 64), nn.ReLU(), nn.Dropout(0.4), nn.Linear(64, 1))
 
     def features(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b f"]:
         """Mean and standard deviation of each channel of each layer, of preprocessed pixels."""
@@ -88,7 +90,7 @@ class ScopeHead(nn.Module):
 
     def judge(self, features: Float[Tensor, "b f"]) -> Float[Tensor, " b"]:
         """The logit of each picture."""
-        logits: Tensor = self.head(self.norm(features).clamp(-5, 5))
+        logits: Tensor = self.head(self.norm(features).clamp(-4, 4))
         return logits[:, 0]
 
     def forward(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1"]:
@@ -108,7 +110,7 @@ def add_scope(folder: Path, *, epochs: int = 12, seed: int = 0, say: Say = print
     head = ScopeHead()
     start_from(head, onnx.load(model.file(IMAGE_ENCODER)))
     rng = np.random.default_rng(seed)
-    disturb = Augmentation(mottled=0.4, silhouettes=0.03)
+    strong, weak = Augmentation(mottled=0.4, silhouettes=0.03), Augmentation(0.5, mottled=0.01)
 
     def features(pictures: UInt8[np.ndarray, "n s s c"]) -> Tensor:
         pixels = pictures[..., :3]
@@ -118,40 +120,39 @@ def add_scope(folder: Path, *, epochs: int = 12, seed: int = 0, say: Say = print
 
     packages = [(photos, fetch_photos(photos)) for photos in read_photos()]
     views = []
-    for name, n in _VIEWS.items():
-        for width, share in _WIDTHS.items():
-            cameras = sample_cameras(int(n * share), land_mask(), rng, _DISTRIBUTION)
-            rendered = _seen(cameras, load_texture(name, width), size)
-            views.append(features(_disturbed(rendered, disturb, rng, 0.8)))
+    for name in _SEEN:
+        for width, n in _VIEWS.items():
+            rendered = _seen(sample_cameras(n, land_mask(), rng, _DISTRIBUTION), load_texture(name, width), size)
+            views.append(features(_disturbed(rendered, strong, rng, 0.8)))
         say(f"views of {name}")
-    others, held_out = [], {}
+    others: list[Tensor] = []
+    held_out: dict[tuple[Photos, str], Tensor] = {}
     for photos, where in packages:
         crops = photo_crops(photos, where, size, rng)
-        say(f"{len(crops):,} crops of {photos.package} ({photos.role})")
-        if photos.role == "training":
-            some = rng.permutation(len(crops))[: len(crops) // 3]
-            others += [features(crops), features(_disturbed(crops[some], disturb, rng, 1.0))]
+        whole = photo_crops(dataclasses.replace(photos, crops=1), where, size, rng)
+        say(f"{len(whole):,} pictures of {photos.package} ({photos.role}), {len(crops):,} crops")
+        if photos.role == "training":  # whole pictures, which people send, count more than crops of them
+            others += [features(_disturbed(some, weak, rng, 0.7)) for some in (crops, whole)]
         else:
-            held_out[photos] = features(crops)
+            held_out |= {(photos, "pictures"): features(whole), (photos, "crops"): features(crops)}
     _train(head, torch.cat(views), torch.cat(others), epochs, say)
     cameras = test_cameras(_MEASURED, _MEASURED_SEED)
     scores = {}
     for name, item in IMAGERY.items():
         if item.role != "training":
             scores[name] = _logits(head, features(_seen(cameras, load_texture(name), size)))
-    chosen = [np.quantile(scores[name], FALSE_ALARMS) for name in scores if IMAGERY[name].role == "validation"]
-    threshold = float(min(chosen))
+    bands = {(low, high): (cameras.half_width_km >= low) & (cameras.half_width_km < high) for low, high in _BANDS_KM}
+    validation = [scores[name] for name in scores if IMAGERY[name].role == "validation"]
+    threshold = min(float(np.quantile(some[band], FALSE_ALARMS)) for some in validation for band in bands.values())
     measured: dict[str, Any] = {
         "false_alarms": {
-            f"{name} ({IMAGERY[name].role}), half-width {low}-{high} km": _share(
-                scores[name][(cameras.half_width_km >= low) & (cameras.half_width_km < high)] < threshold
-            )
+            f"{name} ({IMAGERY[name].role}), half-width {low}-{high} km": _share(scores[name][band] < threshold)
             for name in scores
-            for low, high in _BANDS_KM
+            for (low, high), band in bands.items()
         },
         "flagged": {
-            f"{photos.package} ({photos.role}), {len(crops)} crops": _share(_logits(head, crops) < threshold)
-            for photos, crops in held_out.items()
+            f"{photos.package} ({photos.role}), {len(some)} {what}": _share(_logits(head, some) < threshold)
+            for (photos, what), some in held_out.items()
         },
         "trained_on": {photos.package: photos.licence for photos, _ in packages if photos.role == "training"},
     }
@@ -181,9 +182,11 @@ def _train(head: ScopeHead, views: Tensor, others: Tensor, epochs: int, say: Say
     given = torch.cat([views, others])
     wanted = torch.cat([torch.ones(len(views)), torch.zeros(len(others))]) * 0.98 + 0.01
     learnt = [*head.norm.parameters(), *head.head.parameters()]
-    optimizer = torch.optim.AdamW(learnt, weight_decay=1e-3)
+    optimizer = torch.optim.AdamW(learnt, weight_decay=0.03)
     steps = epochs * (len(given) // _BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps + 1)
+    average = get_ema_multi_avg_fn(_KEPT)  # type: ignore[no-untyped-call]
+    mean = AveragedModel(head, multi_avg_fn=average, use_buffers=True)
     head.train()
     for epoch in range(epochs):
         order, total = torch.randperm(len(given)), 0.0
@@ -194,8 +197,10 @@ def _train(head: ScopeHead, views: Tensor, others: Tensor, epochs: int, say: Say
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
+            mean.update_parameters(head)
             total += loss.item()
         say(f"epoch {epoch + 1} of {epochs}: loss {total * _BATCH / len(given):.3f}")
+    head.load_state_dict(mean.module.state_dict())
     head.eval()
 
 
@@ -216,9 +221,14 @@ def _seen(cameras: Cameras, texture: Texture, size: int) -> UInt8[np.ndarray, "n
 def _disturbed(
     views: UInt8[np.ndarray, "n s s c"], disturb: Augmentation, rng: np.random.Generator, share: float
 ) -> UInt8[np.ndarray, "n s s 3"]:
-    """The pictures, of which a share is disturbed as in training; one without a land fraction is all land."""
+    """The pictures, half of them mirrored, an eighth turned by quarters, and a share disturbed as in training.
+
+    One without a land fraction is all land.
+    """
     found = np.empty((*views.shape[:3], 3), np.uint8)
     for row, view in enumerate(views):
+        view = view[:, ::-1] if rng.random() < 0.5 else view
+        view = np.rot90(view, int(rng.integers(4))) if rng.random() < 0.125 else view
         found[row] = view[..., :3]
         if rng.random() < share:
             land = view[..., 3:] if view.shape[2] == 4 else np.full((*view.shape[:2], 1), 255, np.uint8)

@@ -26,7 +26,7 @@ def test_one_command_builds_model_and_card(tmp_path, capsys):
     config, folder = write_config(tmp_path, steps=2), tmp_path / "model"
     command = ["build", str(config), "--run", str(tmp_path / "run"), "-o", str(folder)]
     assert run([*command, "-n", "4"]) == 2  # before any work: imagery of other publishers is not here
-    assert "python -m recipes.orbit fetch solar-system-scope" in capsys.readouterr().err
+    assert "python -m recipes.orbit fetch bmng-january" in capsys.readouterr().err
     assert run([*command, "-n", "4", "--imagery", "bmng"]) == 0
     assert "| bmng | training | 300-1500 | 4 |" in capsys.readouterr().out
     card = (folder / "README.md").read_text()

@@ -15,7 +15,7 @@ from earthclip.models.config import IMAGE_ENCODER
 from earthclip.models.encoders import ScopeHead as Running
 from earthclip.models.sources import resolve
 from earthclip.nn.export import export_graph
-from recipes.orbit.photos import Photos, photo_crops, read_photos
+from recipes.orbit.photos import Photos, _unpack_resources, photo_crops, read_photos
 from recipes.orbit.scope import ScopeHead, start_from
 from tests.tiny import write_tiny_model
 
@@ -37,6 +37,16 @@ def test_crops_leave_out_what_may_be_the_earth_and_follow_the_seed(tmp_path: Pat
     photos = Photos("some", "1", "test", "photos", "MIT", ("usr/photos",), most=10, crops=3)
     crops, again = (photo_crops(photos, tmp_path, 32, np.random.default_rng(1)) for _ in range(2))
     assert crops.shape == (6, 32, 32, 3) and np.array_equal(crops, again)
+
+
+def test_pictures_inside_qt_resources_are_unpacked(tmp_path: Path) -> None:
+    png, text = b"\x89PNG and so on", b"no picture"
+    data = b"".join(len(part).to_bytes(4) + part for part in (text, png))
+    header = b"qres" + b"".join(number.to_bytes(4) for number in (3, 24 + len(data), 24, 24 + len(data), 0))
+    (tmp_path / "some.rcc").write_bytes(header + data + b"names and tree")
+    _unpack_resources(tmp_path / "some.rcc")
+    (picture,) = tmp_path.glob("*.png")
+    assert picture.read_bytes() == png and len(list(tmp_path.iterdir())) == 2
 
 
 def test_the_graph_gives_what_the_head_gives(tmp_path: Path) -> None:
