@@ -13,7 +13,7 @@ import {
 } from "maplibre-gl";
 import workerAddress from "maplibre-gl/dist/maplibre-gl-worker.mjs?url";
 import { h } from "../dom";
-import { embeddedText } from "../embedded";
+import { embeddedPart } from "../embedded";
 import { boxAround, contains, outline, rounded, wrap } from "../sphere";
 import type { Answer, CredibleArea, Region, Subject, Surface } from "../types";
 import { type Drawing, draw, type Tool } from "./draw";
@@ -47,7 +47,7 @@ export class Globe {
   }
 
   static async create(container: HTMLElement, theme: Theme): Promise<Globe> {
-    const worker = embeddedText("earthclip-worker");
+    const worker = await embeddedPart("earthclip-worker");
     // Of the same origin as the page also where that is a file; MapLibre takes it from there.
     const own = worker && URL.createObjectURL(new Blob([worker], { type: "text/javascript" }));
     setWorkerUrl(own ?? new URL(workerAddress, document.baseURI).href);

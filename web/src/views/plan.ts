@@ -35,8 +35,8 @@ export class PlanView {
   }
 
   render(): void {
-    const { plan, noPlan, subjects, viewer } = this.app;
-    byId("plan-open").hidden = subjects.length > 0 && !viewer;
+    const { plan, noPlan } = this.app;
+    byId("plan-open").hidden = plan !== undefined;
     byId("plan").hidden = !plan && noPlan === undefined;
     if (plan !== this.plan) {
       [this.plan, this.chosen, this.first] = [plan, undefined, 0];
@@ -88,7 +88,7 @@ export class PlanView {
       h(
         "section",
         { class: "verdict", "aria-labelledby": "plan-title" },
-        h("h2", { id: "plan-title" }, plan.name),
+        h("h1", { id: "plan-title" }, plan.name),
         h("p", { class: "sentence" }, `${summary(plan)}. Drag a marker to correct its place. Nothing is sent.`),
         h(
           "div",
