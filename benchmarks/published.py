@@ -49,6 +49,8 @@ def published_python(folder: Path) -> Path:
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     ready = folder / "published-parity-ready"
     if not ready.exists():
+        if python.exists() or (folder.exists() and any(folder.iterdir())):
+            raise SystemExit(f"{folder}: not an environment that this program finished; name an empty or a new folder")
         print(f"{folder}: making the environment of geoclip {VERSION}, once", file=sys.stderr)
         venv.EnvBuilder(with_pip=True).create(folder)
         wheel = folder / "geoclip.txt"

@@ -21,10 +21,13 @@ _CLOUD_COUNT = 48  # smooth ones first, then as many grainy ones
 class Augmentation:
     """Random disturbances of rendered views; the same generator state gives the same pictures."""
 
-    def __init__(self, strength: float = 1.0, mottled: float = 0.0, silhouettes: float = 0.0) -> None:
+    def __init__(
+        self, strength: float = 1.0, mottled: float = 0.0, silhouettes: float = 0.0, seasons: float = 0.0
+    ) -> None:
         self.strength = strength
         self.mottled = mottled  # share of the views whose land is painted over in patches
         self.silhouettes = silhouettes  # share of the views of which nothing is left but the coastline
+        self.seasons = seasons  # share of the views with snow, ice, night or the sun's glint
         self._clouds = _cloud_bank(np.random.default_rng(0))
 
     def __call__(self, view: Float[np.ndarray, "h w 4"], rng: np.random.Generator) -> Float[np.ndarray, "h w 3"]:
@@ -40,6 +43,8 @@ class Augmentation:
             rgb = _melt_snow(rgb, land, rng)
         if chance[12] < self.mottled:
             rgb = self._mottle_land(rgb, land, rng)
+        if chance[14] < self.seasons:
+            rgb = self._add_season(rgb, land, rng)
         if chance[13] < self.silhouettes:
             sea, shore = rng.random((2, 3), np.float32)
             rgb = _lerp(np.broadcast_to(sea, rgb.shape), shore, land)
@@ -64,6 +69,28 @@ class Augmentation:
         if chance[10] < 0.25:
             rgb = _compress(rgb, rng)
         return rgb
+
+    def _add_season(self, rgb: np.ndarray, land: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Snow on land, ice on the sea, the dark side, and the sun's glint on water, each at times."""
+        snow, ice, night, glint = rng.random(4)
+        white = np.array([0.9, 0.93, 0.97], np.float32)
+        if snow < 0.4:
+            rgb = _lerp(rgb, white, self._patches(rgb, rng) * land)
+        if ice < 0.25:
+            rgb = _lerp(rgb, white, self._patches(rgb, rng) * (1 - land))
+        if night < 0.25:
+            rgb = rgb * np.clip(0.5 + rng.uniform(0.3, 1.2) * _ramp(rgb.shape, rng) + rng.uniform(-0.2, 0.3), 0.03, 1)
+        if glint < 0.25:
+            across, along = _ramp(rgb.shape, rng) - rng.uniform(-1, 1), _ramp(rgb.shape, rng) - rng.uniform(-1, 1)
+            shine = np.exp(-(across**2 + along**2) / np.float32(rng.uniform(0.02, 0.3)))
+            rgb = _lerp(rgb, np.float32(1), shine * (1 - land) * np.float32(rng.uniform(0.3, 1)))
+        return rgb.astype(np.float32)
+
+    def _patches(self, rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """How much is covered, in [0, 1]: in part of the picture, with an edge that is sharp or soft."""
+        cover = self._fractal(rgb.shape, rng, 2 * _CLOUD_COUNT) + 0.3 * _ramp(rgb.shape, rng)
+        covered: np.ndarray = np.clip((cover - rng.uniform(0.1, 0.8)) / rng.uniform(0.03, 0.3), 0, 1)
+        return covered * np.float32(rng.uniform(0.5, 1.0))
 
     def _add_cloud(self, rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         cover = self._fractal(rgb.shape, rng, _CLOUD_COUNT)

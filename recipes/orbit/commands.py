@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+_CONFIGS = Path(__file__).parent / "configs"
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def orbit() -> None:
@@ -172,6 +174,27 @@ def scope(folder: Path, epochs: int, seed: int) -> None:
     for what in ("false_alarms", "flagged"):
         for name, share in found.scope.measured[what].items():
             click.echo(f"{what.replace('_', ' ')}: {100 * share:5.1f} %  {name}")
+
+
+@orbit.command()
+@click.argument("out", type=click.Path(path_type=Path), metavar="DIR")
+@click.option("--config", type=click.Path(path_type=Path), default=_CONFIGS / "orbit.toml", help="Of its training.")
+@click.option("--model", default="orbit", show_default=True, help="Finished model.")
+def restore(out: Path, config: Path, model: str) -> None:
+    """Write a finished model to DIR with weights to train on.
+
+    \b
+    Example:
+    python -m recipes.orbit restore runs/orbit-restored
+    """
+    from earthclip.files import refuse_existing
+    from earthclip.models.sources import resolve
+    from recipes.orbit.config import read_orbit_config
+    from recipes.orbit.restore import restore as written
+
+    refuse_existing(out)
+    written(resolve(model).path, read_orbit_config(config), out)
+    click.echo(f"{out}: weights of {model}")
 
 
 @orbit.command()

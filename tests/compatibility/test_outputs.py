@@ -11,12 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 
+import earthclip
 from earthclip.cli import main
 from tests.compatibility import reading
 from tests.compatibility.reading import Fields, check_same_places, fields, fields_of_table, fields_of_xml, lost
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 EXACT = ["--runtime", "onnxruntime", "--precision", "float32"]
+CALIBRATED = {"temperature": 0.8063, "conformal": {"0.5": 0.4171626176673113, "0.9": 0.9194468645308002}}  # by 0.1.0
 
 
 def fields_of(path: Path) -> Fields:
@@ -34,9 +36,21 @@ def fields_of(path: Path) -> Fields:
     return fields(json.loads(path.read_text(encoding="utf-8")))
 
 
-def test_each_format_of_locate(old: Path) -> None:
+@pytest.fixture
+def orbit(tmp_path: Path) -> str:
+    """The folder of the built-in model, with the calibration that it had in 0.1.0 and a scope of everything."""
+    builtin = Path(earthclip.__file__).parent / "models" / "builtin" / "orbit"
+    folder = Path(shutil.copytree(builtin, tmp_path / "orbit"))
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config |= {"temperature": CALIBRATED["temperature"], "calibration": {"conformal": CALIBRATED["conformal"]}}
+    config.pop("scope", None)
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    return str(folder)
+
+
+def test_each_format_of_locate(old: Path, orbit: str) -> None:
     shutil.copytree(EXAMPLES, "examples")
-    given = ["locate", "examples", "examples/none.jpg", "--model", "orbit", *EXACT, "--top-k", "3"]
+    given = ["locate", "examples", "examples/none.jpg", "--model", orbit, *EXACT, "--top-k", "3"]
     for before in sorted(Path("outputs").glob("orbit.*")):
         now = Path("now", before.name)
         now.parent.mkdir(exist_ok=True)
@@ -54,10 +68,10 @@ def test_each_format_of_locate(old: Path) -> None:
     assert shapely.equals(*shapes).sum() == len(shapes[0]) - shapely.is_missing(shapes[0]).sum()
 
 
-def test_a_region_and_an_answer_that_is_abstained_from(old: Path) -> None:
+def test_a_region_and_an_answer_that_is_abstained_from(old: Path, orbit: str) -> None:
     shutil.copytree(EXAMPLES, "examples")
     how = ["--region", "-60,-180,60,180", "--min-confidence", "0.99", "--format", "jsonl", "-o", "now.jsonl"]
-    assert main(["locate", "examples", "--model", "orbit", *EXACT, *how]) == 0
+    assert main(["locate", "examples", "--model", orbit, *EXACT, *how]) == 0
     before, now = reading.read_json_lines(Path("outputs/unsure.jsonl")), reading.read_json_lines(Path("now.jsonl"))
     assert lost(fields(before), fields(now)) == {}
     check_same_places(before, now)

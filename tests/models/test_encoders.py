@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -116,3 +118,13 @@ def test_openvino_gives_the_same_embeddings(tiny_model: Path) -> None:
     found = fast.encode_location(np.tile(spots, (1000, 1)))
     assert (found * np.tile(expected, (1000, 1))).sum(axis=1).min() > 0.9999
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+
+
+def test_the_users_own_subnormals_stay_numbers(tiny_model: Path) -> None:
+    # In a process of its own, since only the first session of a process sets the mode.
+    code = (
+        "import sys; from pathlib import Path; import numpy as np; from earthclip.models.encoders import Encoder; "
+        f"Encoder(Path(sys.argv[1]), {WIDTH}, 'pixels'); print((np.float32([1e-38] * 64) * np.float32(0.01) > 0).all())"
+    )
+    command = [sys.executable, "-c", code, str(tiny_model / "image_encoder.onnx")]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "True\n"

@@ -47,3 +47,15 @@ def test_silhouettes_leave_the_coastline_alone():
     plain = Augmentation(strength=1e-9, silhouettes=1e9)  # nothing but the silhouette
     out = plain(view(), np.random.default_rng(3))
     assert np.ptp(out[:16], axis=(0, 1)).max() < 1e-6 and np.ptp(out[16:], axis=(0, 1)).max() < 1e-6
+
+
+def test_seasons_whiten_darken_or_shine_and_no_more():
+    plain = Augmentation(strength=1e-9, seasons=1e9)  # nothing but the season
+    brighter = darker = 0
+    for seed in range(60):
+        out = plain(view(), np.random.default_rng(seed))
+        assert out.dtype == np.float32 and 0.0 <= out.min() <= out.max() <= 1.0
+        change = out - view()[..., :3]
+        brighter += bool((change > 0.05).any())
+        darker += bool((change < -0.2).any())
+    assert brighter > 20 and darker > 5
