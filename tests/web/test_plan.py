@@ -62,16 +62,16 @@ def test_an_unedited_plan_is_saved_byte_for_byte(open_page: Open, server: MockSe
         opened(page, text, name)
         assert "4 photos" in page.locator("#plan .sentence").inner_text()
         assert saved(page, name) == text
-        # Also after edits that are taken back
-        accept = page.get_by_role("checkbox").first
-        accept.click()
-        assert "1 changed" in page.locator("#plan .sentence").inner_text()
-        accept.click()
-        page.locator("[data-part=row-0]").click()
-        page.get_by_label("Latitude").fill("12")
-        page.get_by_label("Latitude").press("Enter")
-        page.get_by_role("button", name="Undo").click()
-        assert saved(page, name) == text
+    # Also after edits that are taken back
+    accept = page.get_by_role("checkbox").first
+    accept.click()
+    assert "1 changed" in page.locator("#plan .sentence").inner_text()
+    accept.click()
+    page.locator("[data-part=row-0]").click()
+    page.get_by_label("Latitude").fill("12")
+    page.get_by_label("Latitude").press("Enter")
+    page.get_by_role("button", name="Undo").click()
+    assert saved(page, name) == text
     assert server.asked == []
 
 
@@ -127,8 +127,7 @@ def test_by_keyboard_alone_a_photo_is_set_and_applied(
     assert page.locator("#drop").is_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
 def test_no_serious_fault_for_those_who_see_less(open_page: Open, scheme: str, width: int) -> None:
     page = open_page(color_scheme=scheme, width=width)
     opened(page, plan(*(full(f"{i}.jpg") for i in range(60))))

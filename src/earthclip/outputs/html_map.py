@@ -30,7 +30,7 @@ from earthclip.pictures.prepare import Failure
 
 STATIC = Path(__file__).parent / "static"  # the page as web/ builds it: the server serves these files too
 MANY = 12  # pictures, after which each is small and packed: 400 fill less than 5 MB
-THUMBNAIL_PX, _SMALL_PX = 480, 128  # the longer side; 30 KB a picture, and 2 KB
+THUMBNAIL_PX, _SMALL_PX = 480, 112  # the longer side; 30 KB a picture, and 2 KB
 # No address at all may be asked: what the page needs is in the file, as text or as data.
 _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; font-src data:; "
