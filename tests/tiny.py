@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,13 @@ SIZE, WIDTH, PLACES = 16, 8, 50
 PREPROCESSING = Preprocessing(size=SIZE, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
 
 
-def write_tiny_model(folder: Path, name: str = "tiny", seed: int = 0, width: int = WIDTH, **config: object) -> Path:
-    """Random weights; picture and location embeddings are unit rows."""
+def write_tiny_model(
+    folder: Path, name: str = "tiny", seed: int = 0, width: int = WIDTH, size: int = SIZE, **config: object
+) -> Path:
+    """Random weights; picture and location embeddings are unit rows. ``size`` is that of pictures, in pixels."""
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
-    save_graph(folder / "image_encoder.onnx", image_graph(rng, width))
+    save_graph(folder / "image_encoder.onnx", image_graph(rng, width, size=size))
     save_graph(folder / "location_phases.onnx", phases_graph(rng))
     save_graph(folder / "location_encoder.onnx", encoder_graph(rng, width))
     z = rng.uniform(-1, 1, PLACES)
@@ -30,7 +33,7 @@ def write_tiny_model(folder: Path, name: str = "tiny", seed: int = 0, width: int
         "name": name,
         "embedding_size": width,
         "logit_scale": 2.0,
-        "preprocessing": PREPROCESSING,
+        "preprocessing": replace(PREPROCESSING, size=size),
         "prior": "uniform over the sphere",
         "licence": "MIT",
     }
@@ -52,7 +55,7 @@ def save_graph(path: Path, graph: onnx.GraphProto) -> None:
     onnx.save(model, path)
 
 
-def image_graph(rng: np.random.Generator, width: int, input_name: str = "pixels") -> onnx.GraphProto:
+def image_graph(rng: np.random.Generator, width: int, input_name: str = "pixels", size: int = SIZE) -> onnx.GraphProto:
     """Convolution, flatten, product, unit rows; the weights are float16 with a Cast, as in shipped models."""
     nodes = [
         helper.make_node("Cast", ["kernel16"], ["kernel"], to=TensorProto.FLOAT),
@@ -64,9 +67,9 @@ def image_graph(rng: np.random.Generator, width: int, input_name: str = "pixels"
     ]
     weights = [
         numpy_helper.from_array(rng.normal(size=(4, 3, 4, 4)).astype(np.float16), "kernel16"),
-        numpy_helper.from_array(rng.normal(size=(4 * (SIZE // 4) ** 2, width)).astype(np.float32), "weight"),
+        numpy_helper.from_array(rng.normal(size=(4 * (size // 4) ** 2, width)).astype(np.float32), "weight"),
     ]
-    inputs = [helper.make_tensor_value_info(input_name, TensorProto.FLOAT, ["b", 3, SIZE, SIZE])]
+    inputs = [helper.make_tensor_value_info(input_name, TensorProto.FLOAT, ["b", 3, size, size])]
     outputs = [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["b", width])]
     return helper.make_graph(nodes, "image_encoder", inputs, outputs, weights)
 

@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from earthclip.cli.answering import Ask, image_choices
+from earthclip.cli.cluster_run import ClusterRun, _job
 from earthclip.cluster.blocks import plan
 from earthclip.cluster.run import _PREFIX, _fault, remove_left
 from earthclip.cluster.storage import write_bytes
@@ -20,15 +22,17 @@ from earthclip.cluster.workers import ImageEmbeddingWorker, Job, LocateWorker, L
 from earthclip.errors import ModelError
 from earthclip.locating.locator import load
 from earthclip.locating.question import Question
+from earthclip.models.sources import choose_model
 from earthclip.outputs.journal import header
 from earthclip.outputs.structured import to_object
 from earthclip.pictures.prepare import Failure
+from tests.pair import use_as_built_in, write_pair, write_shades
 from tests.tiny import WIDTH, write_picture
 
 
 def job_of(model: Path, output: Path, **options: Any) -> Job:
     (output / "_earthclip").mkdir(parents=True, exist_ok=True)
-    fingerprint = str(header(load(model).config, {})["fingerprint"])
+    fingerprint = str(header([load(model).config], {})["fingerprint"])
     return Job(str(model), str(output), fingerprint, runtime="onnxruntime", **options)
 
 
@@ -155,3 +159,26 @@ def test_what_an_earlier_command_said_of_a_row_stays(tiny_model: Path, tmp_path:
         pq.write_table(pa.table({"lat": [1.0], "lon": [1.0], name: values}), tmp_path / "taken.parquet")
         (done,) = worker(plan(["taken.parquet"], 100, str(tmp_path))).to_pylist()
         assert f"has a column called {name}" in done["fault"]
+
+
+def test_each_picture_is_answered_by_the_model_whose_kind_it_is(
+    tmp_path: Path, earthclip_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_pair(tmp_path / "orbit", earthclip_home)
+    use_as_built_in(tmp_path / "orbit", monkeypatch)
+    files = write_shades(tmp_path / "pictures", 200, 0, 30, 255)
+    ask = Ask(choose_model(), "onnxruntime", "float32", Question(top_k=2))
+    run = ClusterRun(str(tmp_path / "out"), False, False, None, None, None)
+    encoder = image_choices(load(ask.model, runtime="onnxruntime", precision="float32").models)
+    job = _job(ask, run, encoder=encoder, question=ask.question)
+    assert job.first == "orbit" and encoder.count("image_encoder.onnx") == 2
+    (tmp_path / "out" / "_earthclip").mkdir(parents=True)
+    worker = LocateWorker(job)
+    with contextlib.closing(worker):
+        (done,) = worker(plan(map(str, files), 100, str(tmp_path))).to_pylist()
+    assert (done["fault"], done["answered"]) == (None, 4)
+    rows = part(tmp_path / "out")
+    assert [row["model"] for row in rows] == ["orbit", "geoclip", "geoclip", "orbit"]
+    assert [row["scope"] is None for row in rows] == [False, True, True, False]
+    with pytest.raises(ModelError, match="not the model that the run was started with"):
+        LocateWorker(replace(job, first=None)).open()

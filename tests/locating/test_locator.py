@@ -166,7 +166,7 @@ def test_threads_share_a_locator(locator: Locator, tmp_path: Path) -> None:
 
 def test_the_preprocessing_is_the_configs(locator: Locator, picture: Path) -> None:
     pixels = preprocess(decode(picture), PREPROCESSING)
-    encoder, _ = locator._open_image_encoder()
+    encoder = locator.image_choice.open(locator.config.embedding_size)
     assert np.array_equal(encoder.encode(pixels[None]), locator.encode_image([picture]))
 
 

@@ -180,7 +180,9 @@ def test_faults_say_what_to_do(photos: Path, tiny_model: Path, tmp_path: Path) -
     with pytest.raises(InputError, match="already holds an index"):
         build(folder, load(tiny_model))
     other = load(write_tiny_model(tmp_path / "other", "other", seed=1))
-    with pytest.raises(InputError, match=r"an index of the model 'tiny', not of this 'other'; rebuild it: earthclip"):
+    with pytest.raises(
+        InputError, match=r"of the model 'tiny', not of this 'other'; use the model that made it, or rebuild it: ea"
+    ):
         extend(folder, open_photos(str(photos)), str(photos), other)
     with pytest.raises(InputError, match="another version of 'tiny'"):
         open_index(folder).check_model(load(write_tiny_model(tmp_path / "newer", seed=1)).folder)

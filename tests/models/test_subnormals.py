@@ -89,7 +89,7 @@ def test_every_model_that_is_written_is_flushed_and_says_so(tmp_path: Path) -> N
     assert np.array_equal(weights_of(tmp_path / "out" / LOCATION_ENCODER), expected)
     assert config.smallest_weight == SMALLEST == read_config(tmp_path / "out").smallest_weight
     # Runs that were begun before are resumed.
-    assert header(dataclasses.replace(before, smallest_weight=SMALLEST), {}) == header(before, {})
+    assert header([dataclasses.replace(before, smallest_weight=SMALLEST)], {}) == header([before], {})
 
 
 def test_a_model_pulled_earlier_is_mended_once(earthclip_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

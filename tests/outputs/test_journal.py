@@ -20,7 +20,7 @@ from earthclip.pictures.prepare import Failure
 from tests.tiny import PREPROCESSING
 
 CONFIG = ModelConfig("tiny", 8, 2.0, PREPROCESSING, "uniform", "MIT")
-HEADER = header(CONFIG, {"top_k": 2})
+HEADER = header([CONFIG], {"top_k": 2})
 BATCH = 4
 
 
@@ -109,14 +109,14 @@ def test_answers_about_other_pictures_are_not_mixed_in(tmp_path: Path, names: li
 @pytest.mark.parametrize(
     ("other", "says"),
     [
-        (header(CONFIG, {"top_k": 3}), "holds a run with top_k 2, but this run has 3"),
-        (header(CONFIG, {"top_k": 2, "text": "x"}), "holds a run with text None, but this run has x"),
-        (header(CONFIG, {}), "holds a run with top_k 2, but this run has None"),
+        (header([CONFIG], {"top_k": 3}), "holds a run with top_k 2, but this run has 3"),
+        (header([CONFIG], {"top_k": 2, "text": "x"}), "holds a run with text None, but this run has x"),
+        (header([CONFIG], {}), "holds a run with top_k 2, but this run has None"),
         (
-            header(ModelConfig("other", 8, 2.0, PREPROCESSING, "uniform", "MIT"), {"top_k": 2}),
+            header([ModelConfig("other", 8, 2.0, PREPROCESSING, "uniform", "MIT")], {"top_k": 2}),
             "model tiny, but this run has other",
         ),
-        (header(ModelConfig("tiny", 8, 2.1, PREPROCESSING, "uniform", "MIT"), {"top_k": 2}), "with fingerprint"),
+        (header([ModelConfig("tiny", 8, 2.1, PREPROCESSING, "uniform", "MIT")], {"top_k": 2}), "with fingerprint"),
     ],
 )
 def test_another_run_is_not_continued(tmp_path: Path, other: dict[str, object], says: str) -> None:

@@ -61,6 +61,7 @@ class MockServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), partial(_Handler, directory=str(STATIC)))
         self.asked: list[Asked] = []
         self.model: dict[str, Any] = MODEL
+        self.first: list[dict[str, Any]] = []  # a model that is asked before it
         self.refusals: list[tuple[int, str]] = []  # given, one a question, before any answer
         self.changes: dict[str, Any] = {}  # of every answer's keys
         self.delay = threading.Event()
@@ -92,7 +93,7 @@ class _Handler(SimpleHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.path == "/v1/models":
-            self._send({"models": [self.server.model]})
+            self._send({"models": [*self.server.first, self.server.model]})
         else:
             super().do_GET()
 

@@ -124,6 +124,22 @@ def test_privacy_tells_what_is_given_away_and_gives_a_clean_copy(open_page: Open
     assert dict(copy.getexif()) == {}
 
 
+def test_of_two_models_the_one_that_answered_is_named(open_page: Open, server: MockServer) -> None:
+    server.first, server.model = [MODEL | {"default": False}], MODEL | {"name": "geoclip", "caution": None}
+    page = open_page()
+    assert page.locator("#model").inner_text() == "model auto (orbit, geoclip)"
+    assert page.locator("#caution").is_hidden()
+    server.changes = {"model": "geoclip"}
+    drop(page, "photo.jpg", jpeg((150, 80, 60)))
+    page.wait_for_selector(".places")
+    assert page.locator("#model").inner_text() == "model geoclip" and page.locator("#caution").is_hidden()
+    server.changes = {"warnings": [{"kind": "model", "text": f"Caution: {MODEL['caution']}."}]}
+    drop(page, "view.jpg", jpeg((20, 30, 90)))
+    page.wait_for_function("() => document.getElementById('model').textContent === 'model orbit'")
+    told = "The model orbit works on satellite-like views, 400 to 3,000 km wide. It cannot locate ordinary photos."
+    assert page.locator("#caution").inner_text() == told
+
+
 @pytest.mark.parametrize(
     ("caution", "told"),
     [

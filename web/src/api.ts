@@ -21,11 +21,11 @@ export function useKey(value: string): void {
   key = value.trim() || null;
 }
 
-export async function defaultModel(): Promise<Model> {
+/** The models of the server: one, or two of which the first answers about the pictures of its kind. */
+export async function knownModels(): Promise<Model[]> {
   const { models } = (await call("v1/models", {})) as { models: Model[] };
-  const model = models.find((candidate) => candidate.default) ?? models[0];
-  if (!model) throw new Refused("The server has no model.", 0);
-  return model;
+  if (models.length === 0) throw new Refused("The server has no model.", 0);
+  return models;
 }
 
 /** Answers one picture, of which only `sent` leaves the page and under no name of its own, or one text. */

@@ -1,5 +1,5 @@
 // What somebody asks about and what was answered; whoever shows it is told when that changes.
-import { defaultModel, locate, Refused, useKey } from "./api";
+import { knownModels, locate, Refused, useKey } from "./api";
 import { unpack } from "./embedded";
 import { saveGeoJSON, saveKML } from "./exports";
 import { openPicture, words } from "./pictures/open";
@@ -18,6 +18,8 @@ export class App {
   /** Why a file that was to be opened is no plan. */
   noPlan: string | undefined;
   model: (Partial<Model> & Pick<Model, "name" | "caution">) | undefined;
+  /** The name of the model, or of several that each answer some of the pictures. */
+  label = "";
   readonly viewer: boolean;
   private asking = new AbortController();
   private underWay = 0;
@@ -38,7 +40,10 @@ export class App {
   /** Learns which model answers; a page that is open before the server is ready asks when it is first used. */
   private async meet(): Promise<void> {
     try {
-      this.model = await defaultModel();
+      const models = await knownModels();
+      this.model = models.find((candidate) => candidate.default) ?? models[0];
+      const names = models.map(({ name }) => name).join(", ");
+      this.label = models.length > 1 ? `auto (${names})` : names;
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       console.warn(error.message);
@@ -48,6 +53,7 @@ export class App {
 
   private open({ model, answers }: Embedded): void {
     this.model = model;
+    this.label = model.name;
     this.subjects = answers.map((answer, i): Subject => {
       const subject: Subject = {
         id: i,
@@ -63,6 +69,14 @@ export class App {
       return { ...subject, answer };
     });
     if (!this.many) this.selected = this.subjects.find((subject) => subject.answer) ?? this.subjects[0];
+  }
+
+  /** The model of the answer in view with what it is not for; the default one where there is no answer. */
+  get answering(): App["model"] {
+    const answer = this.selected?.answer;
+    if (!answer || answer.model === this.model?.name) return this.model;
+    const warning = answer.warnings?.find(({ kind }) => kind === "model")?.text;
+    return { name: answer.model, caution: warning?.replace(/^Caution: /, "").replace(/\.$/, "") ?? null };
   }
 
   /** Whether there are so many answers that they are first seen on one map. */

@@ -48,7 +48,8 @@ Globe.create(byId("map"), theme).then(
 function render(): void {
   byId("page").dataset.state = app.plan ? "plan" : app.subjects.length === 0 ? "empty" : "asked";
   byId("page").dataset.mode = app.viewer ? "viewer" : "server";
-  byId("model").textContent = app.model ? `model ${app.model.name}` : "";
+  const model = app.selected?.answer?.model ?? app.label;
+  byId("model").textContent = model ? `model ${model}` : "";
   askView.render();
   renderResult(app, (rank) => mapView.choose(rank));
   regionView.render();

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from earthclip.models.sources import ChosenModel
     from earthclip.outputs.journal import Journal
     from earthclip.pictures.prepare import Prepared
+    from earthclip.pictures.preprocess import Preprocessing
 
 # Pictures in a batch, so that it has about as many views whatever they are: ten crops take ten times the memory.
 BATCH_SIZES = {"none": 16, "flip": 8, "ten-crop": 2}
@@ -62,9 +63,13 @@ def ask_of(
     region: tuple[str, ...] = (),
     full_size: bool = False,
     for_places: bool = False,
+    several: bool = False,
     **fields: Any,
 ) -> Ask:
-    """What the options ask, by their names. Raises InputError, MissingExtraError and ConfigError."""
+    """What the options ask, by their names; ``several``: where auto may choose another model for each picture.
+
+    Raises InputError, MissingExtraError and ConfigError.
+    """
     from earthclip.geo.regions import parse_regions
     from earthclip.locating.question import Question
     from earthclip.models.defaults import find_defaults
@@ -78,8 +83,9 @@ def ask_of(
         area = parse_regions(region) if region else None
     except InputError as error:
         raise error if typed else ConfigError(f"{find_defaults()}: region: {error}") from error
+    model = choose_model(source, for_places=for_places)
     return Ask(
-        choose_model(source, for_places=for_places),
+        model if several else replace(model, first=None),
         runtime,
         precision,
         Question(text=text[0] if text else None, region=area, names=True, **fields),
@@ -102,37 +108,63 @@ def open_model(ask: Ask) -> Locator:
     def encoded(done: int, n: int) -> None:
         status.show(f"encoding {n:,} places, once: {100 * done // n} %")
 
-    return load(ask.model.source, encoded, runtime=ask.runtime, precision=ask.precision)
+    return load(ask.model, encoded, runtime=ask.runtime, precision=ask.precision)
 
 
 def introduce(folder: ModelFolder, ask: Ask) -> None:
     """Say which model answers, why, and how to choose another; likewise a region that nobody typed."""
     why = f" ({ask.model.reason}; choose another with --model)" if ask.model.reason else ""
     note(f"model: {folder.config.name}{why}")
+    _introduce_more([folder], ask)
+
+
+def introduce_models(locator: Locator, ask: Ask, *, cautioned: bool = False) -> None:
+    """``introduce`` what answers about pictures, and say what it is not for unless the output does."""
+    models = locator.asked(ask.question)
+    first, scope = models[0], models[0].config.scope
+    if len(models) == 1 or scope is None:
+        introduce(locator.folder, ask)
+    else:
+        otherwise = f"otherwise {locator.name} (auto, the default; choose one with --model)"
+        note(f"models: {first.name} where a picture looks like {scope.of}, {otherwise}")
+        _introduce_more([model.folder for model in models], ask)
+    for model in models:
+        if model.config.caution and not cautioned:
+            of = f" ({model.name})" if len(models) > 1 else ""
+            say(f"caution{of}: {model.config.caution}")
+
+
+def _introduce_more(folders: list[ModelFolder], ask: Ask) -> None:
     if ask.question.region and ask.region_reason:
         note(f"region: {ask.question.region.name} ({ask.region_reason}; choose another with --region)")
     if verbose():
-        say(f"model folder: {folder.path}")
+        for folder in folders:
+            say(f"model folder: {folder.path}")
 
 
 def introduce_to_pictures(locator: Locator, ask: Ask, *, cautioned: bool = False) -> None:
-    """``introduce``, say what the model is not for unless the output does, and with --verbose what runs it."""
-    introduce(locator.folder, ask)
-    if locator.config.caution and not cautioned:
-        say(f"caution: {locator.config.caution}")
+    """``introduce_models``, and with --verbose say what runs them."""
+    introduce_models(locator, ask, cautioned=cautioned)
     if verbose():
         from earthclip.models.config import IMAGE_ENCODER
 
-        if locator.folder.has(IMAGE_ENCODER):
-            say(f"image encoder: {locator.image_choice}")
+        for model in locator.asked(ask.question):
+            if model.folder.has(IMAGE_ENCODER):
+                say(f"image encoder: {model.image_choice}")
 
 
-def pin(locator: Locator, choice: str) -> None:
-    """Have pictures encoded as the run was begun with; where that is not here, the comparison with it says so."""
+def image_choices(models: Iterable[Locator]) -> str:
+    """What runs the image encoders of models, as a run notes it."""
+    return "; ".join(str(model.image_choice) for model in models)
+
+
+def pin(models: Iterable[Locator], choices: str) -> None:
+    """Have pictures encoded as ``image_choices`` says; where that is not here, the comparison with it says so."""
     from earthclip.models.fastest import read_choice
 
-    if found := read_choice(choice, locator.folder):
-        locator.pin(found)
+    for model, choice in zip(models, choices.split("; "), strict=False):
+        if found := read_choice(choice, model.folder):
+            model.pin(found)
 
 
 @contextlib.contextmanager
@@ -151,8 +183,8 @@ def answers_of(
         pictures = journal.unanswered(pictures)
     if library:
         pictures = library.wanted(pictures)
-    views = ask.question.views
-    with contextlib.closing(read_pictures(locator, pictures, views, workers, draft=ask.draft)) as prepared:
+    views, also = ask.question.views, locator.also(locator.asked(ask.question))
+    with contextlib.closing(read_pictures(locator, pictures, views, workers, draft=ask.draft, also=also)) as prepared:
         yield locator.answers(prepared, ask.question, batch_size=BATCH_SIZES[views])
 
 
@@ -170,14 +202,23 @@ def found_pictures(arguments: tuple[Path, ...], listed: Path | None) -> Iterator
 
 
 def read_pictures(
-    locator: Locator, pictures: Iterator[Path | Failure], views: str, workers: int | None, *, draft: bool = True
+    locator: Locator,
+    pictures: Iterator[Path | Failure],
+    views: str,
+    workers: int | None,
+    *,
+    draft: bool = True,
+    also: tuple[Preprocessing, ...] = (),
 ) -> Generator[Prepared | Failure, None, None]:
-    """The pictures, read ahead of the encoder by ``workers`` processes (None: one for each processor)."""
+    """The pictures, read ahead of the encoder by ``workers`` processes (None: one for each processor).
+
+    ``also`` is what they need done to them for other models.
+    """
     from earthclip.configuration import usable_processors
     from earthclip.pictures.reader import Reader
 
     workers = usable_processors() if workers is None else workers
-    with Reader(locator.folder.preprocessing, views, workers=workers, draft=draft) as reader:
+    with Reader(locator.folder.preprocessing, views, workers=workers, draft=draft, also=also) as reader:
         # The next batch is read while this one is encoded.
         yield from reader.read_ahead(pictures, BATCH_SIZES[views] + 2 * workers)
 

@@ -107,7 +107,7 @@ def locate(pictures: tuple[str, ...], listed: Path | None, text: str | None, **g
     _need_pictures(pictures, listed)
     run = ClusterRun.taken_from(given)
     with libraries_muted():
-        return locate_on_cluster(ask_of(text=(text,) if text else (), **given), pictures, listed, run)
+        return locate_on_cluster(ask_of(text=(text,) if text else (), several=True, **given), pictures, listed, run)
 
 
 @command(
@@ -117,7 +117,7 @@ def locate(pictures: tuple[str, ...], listed: Path | None, text: str | None, **g
     """
 )
 @options.pictures(type=_ADDRESS)
-@options.model()
+@options.one_model()
 @_run_options()
 @options.listed()
 @options.views(advanced=True)
@@ -149,7 +149,7 @@ def images(pictures: tuple[str, ...], listed: Path | None, **given: Any) -> int:
     """
 )
 @click.argument("table", metavar="INPUT", type=_ADDRESS)
-@options.model()
+@options.one_model()
 @_run_options("rows")
 @options.runtime()
 @options.precision()

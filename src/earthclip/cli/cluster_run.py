@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from earthclip.cli import INTERRUPTED
-from earthclip.cli.answering import BATCH_SIZES, introduce
+from earthclip.cli.answering import BATCH_SIZES, introduce_models
 from earthclip.cli.status import Pace, StatusLine, duration, note, say
 from earthclip.errors import EarthCLIPError, InputError
 from earthclip.pictures.finding import STDIN, check_list, each_picture, read_list
@@ -52,8 +52,11 @@ def locate_on_cluster(ask: Ask, pictures: tuple[str, ...], listed: Path | None, 
     from earthclip.cluster.workers import LocateWorker
     from earthclip.locating.locator import load
 
+    locator = load(ask.model, runtime=ask.runtime, precision=ask.precision)
     if not run.resume:  # what cannot be asked is said before anything is begun
-        load(ask.model.source, runtime=ask.runtime, precision=ask.precision).check(ask.question)
+        locator.check(ask.question)
+    if len(locator.asked(ask.question)) == 1:
+        ask = replace(ask, model=replace(ask.model, first=None))
     return _run_pictures(LocateWorker, ask, ask.options, pictures, listed, run)
 
 
@@ -97,13 +100,13 @@ def _run_pictures(
 ) -> int:
     from earthclip.cluster.output import OutputFolder
     from earthclip.models.fastest import choose
-    from earthclip.models.sources import resolve
 
     if listed:
         check_list(listed)
     # A run that goes on keeps what it began with, whatever is the fastest by now.
     before = OutputFolder(run.output).before("image_encoder") if run.resume and run.output != "-" else None
-    encoder = before or str(choose(resolve(ask.model.source), ask.runtime, ask.precision, many=True))
+    chosen = (choose(folder, ask.runtime, ask.precision, many=True) for folder in ask.model.folders())
+    encoder = before or "; ".join(map(str, chosen))
     batch_size = BATCH_SIZES[ask.question.views]
     job = _job(ask, run, encoder=encoder, question=ask.question, draft=ask.draft, batch_size=batch_size)
     asked = {**_asked_of(pictures, listed), "column": run.column, **options, "image_encoder": encoder}
@@ -113,18 +116,19 @@ def _run_pictures(
 def _job(ask: Ask, run: ClusterRun, **options: Any) -> Job:
     from earthclip.cluster.output import OutputFolder
     from earthclip.cluster.workers import Job
-    from earthclip.models.sources import HUB_PREFIX, list_models, resolve
+    from earthclip.models.sources import HUB_PREFIX, list_models
     from earthclip.outputs.journal import header
 
     if run.output == "-":
         raise InputError("-o -: a cluster writes a folder of files, not standard output; name a folder or address")
-    folder = resolve(ask.model.source)
+    folders = ask.model.folders()
     source = str(ask.model.source)
     by_name = source.startswith(HUB_PREFIX) or source in {model.name for model in list_models()}
     return Job(
-        source=source if by_name else str(folder.path.resolve()),
+        source=source if by_name else str(folders[-1].path.resolve()),
+        first=ask.model.first,
         output=OutputFolder(run.output).where,
-        fingerprint=str(header(folder.config, {})["fingerprint"]),
+        fingerprint=str(header([folder.config for folder in folders], {})["fingerprint"]),
         base=os.fspath(Path.cwd()),
         runtime=ask.runtime,
         precision=ask.precision,
@@ -144,11 +148,11 @@ def _run(
     from earthclip.cluster.blocks import plan
     from earthclip.cluster.output import OutputFolder
     from earthclip.cluster.run import import_ray, on_ray
-    from earthclip.models.sources import resolve
+    from earthclip.locating.locator import load
     from earthclip.outputs.journal import header
 
     import_ray()
-    folder, output = resolve(ask.model.source), OutputFolder(job.output)
+    locator, output = load(ask.model, runtime=ask.runtime, precision=ask.precision), OutputFolder(job.output)
     with contextlib.ExitStack() as stack:
 
         def planned() -> Any:
@@ -156,13 +160,11 @@ def _run(
             stack.enter_context(on_ray())  # the folder is not touched before there is a cluster
             return blocks
 
-        described = header(folder.config, {"task": worker.task, **asked})
+        described = header([model.config for model in locator.models], {"task": worker.task, **asked})
         stack.callback(output.release)
         blocks = output.begin(described, planned, resume=run.resume, force=run.force)
         job = replace(job, run=output.run)
-        introduce(folder, ask)
-        if folder.config.caution and worker.task == "locate":
-            say(f"caution: {folder.config.caution}")
+        introduce_models(locator, ask, cautioned=worker.task != "locate")
         try:
             return _follow(worker, job, blocks, output, run)
         except KeyboardInterrupt as error:

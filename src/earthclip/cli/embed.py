@@ -42,7 +42,7 @@ def renamed(arguments: list[str]) -> list[str]:
     old={"--engine": "earthclip cluster embed places", "--block-size": "earthclip cluster embed places --block-size"},
 )
 @click.argument("table", metavar="INPUT", type=options.LocalPath(path_type=Path, allow_dash=True))
-@options.model()
+@options.one_model()
 @options.output(required=True, help=_OUTPUT)
 @options.force()
 @options.runtime()
@@ -114,7 +114,7 @@ def _embed(table: Table, locator: Locator, writer: FeatureWriter) -> int:
     """
 )
 @options.pictures()
-@options.model()
+@options.one_model()
 @options.output(required=True, help=_OUTPUT)
 @options.force()
 @options.listed()

@@ -133,7 +133,8 @@ def evaluate_model(
     (markdown, json, html) adds 95 % confidence intervals, figures by continent and country, and how well the
     probabilities hold.
 
-    DATASET is a table with columns such as filename, lat and lon, or anything that `earthclip data --help` lists, such
+    MODEL is auto, orbit, geoclip, or the path of a model folder, as in `earthclip locate --model`. DATASET is a table
+    with columns such as filename, lat and lon, or anything that `earthclip data --help` lists, such
     as a folder of photos with GPS positions. html and --plots need the optional dependency `map`.
 
     The exit code is 1 if some pictures could not be read.

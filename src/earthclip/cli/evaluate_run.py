@@ -174,7 +174,7 @@ def _photos(dataset: str, images: Path | None) -> StoredPhotos:
 def _load(model: str, views: str, runtime: Runtime, precision: Precision) -> Locator:
     from earthclip.cli.answering import ask_of, open_model
 
-    locator = open_model(ask_of(model, runtime=runtime, precision=precision))
+    locator = open_model(ask_of(model, runtime=runtime, precision=precision, several=True))
     if views not in locator.config.views:
         known = ", ".join(locator.config.views)
         raise InputError(f"model '{locator.config.name}' works with --views {known}, found '{views}'")
@@ -184,10 +184,14 @@ def _load(model: str, views: str, runtime: Runtime, precision: Precision) -> Loc
 def _locate(locator: Locator, photos: PhotoSet, views: str, index: Sequence[LeaveOut] = ()) -> Located:
     from earthclip.configuration import usable_processors
     from earthclip.evaluation.located import locate_photos
+    from earthclip.locating.question import Question
+    from earthclip.models.sources import label_of
 
-    note(f"model: {locator.config.name}")
-    if locator.config.caution:
-        say(f"caution: {locator.config.caution}")
+    models = locator.asked(Question(views=views, index=index))
+    label = label_of(model.name for model in models)
+    note(f"model: {label}")
+    for caution in filter(None, (model.config.caution for model in models)):
+        say(f"caution: {caution}")
     status, pace = StatusLine(), Pace(len(photos))
     found = locate_photos(
         locator,
@@ -195,6 +199,8 @@ def _locate(locator: Locator, photos: PhotoSet, views: str, index: Sequence[Leav
         views=views,
         index=index,
         workers=usable_processors(),
+        also=locator.also(models),
+        label=label,
         progress=lambda done, _: status.show(pace.text(done)) if status.active else None,
     )
     status.clear()

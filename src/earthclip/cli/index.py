@@ -24,7 +24,7 @@ def _source_options(function: F) -> F:
         (
             click.argument("source", metavar="SOURCE"),
             options.out_folder(help="Folder of the index."),
-            options.model("--model", "model"),
+            options.one_model("--model", "model"),
             options.images(),
             options.workers(advanced=True),
             options.runtime(),

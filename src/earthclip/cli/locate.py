@@ -154,8 +154,8 @@ def locate(
     PICTURE is a file, a folder, a quoted pattern such as "photos/**/*.jpg", or `-` for a list of paths on standard
     input. Places are latitude and longitude in degrees, best first.
 
-    Default model: the one named in earthclip.toml, otherwise geoclip if you have pulled it, otherwise orbit. --text
-    needs a model with a text encoder. With both a picture and --text, the two scores are averaged (see --text-weight).
+    Default model: the one named in earthclip.toml, otherwise auto. Each answer names its model. --text needs a model
+    with a text encoder. With both a picture and --text, the two scores are averaged (see --text-weight).
 
     WHERE is a country (Norway, NO), a part of one (Texas), a continent, "lat,lon,km", "south,west,north,east", or a
     file of areas (.geojson, .json; .gpkg and .shp need the optional dependency 'earthclip[geo]').
@@ -194,7 +194,7 @@ def locate(
     from earthclip.cli.locate_run import Destination, Sidecars, locate_pictures, locate_texts
 
     library = Library(only_missing, near_h, tracks, tuple(map(parse_clock_offset, clock_offsets)))
-    ask = ask_of(**question, whereabouts=library if library.tells_times else None)
+    ask = ask_of(**question, several=True, whereabouts=library if library.tells_times else None)
     sidecars = Sidecars(all_sidecars, force) if write_sidecar else None
     destination = Destination(output, format_, resume, force, maps, sidecars, heat_map, heatmap_width, full_paths)
     with libraries_muted():

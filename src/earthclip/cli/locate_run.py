@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from earthclip.cli.answering import (
     Takers,
     Tally,
     answers_of,
+    image_choices,
     introduce_to_pictures,
     open_model,
     pin,
@@ -135,7 +136,6 @@ class Destination:
 
     def is_finished(self, ask: Ask, arguments: tuple[Path, ...], listed: Path | None, library: Library) -> bool:
         """Whether the run to resume is complete, which is said. Raises OutputError where another run is."""
-        from earthclip.models.sources import resolve
         from earthclip.outputs.finished import check_finished
         from earthclip.outputs.journal import partial_of
 
@@ -144,8 +144,8 @@ class Destination:
         if not self.output.is_file():
             return False
         question = ask.question
-        asked = {"text": question.text, "top_k": question.top_k, "region": question.region}
-        asked["model"] = resolve(ask.model.source).config.name
+        asked: dict[str, object] = {"text": question.text, "top_k": question.top_k, "region": question.region}
+        asked["model"] = [folder.config.name for folder in ask.model.folders()]
         left_out = library.has_position if library.only_missing else lambda path: False
         n = check_finished(self.output, self.format, asked, each_picture(arguments, listed), left_out)
         answers = "" if n is None else f": {n:,} answers"
@@ -201,14 +201,15 @@ def locate_pictures(
     with destination.journal(BATCH_SIZES[ask.question.views]) as journal:
         locator = open_model(ask)
         total = count_pictures(arguments, listed) if sys.stderr.isatty() else None
+        models = locator.asked(ask.question)
         if journal and (before := journal.before("image_encoder")):
-            pin(locator, before)
+            pin(models, before)
         else:
             measure_for(locator, lambda: count_pictures(arguments, listed) if total is None else total)
         if journal:
             absolute = listed is None and all(path.is_absolute() for path in arguments)  # from elsewhere, others
             folder = None if absolute else os.fspath(Path.cwd())
-            _begin(journal, ask, locator, {"image_encoder": str(locator.image_choice), "folder": folder})
+            _begin(journal, ask, models, {"image_encoder": image_choices(models), "folder": folder})
         with answers_of(ask, locator, arguments, listed, workers, journal, library) as answers:
             code = _write(answers, ask, locator, total, destination, journal)
     library.sum_up()
@@ -221,14 +222,14 @@ def locate_texts(ask: Ask, destination: Destination) -> int:
     with destination.journal(1) as journal:
         locator = open_model(ask)
         if journal:
-            _begin(journal, ask, locator, {})
+            _begin(journal, ask, (locator,), {})
         return _write(locator.locate_text(ask.texts, ask.question), ask, locator, None, destination, journal)
 
 
-def _begin(journal: Journal, ask: Ask, locator: Locator, more: dict[str, str | None]) -> None:
+def _begin(journal: Journal, ask: Ask, models: Sequence[Locator], more: dict[str, str | None]) -> None:
     from earthclip.outputs.journal import header
 
-    journal.begin(header(locator.config, {**ask.options, **more}))
+    journal.begin(header([model.config for model in models], {**ask.options, **more}))
 
 
 def _write(
@@ -240,13 +241,17 @@ def _write(
     journal: Journal | None,
 ) -> int:
     """Write the answers as they come; returns the exit code."""
-    from earthclip.outputs import writer
+    from earthclip.outputs import WriterOptions, writer
 
     introduce_to_pictures(locator, ask, cautioned=journal is None and destination.format == "table")
     tally = Tally(journal.answered, journal.failed, journal.kept) if journal else Tally()
     on_screen = journal is None and sys.stdout.isatty()
     stdout = cast("TextIO", Screen(sys.stdout)) if on_screen else sys.stdout
-    out: Journal | Writer = journal or writer(destination.format, stdout, full_paths=destination.full_paths)
+    shown: WriterOptions = {
+        "full_paths": destination.full_paths,
+        "several_models": len(locator.asked(ask.question)) > 1,
+    }
+    out: Journal | Writer = journal or writer(destination.format, stdout, **shown)
     with destination.beside(locator.config) as beside:
 
         def take(answer: Prediction | Failure) -> None:
@@ -257,7 +262,7 @@ def _write(
     if journal is None:
         out.close()
     elif tally.answered or not tally.failed:
-        journal.finish(destination.format, full_paths=destination.full_paths)
+        journal.finish(destination.format, **shown)
     else:
         journal.discard()
     return tally.exit_code(beside.spoiled)

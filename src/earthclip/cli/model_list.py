@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import textwrap
+from collections.abc import Set
 from typing import TYPE_CHECKING
 
 import click
@@ -37,7 +38,8 @@ def list_models(speed: bool, format_: str) -> None:
     from earthclip.models.sources import list_models as known
     from earthclip.outputs.structured import dumps
 
-    models, default = known(), str(choose_model(resolved=False).source)
+    models, chosen = known(), choose_model(resolved=False)
+    default = {str(chosen.source), chosen.first}
     for model in models:
         if model.fault:
             say(f"warning: {model.fault}")
@@ -57,26 +59,28 @@ def list_models(speed: bool, format_: str) -> None:
         _print_table(models, default)
 
 
-def _print_table(models: list[KnownModel], default: str) -> None:
+def _print_table(models: list[KnownModel], default: Set[str | None]) -> None:
     from earthclip.geo.places import ATTRIBUTION
 
     rows = [("model", "on this machine", "licence")]
-    rows += [(f"{m.name} *" if m.name == default else m.name, _state(m), m.licence) for m in models]
+    rows += [(f"{m.name} *" if m.name in default else m.name, _state(m), m.licence) for m in models]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     terminal = shutil.get_terminal_size().columns
     for row, purpose in zip(rows, ["for", *(model.purpose for model in models)], strict=True):
         start = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + "  "
         click.echo(textwrap.fill(purpose, terminal, initial_indent=start, subsequent_indent=" " * len(start)))
-    click.echo("\n* is the default; choose another with --model or earthclip.toml")
+    both = "* are the default, auto: each picture goes to the model whose kind it is; choose one with --model"
+    one = "* is the default; choose another with --model or earthclip.toml"
+    click.echo(f"\n{one if len(default - {None}) == 1 else both}")
     click.echo(textwrap.fill(ATTRIBUTION, terminal))
 
 
-def _as_object(model: KnownModel, default: str) -> dict[str, object]:
+def _as_object(model: KnownModel, default: Set[str | None]) -> dict[str, object]:
     return {
         "name": model.name,
         "purpose": model.purpose,
         "licence": model.licence,
-        "default": model.name == default,
+        "default": model.name in default,
         "built_in": model.built_in,
         "path": None if model.path is None else str(model.path),
         "size_bytes": model.size_bytes,

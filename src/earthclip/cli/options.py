@@ -6,6 +6,7 @@ Each shared option is defined once: ``options.model()`` decorates with it, keywo
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,13 @@ model = shared(
     "--model",
     "source",
     metavar="MODEL",
-    help="Model to use: orbit, geoclip, or the path of a model folder.",
+    help="Model to use: orbit, geoclip, the path of a model folder, or auto. `auto`, the default, is geoclip if you "
+    "have pulled it, but orbit for pictures that orbit knows to be of its kind; otherwise orbit.",
+)
+one_model = partial(
+    model,
+    help="Model to use: orbit, geoclip, the path of a model folder, or auto. `auto`, the default, is geoclip if you "
+    "have pulled it, otherwise orbit.",
 )
 region = shared(
     "--region",

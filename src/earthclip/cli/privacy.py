@@ -59,7 +59,7 @@ def check(
 
     if listed:
         check_list(listed)
-    ask = ask_of(source, runtime=runtime, precision=precision)
+    ask = ask_of(source, runtime=runtime, precision=precision, several=True)
     reports = Takers([lambda answer: _report(answer, format_)])
     tally = Tally()
     with libraries_muted():

@@ -112,7 +112,7 @@ def serve(
     Locate a photo: curl -F photos=@photo.jpg http://127.0.0.1:8000/v1/locate
     """
     import earthclip.server  # noqa: F401  - says which extra it needs before the model is read
-    from earthclip.cli.answering import ask_of, introduce, open_model
+    from earthclip.cli.answering import ask_of, introduce_models, open_model
     from earthclip.server.run import serve as run
     from earthclip.server.settings import Settings, hosts_of, is_loopback, read_api_key
 
@@ -132,9 +132,7 @@ def serve(
     )
     if not is_loopback(host) and settings.api_key is None:
         say(f"warning: anyone who can reach {host} can use this server; set EARTHCLIP_API_KEY or --api-key-file")
-    ask = ask_of(source, runtime=runtime, precision=precision)
+    ask = ask_of(source, runtime=runtime, precision=precision, several=True, index=index)
     locator = open_model(ask)
-    introduce(locator.folder, ask)
-    if locator.config.caution:
-        say(f"caution: {locator.config.caution}")
+    introduce_models(locator, ask)
     run(locator, settings, host, port, note)

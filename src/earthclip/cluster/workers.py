@@ -28,6 +28,7 @@ from earthclip.locating.locator import Locator, load
 from earthclip.locating.question import Question
 from earthclip.models import Precision, Runtime
 from earthclip.models.fastest import candidates, read_choice
+from earthclip.models.sources import ChosenModel
 from earthclip.outputs.geoparquet import import_pyarrow
 from earthclip.outputs.journal import header
 from earthclip.pictures.prepare import Failure, Prepared, batches
@@ -43,13 +44,15 @@ class Job:
     """What every worker receives once.
 
     ``base`` is the folder that relative paths are relative to. ``fingerprint`` is that of the model, and ``encoder``
-    what runs its image or location encoder: each worker must have the same. ``run`` is the output folder's.
+    what runs its image or location encoder: each worker must have the same. ``first`` is a model asked before it;
+    then these are of both. ``run`` is the output folder's.
     """
 
     source: str
     output: str
     fingerprint: str
     encoder: str | None = None
+    first: str | None = None
     run: str = ""
     base: str = ""
     runtime: Runtime = "auto"
@@ -135,13 +138,14 @@ class ModelWorker(BlockWorker):
     @cached_property
     def locator(self) -> Locator:
         """The model."""
-        return load(self.job.source, runtime=self.job.runtime, precision=self.job.precision)
+        chosen = ChosenModel(self.job.source, first=self.job.first)
+        return load(chosen, runtime=self.job.runtime, precision=self.job.precision)
 
     def open(self) -> None:
         """Raises ModelError unless the model, and what runs it, is that which the run was started with."""
-        job, folder = self.job, self.locator.folder
-        where = f"worker {os.uname().nodename}: {folder.path}"
-        if header(folder.config, {})["fingerprint"] != job.fingerprint:
+        job, models = self.job, self.locator.models
+        where = f"worker {os.uname().nodename}: {' and '.join(str(model.folder.path) for model in models)}"
+        if header([model.config for model in models], {})["fingerprint"] != job.fingerprint:
             raise ModelError(
                 f"{where}: not the model that the run was started with; copy the same model to all machines"
             )
@@ -150,11 +154,11 @@ class ModelWorker(BlockWorker):
 
     def take_encoder(self, wanted: str, where: str) -> None:
         """Run what the run was started with. Raises ModelError, which begins with ``where``, if that is not here."""
-        folder = self.locator.folder
-        choice = read_choice(wanted, folder)
-        if choice is None:
-            raise _another_encoder(where, "; ".join(map(str, candidates(folder, "image"))), wanted)
-        self.locator.pin(choice)
+        for model, one in zip(self.locator.models, wanted.split("; "), strict=False):
+            choice = read_choice(one, model.folder)
+            if choice is None:
+                raise _another_encoder(where, "; ".join(map(str, candidates(model.folder, "image"))), one)
+            model.pin(choice)
 
     def make(self, block: int, pieces: Any) -> tuple[int, list[str]]:
         """Answer the block and write its file."""
@@ -172,10 +176,9 @@ class _PictureWorker(ModelWorker):
 
     def open(self) -> None:
         super().open()
-        job = self.job
-        self._reader = Reader(
-            self.locator.folder.preprocessing, job.question.views, workers=job.processors, draft=job.draft
-        )
+        job, preprocessing = self.job, self.locator.folder.preprocessing
+        also = self.locator.also(self.locator.models)
+        self._reader = Reader(preprocessing, job.question.views, workers=job.processors, draft=job.draft, also=also)
 
     def close(self) -> None:
         """End the processes that read; on Ray they end with the worker's own."""

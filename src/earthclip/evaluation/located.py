@@ -63,6 +63,8 @@ def locate_photos(
     views: str = "none",
     index: Sequence[References] = (),
     workers: int = 0,
+    also: tuple[Preprocessing, ...] = (),
+    label: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Located:
     """A model's best answer to each photo; ``progress`` hears of photos done and in all.
@@ -70,13 +72,13 @@ def locate_photos(
     ``views`` are averaged over ("none", "flip", "ten-crop"); an ``index`` of photos must leave out those that
     give an answer away, see leave_out.py. Photos are read in ``workers`` processes ahead of the encoder. A photo
     out of the model's scope is answered like any other. A photo that cannot be read is a failure, and the others go
-    on. Raises InputError when none can be read,
-    ModelError for a model that locates no pictures.
+    on. Where another model is asked first, ``also`` is what that needs done to photos, and ``label`` names both.
+    Raises InputError when none can be read, ModelError for a model that locates no pictures.
     """
     rows, places, failures = [], [], []
     outcomes: list[Outcome] = []
     sources = (Named(name, partial(photos.open, index)) for index, name in enumerate(photos.ids))
-    with Reader(_preprocessing(locator), views, workers=workers) as reader:
+    with Reader(_preprocessing(locator), views, workers=workers, also=also) as reader:
         pictures = reader.read_ahead(sources, _BATCH + 2 * workers)
         question = Question(top_k=1, views=views, index=index, force_answer=True)
         for row, answer in enumerate(locator.answers(pictures, question, batch_size=_BATCH)):
@@ -93,7 +95,7 @@ def locate_photos(
         first = f"; the first: {failures[0].error}" if failures else ""
         raise InputError(f"{photos.name}: none of {len(photos):,} photos could be read{first}")
     whole = Outcomes.of(outcomes) if len(outcomes) == len(rows) else None
-    name = " with ".join([locator.config.name, *(PurePath(one.name).name for one in index)])
+    name = " with ".join([label or locator.config.name, *(PurePath(one.name).name for one in index)])
     return Located(name, np.array(rows, np.int64), np.stack(places), whole, failures)
 
 

@@ -8,52 +8,62 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Unpack
 
 import numpy as np
 from jaxtyping import Float32, Num
 
-from earthclip.errors import InputError
+from earthclip.errors import EarthCLIPError, InputError
 from earthclip.geo.sphere import check_coordinates
 from earthclip.locating.gallery import Gallery, open_gallery
 from earthclip.locating.posterior import adjustment, check_top_k
 from earthclip.locating.prediction import Prediction
 from earthclip.locating.question import Question, QuestionFields
-from earthclip.locating.ranking import Ranking
-from earthclip.locating.scope import ScopeJudge
+from earthclip.locating.ranking import RankedPictures, Ranking
+from earthclip.locating.scope import Answerer, ScopeJudge
 from earthclip.models import Precision, Runtime
-from earthclip.models.config import GALLERY, IMAGE_ENCODER, LOCATION_PHASES, TEXT_ENCODER, TOKENIZER, ModelConfig
-from earthclip.models.encoders import Encoder, LocationEncoder, Progress, Tokenizer
-from earthclip.models.fastest import Choice, choose
+from earthclip.models.config import GALLERY, IMAGE_ENCODER, IMAGE_ENCODER_INT8, TEXT_ENCODER, ModelConfig
+from earthclip.models.encoders import Encoder, LocationEncoder, Progress
+from earthclip.models.fastest import Choice
 from earthclip.models.folder import ModelFolder
 from earthclip.models.measured import EncoderKind
-from earthclip.models.onnx_runtime import has_gpu
-from earthclip.models.race import ENCODERS, measure_missing
-from earthclip.models.sources import choose_model, resolve
+from earthclip.models.opened import OpenedEncoders
+from earthclip.models.race import ENCODERS
+from earthclip.models.sources import ChosenModel, choose_model
 from earthclip.pictures.prepare import Failure, Picture, Prepared, batches, check_list, outcome_of, read
 from earthclip.pictures.preprocess import Preprocessing
 
 
 def load(
-    source: str | Path | None = None,
+    source: str | Path | ChosenModel | None = None,
     progress: Progress | None = None,
     runtime: Runtime = "auto",
     precision: Precision = "auto",
 ) -> Locator:
-    """The model that ``source`` names: ``orbit``, ``geoclip``, or the path of a model folder.
+    """The model that ``source`` names: ``orbit``, ``geoclip``, the path of a model folder, or ``auto``.
 
-    Without a source it is the model that earthclip.toml names, else ``geoclip`` if it is pulled, otherwise ``orbit``.
+    ``auto`` is ``geoclip`` if it is pulled, with ``orbit`` asked first about each picture if that can tell which ones
+    are of its kind; otherwise ``orbit``. Without a source it is the model of earthclip.toml, else ``auto``.
     ``progress`` hears of (places encoded, places in all) when the gallery must be encoded, once for each model.
     ``runtime`` and ``precision`` are what it computes on and how exactly; "auto" is the fastest measured here whose
     embeddings keep a cosine of 0.999 (pictures) and 0.9999 (places) with float32's, see models/fastest.py.
     Raises ModelError for a model that is unknown, not here or incomplete, ConfigError for a wrong earthclip.toml.
     """
-    return Locator(resolve(choose_model(source).source), progress, runtime, precision)
+    locator: Locator | None = None
+    for folder in choose_model(source).folders():
+        locator = Locator(folder, progress, runtime, precision, first=locator)
+    assert locator is not None
+    return locator
 
 
 class Locator:
-    """A model that locates pictures and embeds pictures and coordinates; safe to share between threads."""
+    """A model that locates pictures and embeds pictures and coordinates; safe to share between threads.
+
+    With ``first``, a model that can tell which pictures are of its kind, that one locates those. Everything else (other
+    pictures, texts alone, embeddings, the configuration) is this model's.
+    """
 
     def __init__(
         self,
@@ -61,18 +71,13 @@ class Locator:
         progress: Progress | None = None,
         runtime: Runtime = "auto",
         precision: Precision = "auto",
+        first: Locator | None = None,
     ) -> None:
-        self.folder = folder
-        self._runtime: Runtime = runtime
-        self._precision: Precision = precision
+        self.folder, self.first = folder, first
+        self._encoders = OpenedEncoders(folder, runtime, precision)
         self._progress = progress
-        self._many = False  # inputs to come, for which a slower start pays
         self._lock = threading.RLock()
-        self._image_choice: Choice | None = None
-        self._image_encoder: Encoder | None = None
         self._judge = ScopeJudge(folder)
-        self._text_encoder: tuple[Tokenizer, Encoder] | None = None
-        self._location_encoder: LocationEncoder | None = None
         self._gallery: Gallery | None = None
 
     def __repr__(self) -> str:
@@ -93,22 +98,18 @@ class Locator:
         """The candidate places with their embeddings; read from the cache or encoded on first use."""
         with self._lock:
             if self._gallery is None:
-                exact = self._precision == "float32" or self._runtime == "onnxruntime"
+                exact = self._encoders.precision == "float32" or self._encoders.runtime == "onnxruntime"
                 self._gallery = open_gallery(self.folder, self.open_location_encoder, self._progress, exact=exact)
             return self._gallery
 
     @property
     def image_choice(self) -> Choice:
         """What the image encoder runs on, as long as this locator lives. Raises ModelError."""
-        with self._lock:
-            if self._image_choice is None:
-                self._image_choice = choose(self.folder, self._runtime, self._precision, many=self._many)
-            return self._image_choice
+        return self._encoders.image_choice
 
     def pin(self, image_choice: Choice) -> None:
         """Run the image encoder as an earlier run did, whatever is the fastest by now; before it is first used."""
-        with self._lock:
-            self._image_choice = image_choice
+        self._encoders.pin(image_choice)
 
     def measure_speed(
         self, told: Callable[[str], None] = lambda text: None, encoders: Sequence[EncoderKind] = ENCODERS
@@ -117,18 +118,17 @@ class Locator:
 
         ``told`` hears what is timed.
         """
-        with self._lock:
-            self._many = True
-            if self._runtime == self._precision == "auto" and self._image_choice is None:
-                measure_missing(self.folder, told, encoders)
+        for one in self.models:
+            one._encoders.measure_missing(told, encoders)
 
     def warm_up(self, told: Callable[[str], None] = lambda text: None) -> None:
         """Open and measure all that locating needs, so that no answer waits for it; the first time takes longest."""
         self.measure_speed(told)
-        if self.folder.has(IMAGE_ENCODER):
-            self._open_image_encoder()
-        if self.folder.has(GALLERY):
-            _ = self.gallery
+        for one in self.models:
+            if one.folder.has(IMAGE_ENCODER):
+                one._encoders.images()
+            if one.folder.has(GALLERY):
+                _ = one.gallery
 
     def encode_image(
         self, pictures: Sequence[Picture | Prepared | Failure], batch_size: int = 16, views: str = "none"
@@ -138,7 +138,7 @@ class Locator:
         Logits are linear in the embedding, so that mean gives the mean of the views' logits, as the paper takes it.
         Raises InputError for the first picture that cannot be read.
         """
-        return self.encode_image_with(self._open_image_encoder()[0], pictures, batch_size, views)
+        return self.encode_image_with(self._encoders.images(), pictures, batch_size, views)
 
     def encode_image_with(
         self,
@@ -150,10 +150,10 @@ class Locator:
         """As ``encode_image`` with another image encoder of the same preprocessing, to compare the two."""
         check_list(pictures)
         self._check_views(views)
-        _, preprocessing = self._open_image_encoder()
+        preprocessing = self.folder.preprocessing
         rows = [np.empty((0, self.config.embedding_size), np.float32)]
         for batch in batches(enumerate(pictures), batch_size):
-            pixels = np.stack([read(picture, index, preprocessing, views).pixels for index, picture in batch])
+            pixels = np.stack([read(one, index, preprocessing, views).of(preprocessing) for index, one in batch])
             rows.append(encoder.encode_views(pixels))
         return np.concatenate(rows)
 
@@ -164,7 +164,7 @@ class Locator:
         without the extra ``text``.
         """
         check_list(texts, "text")
-        tokenizer, encoder = self._open_text_encoder()
+        tokenizer, encoder = self._encoders.texts()
         return encoder.encode(tokenizer(texts))
 
     def encode_location(
@@ -204,15 +204,20 @@ class Locator:
         if batch_size < 1:
             raise InputError(f"batch_size is {batch_size}; expected at least 1")
         self.check(asked)
-        self._open_image_encoder()
-        return self._answers(pictures, batch_size, asked)
+        models = self.asked(asked)
+        answerer: Answerer | None = None
+        for one in reversed(models):
+            answerer = one._answerer(asked, answerer)
+        assert answerer is not None
+        models[0]._encoders.images()  # this model's own, which may be large, is opened for the first picture it gets
+        return self._answers(pictures, batch_size, asked.views, self.also(models), answerer)
 
     def locate_text(
         self, texts: Sequence[str], question: Question | None = None, **fields: Unpack[QuestionFields]
     ) -> list[Prediction]:
         """The places each text fits, such as "snow-capped volcano"; raises as ``encode_text`` and ``locate`` do."""
         asked = (question or Question()).with_fields(fields)
-        self._open_text_encoder()
+        self._encoders.texts()
         self.check(asked)
         embeddings = self.encode_text(texts)
         return self._ranking(asked).answers(embeddings, [None] * len(texts), texts)
@@ -227,27 +232,52 @@ class Locator:
         for index in question.indices:
             index.check_model(self.folder)
 
+    @property
+    def models(self) -> tuple[Locator, ...]:
+        """The model that is asked first, if there is one, and this one."""
+        return (self,) if self.first is None else (self.first, self)
+
+    def asked(self, question: Question) -> tuple[Locator, ...]:
+        """Those of ``models`` that are asked about pictures: a first one that cannot be asked the question is not.
+
+        It may lack its views, words, index, places in its region, or int8 where that precision is wanted.
+        """
+        if self.first is None:
+            return (self,)
+        try:
+            self.first.check(question)
+            if question.text is not None:
+                self.first.folder.file(TEXT_ENCODER)
+            if self._encoders.precision == "int8":
+                self.first.folder.file(IMAGE_ENCODER_INT8)
+        except EarthCLIPError:
+            return (self,)
+        return self.models
+
+    def also(self, models: Sequence[Locator]) -> tuple[Preprocessing, ...]:
+        """What pictures need done to them for ``models``, beside what is done for this one."""
+        own = self.folder.preprocessing
+        return tuple(dict.fromkeys(p for one in models if (p := one.folder.preprocessing) != own))
+
+    def _answerer(self, question: Question, otherwise: Answerer | None) -> Answerer:
+        """What answers a batch of pictures; those that are not of this model's kind by ``otherwise``, if given."""
+        text = None if question.text is None else self.encode_text([question.text])
+        # The ranking waits for the first picture, since the first use of a gallery may have to encode it.
+        ranked = RankedPictures(self._encoders, question, text, partial(self._ranking, question))
+        return lambda pictures: self._judge.answers(pictures, question, ranked, otherwise)
+
     def _answers(
-        self, pictures: Iterable[Picture | Prepared | Failure], batch_size: int, question: Question
+        self,
+        pictures: Iterable[Picture | Prepared | Failure],
+        batch_size: int,
+        views: str,
+        also: Sequence[Preprocessing],
+        answerer: Answerer,
     ) -> Iterator[Prediction | Failure]:
-        encoder, preprocessing = self._open_image_encoder()
-        text = None if question.text is None else np.float32(question.text_weight) * self.encode_text([question.text])
-        ranking: Ranking | None = None
-
-        def ranked(pictures: list[Prepared]) -> list[Prediction]:
-            nonlocal ranking
-            # Only now, since the first use of a gallery may have to encode it.
-            ranking = ranking or self._ranking(question)
-            embeddings = encoder.encode_views(np.stack([picture.pixels for picture in pictures]))  # [b, d]
-            if text is not None:
-                embeddings = np.float32(1 - question.text_weight) * embeddings + text
-            paths = [picture.path for picture in pictures]
-            return ranking.answers(embeddings, paths, [question.text] * len(pictures))
-
+        own = self.folder.preprocessing
         for batch in batches(enumerate(pictures), batch_size):
-            outcomes = [outcome_of(picture, index, preprocessing, question.views) for index, picture in batch]
-            readable = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
-            predictions = iter(self._judge.answers(readable, question, ranked))
+            outcomes = [outcome_of(picture, index, own, views, also) for index, picture in batch]
+            predictions = iter(answerer([outcome for outcome in outcomes if isinstance(outcome, Prepared)]))
             for outcome in outcomes:
                 yield outcome if isinstance(outcome, Failure) else next(predictions)
 
@@ -258,38 +288,9 @@ class Locator:
         if views not in self.config.views:
             raise InputError(f"model '{self.name}' takes views {', '.join(self.config.views)}, found '{views}'")
 
-    def _open_image_encoder(self) -> tuple[Encoder, Preprocessing]:
-        with self._lock:
-            if self._image_encoder is None:
-                self._image_encoder = self.image_choice.open(self.config.embedding_size)
-            return self._image_encoder, self.folder.preprocessing
-
-    def _open_text_encoder(self) -> tuple[Tokenizer, Encoder]:
-        with self._lock:
-            if self._text_encoder is None:
-                path, size = self.folder.file(TEXT_ENCODER), self.config.embedding_size
-                encoder = Encoder(path, size, "tokens", gpu=has_gpu())
-                words = self.config.words
-                assert words is not None  # open_folder has checked it
-                self._text_encoder = Tokenizer(self.folder.file(TOKENIZER), words.length, words.pad_id), encoder
-            return self._text_encoder
-
     def open_location_encoder(self) -> LocationEncoder:
         """What encodes coordinates, which says what runs it. Raises ModelError when the model has none."""
-        with self._lock:
-            if self._location_encoder is None:
-                phases = self.folder.file(LOCATION_PHASES) if self.folder.has(LOCATION_PHASES) else None
-                choice = choose(self.folder, self._runtime, self._precision, "places")
-                self._location_encoder = LocationEncoder(
-                    phases,
-                    choice.path,
-                    self.config.embedding_size,
-                    runtime=choice.runtime,
-                    precision=choice.precision,
-                    threads=choice.threads,
-                    gpu=choice.gpu,
-                )
-            return self._location_encoder
+        return self._encoders.places()
 
 
 def _or_raise(answer: Prediction | Failure) -> Prediction:

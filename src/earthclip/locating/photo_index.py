@@ -76,9 +76,10 @@ class PhotoIndex:
         if found != self.about.fingerprint:
             same = self.about.model == folder.config.name
             other = f"another version of '{self.about.model}'" if same else f"the model '{self.about.model}'"
+            command = f"earthclip index build SOURCE -o '{self.folder}' --model {folder.config.name} --force"
             raise InputError(
-                f"{self.folder}: an index of {other}, not of this '{folder.config.name}'; rebuild it: earthclip index "
-                f"build SOURCE -o '{self.folder}' --model {folder.config.name} --force"
+                f"{self.folder}: an index of {other}, not of this '{folder.config.name}'; use the model that made it, "
+                f"or rebuild it: {command}"
             )
 
     def search(self, embeddings: Float32[np.ndarray, "b d"], paths: Sequence[str | None]) -> list[Neighbours]:

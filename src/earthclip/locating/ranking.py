@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +19,8 @@ from earthclip.locating.question import Question
 from earthclip.locating.refinement import EncodeLocation, refine
 from earthclip.locating.trust import credible_regions, judge
 from earthclip.models.config import ModelConfig
+from earthclip.models.opened import OpenedEncoders
+from earthclip.pictures.prepare import Prepared
 
 _REFERENCES = 5  # photos that an answer names
 _LOGITS = 16_000_000  # held at once: 64 MB, or 160 pictures and 100,000 places
@@ -165,6 +167,35 @@ class Ranking:
             embedding=embedding,
             scorer=_WithTime(self, known) if known else alike if alike.evidence else self,
         )
+
+
+class RankedPictures:
+    """Encodes batches of pictures and ranks places for them, joined with the embedding [1, d] of a text if given.
+
+    Encoder and ranking are opened for the first batch: that may take long, and there may never be one.
+    """
+
+    def __init__(
+        self,
+        encoders: OpenedEncoders,
+        question: Question,
+        text: Float32[np.ndarray, "1 d"] | None,
+        open_ranking: Callable[[], Ranking],
+    ) -> None:
+        self._encoders, self._question, self._text = encoders, question, text
+        self._open_ranking = open_ranking
+        self._ranking: Ranking | None = None
+
+    def __call__(self, pictures: list[Prepared]) -> list[Prediction]:
+        """The Prediction of each. Raises ModelError."""
+        self._ranking = self._ranking or self._open_ranking()
+        preprocessing, weight = self._encoders.folder.preprocessing, self._question.text_weight
+        pixels = np.stack([picture.of(preprocessing) for picture in pictures])
+        embeddings = self._encoders.images().encode_views(pixels)  # [b, d]
+        if self._text is not None:
+            embeddings = np.float32(1 - weight) * embeddings + np.float32(weight) * self._text
+        paths = [picture.path for picture in pictures]
+        return self._ranking.answers(embeddings, paths, [self._question.text] * len(pictures))
 
 
 @dataclass(frozen=True)

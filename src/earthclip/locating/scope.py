@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from earthclip.models.config import SCOPE
 from earthclip.models.encoders import ScopeHead
 from earthclip.models.folder import ModelFolder
 from earthclip.pictures.prepare import Prepared
+
+Answerer: TypeAlias = Callable[[list[Prepared]], list[Prediction]]
 
 
 class PictureScope(NamedTuple):
@@ -37,27 +40,39 @@ class ScopeJudge:
         known, name = self._folder.config.scope, self._folder.config.name
         if known is None or not pictures:
             return [PictureScope()] * len(pictures)
+        preprocessing = self._folder.preprocessing
         with self._lock:
             self._head = self._head or ScopeHead(self._folder.file(SCOPE))
-        found = self._head.scopes(np.stack([picture.pixels for picture in pictures])).tolist()
+        found = self._head.scopes(np.stack([picture.of(preprocessing) for picture in pictures])).tolist()
         advice = f"This does not look like {known.of}, which is all that '{name}' can locate"
         advice = f"{advice}; {known.instead}." if known.instead else f"{advice}."
         return [PictureScope(scope, advice if scope < known.threshold else None) for scope in found]
 
     def answers(
-        self, pictures: list[Prepared], question: Question, ranked: Callable[[list[Prepared]], list[Prediction]]
+        self, pictures: list[Prepared], question: Question, ranked: Answerer, otherwise: Answerer | None = None
     ) -> list[Prediction]:
-        """What ``ranked`` answers to the pictures in scope, or to all if that is forced; advice for the others."""
+        """What ``ranked`` answers to the pictures in scope; the others go to ``otherwise``.
+
+        Without that, they get advice instead of places, or if an answer is forced, both.
+        """
         scopes = self.scopes(pictures)
-        wanted = [question.force_answer or scope.advice is None for scope in scopes]
-        asked = [picture for picture, asks in zip(pictures, wanted, strict=True) if asks]
-        places = iter(ranked(asked) if asked else [])
+        forced = question.force_answer and otherwise is None
+        wanted = [forced or scope.advice is None for scope in scopes]
+        places = iter(_answered(ranked, pictures, wanted))
+        elsewhere = iter(_answered(otherwise, pictures, [not asks for asks in wanted]) if otherwise else ())
         return [
             replace(next(places), scope=scope.probability, advice=scope.advice)
             if asks
+            else next(elsewhere)
+            if otherwise
             else without_places(self._folder.config.name, picture, question, scope)
             for picture, asks, scope in zip(pictures, wanted, scopes, strict=True)
         ]
+
+
+def _answered(answerer: Answerer, pictures: list[Prepared], wanted: list[bool]) -> list[Prediction]:
+    asked = list(itertools.compress(pictures, wanted))
+    return answerer(asked) if asked else []
 
 
 def without_places(model: str, picture: Prepared, question: Question, scope: PictureScope) -> Prediction:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 
 from earthclip.errors import ConfigError, MissingExtraError, ModelError
 from earthclip.files import home
-from earthclip.models.config import IMAGE_ENCODER
+from earthclip.models.config import IMAGE_ENCODER, SCOPE
 from earthclip.models.defaults import find_defaults, read_defaults
 from earthclip.models.folder import ModelFolder, open_folder
 from earthclip.models.subnormals import mend
@@ -68,6 +68,7 @@ def _library() -> Any:
     return huggingface_hub
 
 
+AUTO = "auto"
 LOCAL_PREFIX = "local-dir:"
 HUB_PREFIX = "hf-hub:"
 
@@ -98,11 +99,14 @@ def resolve(source: str | Path) -> ModelFolder:
     """Find and check the model folder that ``source`` names; only what is named ``hf-hub:OWNER/NAME`` is downloaded.
 
     ``orbit`` and ``geoclip`` are names, also where a folder of that name exists; ``local-dir:PATH`` or any path is
-    a folder. Raises ModelError saying what to type when the source is unknown or not on this machine.
+    a folder; ``auto`` is the one model that does what only one can do, such as to embed. Raises ModelError saying what
+    to type when the source is unknown or not on this machine.
     """
     text = str(source).strip()
     if isinstance(source, Path):
         return open_folder(source.expanduser())
+    if _is_auto(text):
+        return resolve(choose_model(AUTO).source)
     if text in _KNOWN:
         return _resolve_known(text)
     if text.startswith(LOCAL_PREFIX):
@@ -122,22 +126,35 @@ def resolve(source: str | Path) -> ModelFolder:
 
 @dataclass(frozen=True)
 class ChosenModel:
-    """The source of a model and why it is used; ``reason`` is None where it was given."""
+    """The source of a model and why it is used; ``reason`` is None where it was given.
+
+    ``first`` is the source of a model that locates the pictures of its kind in its place.
+    """
 
     source: str | Path
     reason: str | None = None
+    first: str | None = None
+
+    def folders(self) -> list[ModelFolder]:
+        """Those of the models that are asked, in their order. Raises ModelError."""
+        return [resolve(source) for source in (self.first, self.source) if source is not None]
 
 
-def choose_model(source: str | Path | None = None, *, for_places: bool = False, resolved: bool = True) -> ChosenModel:
-    """``source``; without one, ``model`` of earthclip.toml; without that, ``geoclip`` if it is pulled, else ``orbit``.
+def choose_model(
+    source: str | Path | ChosenModel | None = None, *, for_places: bool = False, resolved: bool = True
+) -> ChosenModel:
+    """``source``; without one, ``model`` of earthclip.toml; without that, or for ``auto``, what is here.
 
-    A ``geoclip`` pulled with its location encoder alone is the default only ``for_places``: coordinates to embed.
+    That is ``geoclip`` if it is pulled, with ``orbit`` first if that can tell which pictures are of its kind; else
+    ``orbit``. A ``geoclip`` pulled with its location encoder alone counts only ``for_places``: coordinates to embed.
     Raises ConfigError for an earthclip.toml that cannot be used, also when there is no such model as it names, which
     is not looked up unless ``resolved``.
     """
-    if source is not None:
+    if isinstance(source, ChosenModel):
+        return source
+    if source is not None and not _is_auto(source):
         return ChosenModel(source)
-    if (configured := read_defaults().model) is not None:
+    if source is None and (configured := read_defaults().model) is not None and not _is_auto(configured):
         if resolved:
             try:
                 resolve(configured)
@@ -146,8 +163,19 @@ def choose_model(source: str | Path | None = None, *, for_places: bool = False, 
         return ChosenModel(configured, f"set in {find_defaults()}")
     wanted = ("config.json",) if for_places else ("config.json", IMAGE_ENCODER)
     if all((_cached("geoclip") / name).is_file() for name in wanted):
-        return ChosenModel("geoclip", "the default once it is pulled")
+        first = "orbit" if not for_places and (place_of("orbit") / SCOPE).is_file() else None
+        return ChosenModel("geoclip", "the default once it is pulled", first)
     return ChosenModel("orbit", "the built-in default")
+
+
+def label_of(names: Iterable[str]) -> str:
+    """The name of the model that answers, or where each picture is answered by one of several, those of all."""
+    several = list(names)
+    return several[0] if len(several) == 1 else f"{AUTO} ({', '.join(several)})"
+
+
+def _is_auto(source: str | Path) -> bool:
+    return isinstance(source, str) and source.strip() == AUTO
 
 
 def place_of(name: str) -> Path:

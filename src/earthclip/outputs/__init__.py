@@ -11,7 +11,7 @@ import io
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import IO, Protocol, TextIO
+from typing import IO, Protocol, TextIO, TypedDict, Unpack
 
 from earthclip.errors import OutputError
 from earthclip.files import atomic_write, remove_left
@@ -25,7 +25,7 @@ from earthclip.outputs.structured import JSONLinesWriter, JSONWriter
 from earthclip.outputs.table import CSVWriter, TableWriter
 from earthclip.pictures.prepare import Failure
 
-__all__ = ["FORMATS", "Writer", "check_format", "open_writer", "writer"]
+__all__ = ["FORMATS", "Writer", "WriterOptions", "check_format", "open_writer", "writer"]
 
 
 class Writer(Protocol):
@@ -55,21 +55,31 @@ FORMATS = (*_TEXT, *_BINARY)
 _SHARED = ("geojson", "kml", "geopackage")  # made to be passed on: they have no folders of their maker's
 
 
-def writer(format: str, stream: TextIO, *, full_paths: bool = False) -> Writer:
+class WriterOptions(TypedDict, total=False):
+    """What some formats show, and others do not.
+
+    GeoJSON, KML and GeoPackage have the names of pictures' files, or with ``full_paths`` their paths; other formats
+    have paths. The table names each answer's model where there are ``several_models``; other formats always do.
+    """
+
+    full_paths: bool
+    several_models: bool
+
+
+def writer(format: str, stream: TextIO, **shown: Unpack[WriterOptions]) -> Writer:
     """A writer of a format that is text onto a text stream (open it with ``newline=""``).
 
-    GeoJSON and KML have the names of pictures' files, or with ``full_paths`` their paths; other formats have paths.
     Raises OutputError for a binary format, which needs a file: ``open_writer``.
     """
     check_format(format, None)
-    return _made(_TEXT[format], format, full_paths)(stream)
+    return _made(_TEXT[format], format, shown)(stream)
 
 
 @contextlib.contextmanager
-def open_writer(format: str, path: Path, *, overwrite: bool = False, full_paths: bool = False) -> Iterator[Writer]:
+def open_writer(
+    format: str, path: Path, *, overwrite: bool = False, **shown: Unpack[WriterOptions]
+) -> Iterator[Writer]:
     """A writer of one of ``FORMATS`` into a file that appears, complete, when the block ends without an error.
-
-    GeoJSON, KML and GeoPackage have the names of pictures' files, or with ``full_paths`` their paths.
 
     Raises OutputError when ``path`` exists and not ``overwrite`` or cannot be written, MissingExtraError when the
     format needs an extra.
@@ -78,19 +88,21 @@ def open_writer(format: str, path: Path, *, overwrite: bool = False, full_paths:
     remove_left(path)
     with atomic_write(path, overwrite=overwrite) as file:
         if format in _BINARY:
-            out = _made(_BINARY[format], format, full_paths)(file)
+            out = _made(_BINARY[format], format, shown)(file)
             yield out
             out.close()
             return
         text = io.TextIOWrapper(file, encoding="utf-8", errors="replace", newline="")
-        out = _made(_TEXT[format], format, full_paths)(text)
+        out = _made(_TEXT[format], format, shown)(text)
         yield out
         out.close()
         text.detach()
 
 
-def _made(kind: Callable[..., Writer], format: str, full_paths: bool) -> Callable[..., Writer]:
-    return partial(kind, full_paths=True) if full_paths and format in _SHARED else kind
+def _made(kind: Callable[..., Writer], format: str, shown: WriterOptions) -> Callable[..., Writer]:
+    if format == "table":
+        return partial(kind, several_models=shown.get("several_models", False))
+    return partial(kind, full_paths=True) if shown.get("full_paths") and format in _SHARED else kind
 
 
 def check_format(format: str, path: Path | None) -> None:

@@ -33,8 +33,8 @@ def check_finished(
     """How many answers the finished file holds; None for formats that do not say (table, KML, plan).
 
     Raises OutputError unless it holds the answers about ``pictures``, as far as its format records what was ``asked``:
-    ``model``, ``text``, and ``top_k`` where ``region`` is None, since a region may have fewer places. Pictures for
-    which ``left_out`` holds need no answer.
+    ``model`` (or a list of them), ``text``, and ``top_k`` where ``region`` is None, since a region may have fewer
+    places. Pictures for which ``left_out`` holds need no answer.
     """
     if format not in _READERS:
         return None
@@ -49,8 +49,11 @@ def check_finished(
                 continue  # a further place, or a region, of the answer before it
             answered[printable(row["path"])] += 1
             for name in () if row.get("error") else ("model", "text"):
-                if (row.get(name) or None) != asked[name]:
-                    raise _other(output, f"with {name} {row.get(name) or None}, but this run has {asked[name]}")
+                value = asked[name]
+                allowed = value if isinstance(value, list) else [value]
+                if (row.get(name) or None) not in allowed:
+                    this = " and ".join(map(str, allowed))
+                    raise _other(output, f"with {name} {row.get(name) or None}, but this run has {this}")
     except (ValueError, KeyError, TypeError, AttributeError, OSError, csv.Error) as error:
         raise OutputError(f"{output}: already exists and is no finished output of earthclip; {_ADVICE}") from error
     top_k = int(str(asked["top_k"]))

@@ -23,6 +23,7 @@ from PIL import Image
 from earthclip.errors import EarthCLIPError, OutputError
 from earthclip.files import atomic_write, refuse_existing
 from earthclip.locating.prediction import Prediction
+from earthclip.models.sources import label_of
 from earthclip.outputs.drawing import surface_of, to_answer
 from earthclip.outputs.structured import dumps, without_folders
 from earthclip.pictures.decode import decode_reduced
@@ -49,7 +50,8 @@ class HTMLMapWriter:
         self, stream: TextIO, *, thumbnails: bool = True, caution: str | None = None, full_paths: bool = False
     ) -> None:
         self._stream, self._thumbnails, self._caution, self._full_paths = stream, thumbnails, caution, full_paths
-        self._model, self._separator, self._count = "", "", 0
+        self._models: dict[str, None] = {}  # a set that keeps the order
+        self._separator, self._count = "", 0
         stream.write(_page().head + '{"answers": [\n')
 
     def write(self, answer: Prediction | Failure) -> None:
@@ -57,7 +59,8 @@ class HTMLMapWriter:
         many = self._count >= MANY
         value = _embedded(answer, self._thumbnails, self._full_paths, small=many)
         self._count += 1
-        self._model = self._model or value.get("model", "")
+        if "model" in value:
+            self._models[value["model"]] = None
         if many:
             value = _packed(value)
         self._stream.write(self._separator + _safe(dumps(value)))
@@ -65,7 +68,7 @@ class HTMLMapWriter:
 
     def close(self) -> None:
         """Write what follows the answers: the model, the geography, the page's own scripts."""
-        model = {"name": self._model, "caution": self._caution}
+        model = {"name": label_of(self._models or [""]), "caution": self._caution}
         self._stream.write(f'\n],\n"model": {_safe(dumps(model))}}}{_page().tail}')
         self._stream.flush()
 

@@ -16,16 +16,17 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Unpack
 
 from earthclip.configuration import to_mapping
 from earthclip.errors import OutputError, readable
 from earthclip.files import mode_of, refuse_existing, with_ending
 from earthclip.locating.prediction import Prediction
 from earthclip.models.config import ModelConfig
-from earthclip.outputs import open_writer
+from earthclip.models.sources import label_of
+from earthclip.outputs import WriterOptions, open_writer
 from earthclip.outputs.structured import dumps, from_object, to_object
 from earthclip.pictures.prepare import Failure
 
@@ -34,11 +35,15 @@ FORMAT = 1
 _LATER = ("image_encoder", "location_encoder", "folder")
 
 
-def header(config: ModelConfig, options: Mapping[str, object]) -> dict[str, object]:
-    """What must be the same for two runs to share a journal: the model, by its config, and ``options``."""
+def header(configs: Sequence[ModelConfig], options: Mapping[str, object]) -> dict[str, object]:
+    """What must be the same for two runs to share a journal: the models asked, by their configs, and ``options``."""
+    names, fingerprints = label_of(config.name for config in configs), " ".join(map(_fingerprint, configs))
+    return {"format": FORMAT, "model": names, "fingerprint": fingerprints, **options}
+
+
+def _fingerprint(config: ModelConfig) -> str:
     config = dataclasses.replace(config, smallest_weight=None)  # of no effect on answers; runs begun before are resumed
-    fingerprint = hashlib.sha256(dumps(to_mapping(config)).encode()).hexdigest()[:16]
-    return {"format": FORMAT, "model": config.name, "fingerprint": fingerprint, **options}
+    return hashlib.sha256(dumps(to_mapping(config)).encode()).hexdigest()[:16]
 
 
 def partial_of(output: Path) -> Path:
@@ -167,14 +172,14 @@ class Journal:
         if len(self._waiting) == self._batch_size:
             self._flush()
 
-    def finish(self, format: str, *, full_paths: bool = False) -> None:
+    def finish(self, format: str, **shown: Unpack[WriterOptions]) -> None:
         """Write the output in ``format`` atomically, and remove the journal. Raises OutputError.
 
-        The journal itself always has paths, which say what is answered; ``full_paths`` are those of ``open_writer``.
+        The journal itself always has paths, which say what is answered; ``shown`` is as for ``open_writer``.
         """
         self._flush()
         try:
-            with open_writer(format, self._output, overwrite=True, full_paths=full_paths) as out:
+            with open_writer(format, self._output, overwrite=True, **shown) as out:
                 for answer in self._answers():
                     out.write(answer)
         except OutputError as error:

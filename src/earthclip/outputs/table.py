@@ -107,10 +107,13 @@ _PLACE_COLUMN, _BAR_WIDTH, _SHORTEST_PLACE = 48, 10, 20
 
 
 class TableWriter:
-    """The model's caution and a header, then the lines of each picture: its warnings, its places, the verdict."""
+    """The model's caution and a header, then the lines of each picture: its warnings, its places, the verdict.
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    With ``several_models``, each answer and caution names its model.
+    """
+
+    def __init__(self, stream: TextIO, *, several_models: bool = False) -> None:
+        self._stream, self._several_models = stream, several_models
         self._cautions: set[str] = set()  # written already
         self._started = False
         # A place of many words keeps some room where a terminal is narrower than the numbers beside it.
@@ -122,7 +125,8 @@ class TableWriter:
         """Write the lines of one picture; a Failure has no line here, the command line says it on stderr."""
         if isinstance(answer, Failure):
             return
-        lines = [visible(printable(answer.subject))]
+        by = f" ({visible(printable(answer.model))})" if self._several_models else ""
+        lines = [f"{visible(printable(answer.subject))}{by}"]
         lines += self._indented(warning.text for warning in answer.warnings if warning.kind != "model")
         lines += [*(self._places(answer) or ["   -"]), *self._indented(trust_sentences(answer))]
         if not self._started:
@@ -131,7 +135,7 @@ class TableWriter:
             lines.insert(0, "")
         if answer.caution is not None and answer.caution not in self._cautions:
             self._cautions.add(answer.caution)
-            lines.insert(0, f"caution: {visible(printable(answer.caution))}")
+            lines.insert(0, f"caution{by}: {visible(printable(answer.caution))}")
         self._stream.write("\n".join(lines) + "\n")
         self._stream.flush()
         self._started = True

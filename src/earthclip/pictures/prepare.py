@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import itertools
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from io import BufferedIOBase
 from typing import Any, TypeAlias, TypeVar
 
@@ -25,10 +25,18 @@ Picture: TypeAlias = str | os.PathLike[str] | bytes | BufferedIOBase | Image.Ima
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """The pixels ``[v, 3, h, w]`` of a picture's views, and the path of a picture that was given by it."""
+    """The pixels ``[v, 3, h, w]`` of a picture's views, and the path of a picture that was given by it.
+
+    ``also`` has the pixels for other models, by what was done to them.
+    """
 
     pixels: Float32[np.ndarray, "v 3 h w"]
     path: str | None
+    also: Mapping[Preprocessing, Float32[np.ndarray, "_ 3 _ _"]] = field(default_factory=dict)
+
+    def of(self, preprocessing: Preprocessing) -> Float32[np.ndarray, "_ 3 _ _"]:
+        """The pixels for a model."""
+        return self.also.get(preprocessing, self.pixels)
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,7 @@ def prepare(
     views: str = "none",
     where: str = "picture",
     *,
+    also: Sequence[Preprocessing] = (),
     draft: bool = True,
     max_pixels: int = MAX_PIXELS,
 ) -> Prepared:
@@ -61,13 +70,15 @@ def prepare(
     ``where`` names a picture without a path in messages. Raises InputError, of which TooManyPixelsError says that the
     picture has more than ``max_pixels``. With ``draft``, large JPEGs are decoded at a fraction of their size, in a
     fraction of the time and memory; the embedding keeps a cosine above 0.999 with that of the picture decoded whole
-    (docs/performance.md).
+    (docs/performance.md). It is decoded once, large enough for each of ``also`` too.
     """
     path = path_of(picture)
     where = where if path is None else path
+    shortest = max(shortest_side(one, views) for one in (preprocessing, *also))
     try:
-        upright = _upright(picture, where, _MARGIN * shortest_side(preprocessing, views) if draft else None, max_pixels)
-        return Prepared(view_pixels(upright, preprocessing, views), path)
+        upright = _upright(picture, where, _MARGIN * shortest if draft else None, max_pixels)
+        others = {one: view_pixels(upright, one, views) for one in also}
+        return Prepared(view_pixels(upright, preprocessing, views), path, others)
     except MemoryError as error:
         raise memory_fault(where) from error
 
@@ -99,17 +110,26 @@ def batches(items: Iterator[_Item], size: int) -> Iterator[tuple[_Item, ...]]:
         yield batch
 
 
-def read(picture: object, index: int, preprocessing: Preprocessing, views: str) -> Prepared:
+def read(
+    picture: object, index: int, preprocessing: Preprocessing, views: str, also: Sequence[Preprocessing] = ()
+) -> Prepared:
     """A picture as pixels, itself where it is that already. Raises InputError, also for a Failure."""
+    where = f"picture {index}"
     if isinstance(picture, Failure):
         raise InputError(picture.error)
-    return picture if isinstance(picture, Prepared) else prepare(picture, preprocessing, views, f"picture {index}")
+    if not isinstance(picture, Prepared):
+        return prepare(picture, preprocessing, views, where, also=also)
+    if any(one not in picture.also for one in also):
+        raise InputError(f"{picture.path or where}: prepared for one model, but two are asked; name one of them")
+    return picture
 
 
-def outcome_of(picture: object, index: int, preprocessing: Preprocessing, views: str) -> Prepared | Failure:
+def outcome_of(
+    picture: object, index: int, preprocessing: Preprocessing, views: str, also: Sequence[Preprocessing] = ()
+) -> Prepared | Failure:
     """As ``read``, with a Failure for a picture that cannot be read."""
     try:
-        return read(picture, index, preprocessing, views)
+        return read(picture, index, preprocessing, views, also)
     except InputError as error:
         return picture if isinstance(picture, Failure) else Failure(path_of(picture), str(error))
 

@@ -64,6 +64,7 @@ class Reader:
 
     Workers run at a lower priority than this process, to use only the time that an encoder leaves, and end with it.
     With ``limits``, no picture is read in this process, and a picture that ended its worker is not tried again.
+    ``also`` is what other models need done to the same pictures.
     Raises InputError for a negative number of workers, and for limits without workers.
     """
 
@@ -75,11 +76,12 @@ class Reader:
         workers: int,
         draft: bool = True,
         limits: Limits | None = None,
+        also: tuple[Preprocessing, ...] = (),
     ) -> None:
         if workers < 0 or (limits and not workers):
             raise InputError(f"workers is {workers}; expected 0 or more, and with limits 1 or more")
         max_pixels, memory_mb = (limits.max_pixels, limits.memory_mb) if limits else (MAX_PIXELS, None)
-        self._task = Task(preprocessing, views, draft, max_pixels, memory_mb)
+        self._task = Task(preprocessing, views, draft, max_pixels, memory_mb, also)
         self._workers, self._limits = workers, limits
         # A thread waits for each worker, so that an answer is taken while the encoder has the main thread, and
         # pictures are read in the order in which they were given, however many threads wait for one.

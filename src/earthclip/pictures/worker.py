@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, cast
 
@@ -40,11 +40,13 @@ class Task:
     draft: bool
     max_pixels: int
     memory_mb: int | None = None  # of the worker
+    also: tuple[Preprocessing, ...] = ()  # what other models need done to the same picture
 
     def outcome(self, name: str, picture: str | bytes) -> Prepared | Failure:
         """A picture, read in this process."""
+        own, views, most = self.preprocessing, self.views, self.max_pixels
         try:
-            return prepare(picture, self.preprocessing, self.views, name, draft=self.draft, max_pixels=self.max_pixels)
+            return prepare(picture, own, views, name, also=self.also, draft=self.draft, max_pixels=most)
         except InputError as error:
             return Failure(name, str(error), isinstance(error, TooManyPixelsError))
 
@@ -55,6 +57,7 @@ class Worker:
     def __init__(self, task: Task) -> None:
         # It must find the modules this process has found, and not those that lie in the current folder.
         program = f"import sys; sys.path[:] = {sys.path!r}; from earthclip.pictures.worker import main; main()"
+        self._task = task
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", program, json.dumps(to_mapping(task))],
             stdin=subprocess.PIPE,
@@ -88,10 +91,8 @@ class Worker:
             head = self._head()
             if "error" in head:
                 return Failure(name, head["error"], head["too_large"])
-            pixels = np.empty(head["shape"], np.float32)
-            if self._answers.readinto(pixels.data.cast("B")) != pixels.nbytes:
-                raise EOFError
-            return Prepared(pixels, path)
+            pixels, *others = [self._pixels(shape) for shape in head["shapes"]]
+            return Prepared(pixels, path, dict(zip(self._task.also, others, strict=True)))
 
     def terminate(self) -> None:
         """Ask the process to end, without waiting until it has."""
@@ -109,6 +110,12 @@ class Worker:
             with contextlib.suppress(OSError, ValueError):
                 pipe.close()
         return signal.Signals(-code).name if -code in set(signal.Signals) else f"exit code {code}"
+
+    def _pixels(self, shape: list[int]) -> Float32[np.ndarray, "v 3 h w"]:
+        pixels = np.empty(shape, np.float32)
+        if self._answers.readinto(pixels.data.cast("B")) != pixels.nbytes:
+            raise EOFError
+        return pixels
 
     def _head(self) -> dict[str, Any]:
         line = self._answers.readline()
@@ -188,14 +195,15 @@ def _answer(answers: IO[bytes], task: Task, name: str, picture: str | bytes) -> 
     if isinstance(outcome, Failure):
         _send(answers, {"error": outcome.error, "too_large": outcome.too_large})
     else:
-        _send(answers, {"shape": outcome.pixels.shape}, outcome.pixels)
+        arrays = [outcome.pixels, *outcome.also.values()]
+        _send(answers, {"shapes": [array.shape for array in arrays]}, arrays)
 
 
-def _send(answers: IO[bytes], head: dict[str, object], pixels: Float32[np.ndarray, "v 3 h w"] | None = None) -> None:
+def _send(answers: IO[bytes], head: dict[str, object], arrays: Sequence[np.ndarray] = ()) -> None:
     try:
         answers.write(json.dumps(head).encode() + b"\n")
-        if pixels is not None:
-            answers.write(pixels.data.cast("B"))
+        for array in arrays:
+            answers.write(array.data.cast("B"))
         answers.flush()
     except OSError:  # nobody wants the answer any more
         os._exit(0)

@@ -119,8 +119,11 @@ def _add_api(app: FastAPI, service: Service) -> None:
 
     @app.get("/v1/models")
     async def models() -> Models:
-        """The model of this server, and what it can do."""
-        return Models(models=[service.model()])
+        """The models of this server, and what they can do.
+
+        Where there are two, the first locates the photos of its kind. Everything else is for the other, the default.
+        """
+        return Models(models=service.models())
 
 
 def _add_state(app: FastAPI, service: Service) -> None:

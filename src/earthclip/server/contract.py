@@ -173,7 +173,7 @@ class EmbedBody(BaseModel):
 class Located(BaseModel):
     """The answer of POST /v1/locate."""
 
-    model: str
+    model: str = Field(description="The model of the server, or of two both. Each answer has the one that located it.")
     answers: list[dict[str, Any]] = Field(
         description="One for each photo, in the order the photos were sent, or one for the text alone."
     )
@@ -190,7 +190,7 @@ class Model(BaseModel):
     """A model and what it can do."""
 
     name: str
-    default: bool
+    default: bool = Field(description="Whether it takes texts, coordinates, and photos that are of no other's kind.")
     pictures: bool = Field(description="Whether it locates photos.")
     words: bool = Field(description="Whether it locates texts.")
     caution: str | None

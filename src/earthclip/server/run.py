@@ -53,8 +53,8 @@ def serve(locator: Locator, settings: Settings, host: str, port: int, say: Calla
             if future.exception() is not None:
                 server.should_exit = True
             else:
-                log("ready", model=locator.name, address=address)
-                say(f"serving {locator.name} at {address} (its API at {address}/docs); end with Ctrl-C")
+                log("ready", model=service.label, address=address)
+                say(f"serving {service.label} at {address} (its API at {address}/docs); end with Ctrl-C")
 
         opening.add_done_callback(opened)
         # uvicorn raises the signal that ended it once more; here an end that was asked for is a success.

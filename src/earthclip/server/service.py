@@ -14,11 +14,13 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from jaxtyping import Float64
+from PIL import Image
 
 from earthclip.locating.locator import Locator
 from earthclip.locating.prediction import Prediction
 from earthclip.locating.question import Question
 from earthclip.models.config import IMAGE_ENCODER, TEXT_ENCODER
+from earthclip.models.sources import label_of
 from earthclip.outputs.drawing import to_answer
 from earthclip.outputs.structured import dumps
 from earthclip.pictures.prepare import Failure, Prepared
@@ -56,6 +58,8 @@ class Service:
         self.settings = settings or Settings()
         self.meters = Meters()
         self._references = Question(index=self.settings.index).indices
+        self._models = locator.asked(Question(index=self._references))
+        self.label = label_of(model.name for model in self._models)
         self._opened: Future[None] | None = None
         self._closed = False
         self._inside = 0  # items let in and not answered yet
@@ -66,7 +70,9 @@ class Service:
         workers, preprocessing = self.settings.decoders, locator.config.preprocessing
         memory_mb = _DECODER_MB + int(_BYTES_A_PIXEL * self.settings.max_megapixels)
         limits = Limits(_DECODING_S, memory_mb, self.settings.max_pixels)
-        self._reader = None if preprocessing is None else Reader(preprocessing, workers=workers, limits=limits)
+        self._reader = None
+        if preprocessing is not None:
+            self._reader = Reader(preprocessing, workers=workers, limits=limits, also=locator.also(self._models))
         self._reading = ThreadPoolExecutor(workers, thread_name_prefix="reading")  # each thread waits for a process
         self.meters.watch("waiting", "Items let in and not answered yet.", lambda: self._inside)
         self.meters.watch("ready", "1 when questions are answered.", lambda: float(self.ready))
@@ -89,18 +95,20 @@ class Service:
             self._reader.close()
         self._reading.shutdown(wait=False, cancel_futures=True)
 
-    def model(self) -> Model:
-        """The model, as GET /v1/models describes it."""
-        folder, config = self.locator.folder, self.locator.config
-        return Model(
-            name=config.name,
-            default=True,
-            pictures=folder.has(IMAGE_ENCODER),
-            words=folder.has(TEXT_ENCODER),
-            caution=config.caution,
-            places=len(folder.gallery_coordinates()),
-            prior=config.prior,
-        )
+    def models(self) -> list[Model]:
+        """The models, as GET /v1/models describes them."""
+        return [
+            Model(
+                name=model.name,
+                default=model is self.locator,
+                pictures=model.folder.has(IMAGE_ENCODER),
+                words=model.folder.has(TEXT_ENCODER),
+                caution=model.config.caution,
+                places=len(model.folder.gallery_coordinates()),
+                prior=model.config.prior,
+            )
+            for model in self._models
+        ]
 
     async def locate(self, form: LocateForm) -> str:
         """The JSON of the answers, one for each photo in order, or one for the text alone.
@@ -186,7 +194,7 @@ class Service:
             else to_answer(outcome, outlines=outlines, surface=surface)
             for outcome in outcomes
         ]
-        return dumps({"model": self.locator.name, "answers": answers})
+        return dumps({"model": self.label, "answers": answers})
 
     @contextlib.contextmanager
     def _room(self, items: int) -> Iterator[None]:
@@ -204,17 +212,20 @@ class Service:
 
     def _open(self) -> None:
         """Open the model, and do once all that the first client would wait for."""
-        preprocessing = self.locator.config.preprocessing
         for index in self._references:
             index.check_model(self.locator.folder)
         if self._reader is not None:
             for _ in range(self.settings.decoders):
                 self._reading.submit(self._reader.read, Named("warm-up", _SMALLEST))
         self.locator.warm_up()
-        if preprocessing is not None and self.locator.folder.has(IMAGE_ENCODER):
-            grey = np.zeros((1, 3, preprocessing.size, preprocessing.size), np.float32)
-            outcomes = list(self.locator.answers([Prepared(grey, None)], top_k=1, force_answer=True))
-            _in_thread(self._written, outcomes, True, True)  # whoever asks whether the model is ready need not wait
+        outcomes: list[_Outcome] = []
+        grey = Image.new("RGB", (1, 1), "grey")
+        for model in self._models:
+            if model.folder.has(IMAGE_ENCODER):
+                if len(model.models) > 1:  # the other may answer
+                    model.encode_image([grey])
+                outcomes += model.answers([grey], top_k=1, force_answer=True)
+        _in_thread(self._written, outcomes, True, True)  # whoever asks whether the model is ready need not wait
 
 
 def _in_thread(function: Callable[..., _Value], *arguments: Any) -> Future[_Value]:

@@ -50,7 +50,7 @@ export class AskView {
 
   render(): void {
     const { app } = this;
-    const { subjects, selected, model } = app;
+    const { subjects, selected, answering: model } = app;
     const empty = subjects.length === 0;
     const pictures = empty || subjects.some(({ kind }) => kind === "picture");
     const caution = pictures && model?.caution ? cautionOf(model.name, model.caution) : "";

@@ -44,7 +44,7 @@ function overview({ subjects }: App): HTMLElement {
 }
 
 /** On a phone, where the answer comes before the question and what stands there. */
-function caution({ model }: App, { kind }: Subject): HTMLElement | null {
+function caution({ answering: model }: App, { kind }: Subject): HTMLElement | null {
   if (kind !== "picture" || !model?.caution) return null;
   return h("p", { class: "caution beside-answer" }, cautionOf(model.name, model.caution));
 }
@@ -60,7 +60,7 @@ function content(app: App, subject: Subject, choose: (rank: number) => void): HT
   if (!subject.answer) return [back(app), waiting(app.privacy)].filter((part) => part !== null);
   const stale = subject.status !== "answered";
   const parts = app.privacy
-    ? privacyReport(subject, subject.answer, app.model?.caution)
+    ? privacyReport(subject, subject.answer, app.answering?.caution)
     : [
         back(app),
         caution(app, subject),
