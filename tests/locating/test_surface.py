@@ -13,6 +13,8 @@ from earthclip.locating.trust import cell_masses, credible_regions
 from tests.locating.posteriors import hill, lattice
 
 HILL = hill(lattice(100.0), (45.0, 178.0), 400.0)  # across the antimeridian
+EAST = lattice(100.0)[lattice(100.0)[:, 1] > 11.3]
+HALF = hill(EAST, (80.0, 12.0), 500.0)  # by a coast that cuts cells
 
 
 def grid_of(surface: Surface, width: int) -> np.ndarray:
@@ -28,6 +30,18 @@ def test_each_cell_holds_what_its_places_hold() -> None:
     assert np.abs(held[found.cells] - found.masses).max() < 1e-4
     for region in credible_regions(HILL):
         assert held[region.cells].sum() == pytest.approx(found.masses[: len(region.cells)].sum(), rel=1e-3)
+
+
+@pytest.mark.parametrize("posterior", [HILL, HALF], ids=["hill", "coast"])
+def test_nothing_outside_a_region_is_darker_than_its_last_cell(posterior: Posterior) -> None:
+    surface = Surface.of(posterior)
+    cells = surface.cells >> (2 * (surface.level - surface.region_level))
+    held = np.bincount(cells, surface.densities * cell_area_km2(surface.level))
+    for region in credible_regions(posterior):
+        outside = ~np.isin(cells, region.cells)
+        least = held[region.cells].min() / cell_area_km2(surface.region_level)
+        assert 0.5 * least < surface.densities[outside].max() < (1 + 1e-9) * least
+        assert surface.densities[~outside].max() > least
 
 
 @pytest.mark.parametrize("width", [90, 360, 1440])

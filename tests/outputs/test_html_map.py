@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import re
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from PIL import Image
 
 from earthclip.errors import OutputError
 from earthclip.outputs import html_map
-from earthclip.outputs.html_map import STATIC, THUMBNAIL_PX, HTMLMapWriter
+from earthclip.outputs.html_map import MANY, STATIC, THUMBNAIL_PX, HTMLMapWriter
 from tests.outputs.answers import FAILURE, HOSTILE, bare, full
 
 pytestmark = pytest.mark.skipif(not (STATIC / "manifest.json").is_file(), reason="the page is not built")
@@ -74,7 +75,7 @@ def test_nothing_is_asked_of_anybody() -> None:
     assert "http" not in policy[1]
     assert "self" not in policy[1]
     assert not re.search(r"<(script|link|img)\b[^>]*\b(src|href)=[\"'](?!data:)", document.split("<body")[0])
-    assert len(document.encode()) < 2_800_000
+    assert len(document.encode()) < 2_000_000
 
 
 @pytest.mark.parametrize("thumbnails", [True, False])
@@ -98,3 +99,18 @@ def test_an_installation_without_the_page_says_what_to_do(tmp_path: Path, monkey
     with pytest.raises(OutputError, match="npm ci && npm run build"):
         written(full(None))
     html_map._page.cache_clear()
+
+
+def test_many_answers_are_small_and_without_metadata(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "Canon"
+    Image.effect_noise((1600, 800), 60).convert("RGB").save(tmp_path / "a.jpg", exif=exif)
+    *_, first, last = embedded(written(*[full(str(tmp_path / "a.jpg"))] * (MANY + 1)))["answers"]
+    assert last["best"] == [37.751012, 14.9934] and len(last["packed"]) < 7000
+    values = json.loads(zlib.decompress(base64.b64decode(last["packed"])))
+    head, _, content = values["thumbnail"].partition(",")
+    assert head == "data:image/webp;base64" and b"Canon" not in base64.b64decode(content)
+    for exact, rough in zip(first["surface"]["images"], values["surface"]["images"], strict=True):
+        assert rough["url"].startswith("data:image/webp;base64,") and rough["north"] == exact["north"]
+        picture = Image.open(io.BytesIO(base64.b64decode(rough["url"].partition(",")[2])))
+        assert picture.convert("L").getextrema()[1] > 150

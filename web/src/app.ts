@@ -3,6 +3,7 @@ import { knownModels, locate, Refused, useKey } from "./api";
 import { unpack } from "./embedded";
 import { saveGeoJSON, saveKML } from "./exports";
 import { openPicture, words } from "./pictures/open";
+import { NotAPlan, Plan } from "./plan/plan";
 import type { Answer, Embedded, Model, Region, Subject } from "./types";
 
 const MANY = 12; // answers in a file
@@ -13,6 +14,9 @@ export class App {
   selected: Subject | undefined;
   regions: Region[] = [];
   privacy = false;
+  plan: Plan | undefined;
+  /** Why a file that was to be opened is no plan. */
+  noPlan: string | undefined;
   model: (Partial<Model> & Pick<Model, "name" | "caution">) | undefined;
   /** The name of the model, or of several that each answer some of the pictures. */
   label = "";
@@ -88,6 +92,36 @@ export class App {
       this.askNext();
       this.changed();
     }
+  }
+
+  /** Opens a plan in place of all else; it stays in the page. */
+  async openPlan(file: Blob, name: string): Promise<void> {
+    if (!this.mayLeavePlan()) return;
+    this.noPlan = undefined;
+    try {
+      this.plan = await Plan.open(file, name);
+    } catch (error) {
+      if (!(error instanceof NotAPlan)) throw error;
+      this.noPlan = `${name}: ${error.message}`;
+    }
+    this.changed();
+  }
+
+  closePlan(): void {
+    if (!this.mayLeavePlan()) return;
+    this.plan = undefined;
+    this.changed();
+  }
+
+  private mayLeavePlan(): boolean {
+    return !this.plan?.unsaved || confirm(`Close ${this.plan.name} without saving what you changed?`);
+  }
+
+  /** The small copy of a photo that came with the page, if there is one of that name and no other. */
+  async previewOf(name: string): Promise<string | undefined> {
+    const [subject, another] = this.subjects.filter((candidate) => candidate.name.split(/[/\\]/).at(-1) === name);
+    if (!subject || another) return undefined;
+    return subject.packed ? (await unpack(subject.packed)).thumbnail : subject.preview;
   }
 
   addWords(text: string): void {

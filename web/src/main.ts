@@ -5,6 +5,7 @@ import "./styles/layout.css";
 import "./styles/ask.css";
 import "./styles/answer.css";
 import "./styles/map.css";
+import "./styles/plan.css";
 import { App } from "./app";
 import { byId } from "./dom";
 import { embeddedAnswers } from "./embedded";
@@ -12,6 +13,7 @@ import { Globe } from "./map/globe";
 import { startTheme } from "./theme";
 import { AskView } from "./views/ask";
 import { MapView } from "./views/map";
+import { PlanView } from "./views/plan";
 import { RegionView } from "./views/region";
 import { renderDownloads, renderResult } from "./views/result";
 
@@ -19,9 +21,11 @@ const app = new App(embeddedAnswers(), render);
 const askView = new AskView(app);
 const regionView = new RegionView(app);
 const mapView = new MapView(app);
+const planView = new PlanView(app);
 let globe: Globe | null = null;
 const theme = startTheme((chosen) => globe?.setTheme(chosen));
 askView.start();
+planView.start();
 app.start();
 
 Globe.create(byId("map"), theme).then(
@@ -29,6 +33,7 @@ Globe.create(byId("map"), theme).then(
     globe = created;
     regionView.useGlobe(created);
     mapView.useGlobe(created);
+    planView.useGlobe(created);
     render();
     Object.assign(window, { earthclip: { map: created.map } }); // for the console, and for the tests of the page
   },
@@ -41,7 +46,7 @@ Globe.create(byId("map"), theme).then(
 );
 
 function render(): void {
-  byId("page").dataset.state = app.subjects.length === 0 ? "empty" : "asked";
+  byId("page").dataset.state = app.plan ? "plan" : app.subjects.length === 0 ? "empty" : "asked";
   byId("page").dataset.mode = app.viewer ? "viewer" : "server";
   const model = app.selected?.answer?.model ?? app.label;
   byId("model").textContent = model ? `model ${model}` : "";
@@ -50,4 +55,5 @@ function render(): void {
   regionView.render();
   renderDownloads(app);
   mapView.render();
+  planView.render();
 }

@@ -50,7 +50,7 @@ def draw(evaluation: Evaluation) -> list[Picture]:
 
 
 def _error_curve(evaluation: Evaluation) -> Picture:
-    figure = _figure(8.2, 4.6)
+    figure = _figure(6.4, 4.0)
     axes = figure.subplots()
     at_km = np.geomspace(_NEAREST_KM, _FARTHEST_KM, _CURVE_POINTS)
     groups = evaluation.grouping.numbers if evaluation.grouping else None
@@ -140,7 +140,7 @@ def _legend(figure: Any) -> None:
 
 
 def _calibration(found: CalibrationReport) -> Picture:
-    figure = _figure(7.2, 4.8)
+    figure = _figure(6.4, 4.6)
     axes, counts = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     promised = np.array([100 * b.promised for b in found.curve])
     shares = np.array([100 * b.found for b in found.curve])

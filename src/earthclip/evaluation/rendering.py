@@ -88,6 +88,7 @@ tr:has(strong) td { background: var(--mark) } strong { font-weight: inherit }
 td em { display: block; color: var(--pale); font-size: smaller; font-style: normal; white-space: nowrap }
 img { max-width: 100%; height: auto; background: #ffffff } p { max-width: 48rem } p:has(img) { max-width: none }
 footer { margin-top: 3rem; color: var(--pale); font-size: .85rem }
+@media (max-width: 30rem) { th, td { padding-inline: .3rem } }
 """
 
 
@@ -96,6 +97,7 @@ def to_html(sections: Sequence[Section], footer: str = "") -> str:
     pictures = (picture for section in sections for picture in section.pictures)
     links = {picture.name: f"data:image/png;base64,{base64.b64encode(picture.png).decode()}" for picture in pictures}
     body = open_markdown().render(to_markdown(sections, links))
+    body = body.replace("<table>", '<table tabindex="0">')  # wide ones scroll, by keyboard too
     return f"""<!doctype html>
 <html lang="en">
 <head>

@@ -1,8 +1,9 @@
 """The probability of an answer as one continuous surface, from which every map of it is drawn.
 
 The surface is made of the cells that the credible regions are made of. In each cell it holds what the gallery's places
-in that cell hold, so that a region holds on the surface what it holds in the answer; between the cells it has no
-steps. Source: Tobler, "Smooth pycnophylactic interpolation for geographical regions", Journal of the American
+in that cell hold, so that a region holds on the surface what it holds in the answer. Outside a region it is nowhere
+higher than the mean of the region's last cell, so that the darkest spots of a map lie in its outlines. Between cells
+it has no steps. Source: Tobler, "Smooth pycnophylactic interpolation for geographical regions", Journal of the American
 Statistical Association 74 (1979).
 """
 
@@ -20,12 +21,13 @@ from earthclip.geo.cells import cell_area_km2, cell_of, cell_width_km, cells_aro
 from earthclip.geo.interpolation import interpolation
 from earthclip.geo.sphere import EARTH_RADIUS_KM
 from earthclip.locating.posterior import Posterior
-from earthclip.locating.trust import cell_masses
+from earthclip.locating.trust import cell_masses, credible_regions
 
 MOST_PIXELS = 500_000_000  # of a grid of the whole Earth: 31,600 pixels wide, 1.3 km at the equator
 _FINE_CELLS = 300_000  # about, at most: that take a second to smooth
 _DEEPEST = 4  # times that a cell is quartered
 _ROUNDS = 8  # of smoothing after each quartering: more change no map to be seen
+_NO_LIMIT = 1e9  # of what a cell holds, which is 1 at most, so that sums of it stay numbers
 _BLOCK = 500_000  # pixels at a time: 100 MB with all that is computed of them
 _NEAR = 8  # the level at which it is looked up whether a pixel has any probability
 
@@ -50,6 +52,7 @@ class Surface:
         count = found.count(held)
         order = np.argsort(found.cells[:count])
         cells, masses = found.cells[:count][order], found.masses[:count][order]
+        highest = _highest(posterior, found.masses[:count])[order] / masses.sum()
         masses = masses / masses.sum()
         depth = int(np.clip(np.log(_FINE_CELLS / len(cells)) / np.log(4), 0, _DEEPEST))
         values = masses[:, None]  # [cells, 4**deep]
@@ -61,6 +64,7 @@ class Surface:
             for _ in range(_ROUNDS):
                 fade = _mean(fade, around) if deep > 1 else fade
                 values = _with_masses(_mean(values, around) * fade, masses)
+                values = _up_to(highest / 4**deep, values, masses)
         level = found.level + depth
         fine = ((cells[:, None] << (2 * depth)) + np.arange(4**depth)).ravel()
         return cls(found.level, level, fine, values.ravel() / cell_area_km2(level))
@@ -165,6 +169,31 @@ def _with_masses(values: Float64[np.ndarray, "r f"], masses: Float64[np.ndarray,
     gain = (masses - values.sum(axis=1)) / np.maximum(values @ bump, 1e-300)
     values = values * np.maximum(1.0 + gain[:, None] * bump, 0.0)
     return np.asarray(values * (masses / values.sum(axis=1))[:, None])
+
+
+def _highest(posterior: Posterior, masses: Float64[np.ndarray, " r"]) -> Float64[np.ndarray, " r"]:
+    """What each cell would hold if all of it were as dense as its densest part may be; ``masses`` are descending.
+
+    Outside a region that is what the region's last cell holds; a region's own cells have no limit.
+    """
+    highest = np.full_like(masses, _NO_LIMIT)
+    for region in credible_regions(posterior):
+        inside = len(region.cells)
+        highest[inside:] = np.minimum(highest[inside:], masses[min(inside, len(masses)) - 1])
+    return highest
+
+
+def _up_to(
+    highest: Float64[np.ndarray, " r"], values: Float64[np.ndarray, "r f"], masses: Float64[np.ndarray, " r"]
+) -> Float64[np.ndarray, "r f"]:
+    """``values`` of at most ``highest``; what that takes from a cell's mass is spread over its other parts."""
+    lowered = np.minimum(values, highest[:, None])
+    missing = masses - lowered.sum(axis=1)
+    room = np.where(lowered < values, 0.0, highest[:, None] - lowered)
+    room[missing <= 0] = 0.0
+    middle = room * _bump(values.shape[1])
+    room = np.where((missing <= middle.sum(axis=1))[:, None], middle, room)
+    return np.asarray(lowered + room * (missing / np.maximum(room.sum(axis=1), 1e-300))[:, None])
 
 
 def _bump(parts: int) -> Float64[np.ndarray, " f"]:

@@ -31,7 +31,7 @@ from earthclip.pictures.prepare import Failure
 
 STATIC = Path(__file__).parent / "static"  # the page as web/ builds it: the server serves these files too
 MANY = 12  # pictures, after which each is small and packed: 400 fill less than 5 MB
-THUMBNAIL_PX, _SMALL_PX = 480, 128  # the longer side; 30 KB a picture, and 2 KB
+THUMBNAIL_PX, _SMALL_PX = 480, 112  # the longer side; 30 KB a picture, and 2 KB
 # No address at all may be asked: what the page needs is in the file, as text or as data.
 _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; font-src data:; "
@@ -115,8 +115,11 @@ def _packed(value: dict[str, Any]) -> dict[str, Any]:
     if value.get("predictions"):
         best = value["predictions"][0]
         seen["best"] = [best["latitude"], best["longitude"]]
-    packed = zlib.compress(dumps(value).encode(errors="replace"), 9)
-    return seen | {"packed": base64.b64encode(packed).decode()}
+    return seen | {"packed": _deflated(dumps(value))}
+
+
+def _deflated(text: str) -> str:
+    return base64.b64encode(zlib.compress(text.encode(errors="replace"), 9)).decode()
 
 
 def _thumbnail(path: Path, small: bool) -> str | None:
@@ -157,13 +160,13 @@ def _page() -> _Page:
     icon = _data((STATIC / "icon.svg").read_bytes(), "image/svg+xml")
     text = text.replace("</head>", f'<link rel="icon" href="{icon}">\n<style>{styles}</style>\n</head>')
     before, after = text.split("</body>")
-    geography = _read(manifest["src/geography.json"]["file"])
-    worker = _script(_read(manifest["node_modules/maplibre-gl/dist/maplibre-gl-worker.mjs"]["file"]))
+    geography = _deflated(_read(manifest["src/geography.json"]["file"]))
+    worker = _deflated(_read(manifest["node_modules/maplibre-gl/dist/maplibre-gl-worker.mjs"]["file"]))
     return _Page(
         head=f'{before}<script type="application/json" id="earthclip-answers">',
         tail=(
             "</script>\n"
-            f'<script type="application/json" id="earthclip-geography">{_safe(geography)}</script>\n'
+            f'<script type="text/plain" id="earthclip-geography">{geography}</script>\n'
             f'<script type="text/plain" id="earthclip-worker">{worker}</script>\n'
             f'<script type="module">{_script(_read(entry["file"]))}</script>\n</body>{after}'
         ),

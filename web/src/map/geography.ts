@@ -2,7 +2,7 @@
 import type { Feature, FeatureCollection, Geometry, MultiLineString, MultiPolygon, Polygon, Position } from "geojson";
 import { feature, mesh } from "topojson-client";
 import type { GeometryCollection, Topology } from "topojson-specification";
-import { embeddedText } from "../embedded";
+import { embeddedPart } from "../embedded";
 import address from "../geography.json?url";
 import { unwrapped, unwrappedLine } from "../sphere";
 
@@ -29,7 +29,7 @@ export interface Geography {
 }
 
 export async function loadGeography(): Promise<Geography> {
-  const embedded = embeddedText("earthclip-geography");
+  const embedded = await embeddedPart("earthclip-geography");
   const stored = (embedded ? JSON.parse(embedded) : await (await fetch(address)).json()) as Stored;
   const { countries, lakes } = stored;
   const all = countries.objects.countries;

@@ -1,5 +1,5 @@
 // The map: made once, then told which answer to show.
-import type { Feature, FeatureCollection, Geometry, Polygon } from "geojson";
+import type { Feature, FeatureCollection, Geometry, Polygon, Position } from "geojson";
 import {
   type Coordinates,
   type GeoJSONSource,
@@ -13,12 +13,13 @@ import {
 } from "maplibre-gl";
 import workerAddress from "maplibre-gl/dist/maplibre-gl-worker.mjs?url";
 import { h } from "../dom";
-import { embeddedText } from "../embedded";
+import { embeddedPart } from "../embedded";
 import { boxAround, contains, outline, rounded, wrap } from "../sphere";
 import type { Answer, CredibleArea, Region, Subject, Surface } from "../types";
 import { type Drawing, draw, type Tool } from "./draw";
 import { type Geography, loadGeography } from "./geography";
 import { PALETTES } from "./palette";
+import { PlannedMarkers } from "./planned";
 import { type DATA_SOURCES, mapStyle, SURFACES } from "./style";
 import { coloured } from "./surface";
 
@@ -34,16 +35,19 @@ export class Globe {
   private surface: Surface | undefined;
   private clicks: Subscription | undefined;
   private readonly data = new Map<Source, FeatureCollection>();
+  readonly planned: PlannedMarkers;
   private readonly calm = matchMedia("(prefers-reduced-motion: reduce)");
 
   private constructor(
     readonly map: MapLibre,
     readonly geography: Geography,
     private theme: Theme,
-  ) {}
+  ) {
+    this.planned = new PlannedMarkers(map);
+  }
 
   static async create(container: HTMLElement, theme: Theme): Promise<Globe> {
-    const worker = embeddedText("earthclip-worker");
+    const worker = await embeddedPart("earthclip-worker");
     // Of the same origin as the page also where that is a file; MapLibre takes it from there.
     const own = worker && URL.createObjectURL(new Blob([worker], { type: "text/javascript" }));
     setWorkerUrl(own ?? new URL(workerAddress, document.baseURI).href);
@@ -136,6 +140,27 @@ export class Globe {
     this.fill("overview", collection([]));
   }
 
+  /** Moves so that all positions (latitude, longitude) are in view, if they are not all over the world. */
+  frameAll(positions: [number, number][]): void {
+    const [first] = positions;
+    if (first)
+      this.frameBox(
+        positions.map(([latitude, longitude]) => [longitude, latitude]),
+        first,
+      );
+  }
+
+  /** Moves to a position, as close as a marker is placed from. */
+  goTo([latitude, longitude]: [number, number]): void {
+    this.map.flyTo({ center: [longitude, latitude], zoom: Math.max(this.map.getZoom(), 5), ...this.pace() });
+  }
+
+  /** Latitude and longitude of the middle. */
+  middle(): [number, number] {
+    const { lat, lng } = this.map.getCenter().wrap();
+    return [lat, lng];
+  }
+
   /** Shows where the file itself says it was taken. */
   showOwnPosition(latitude: number, longitude: number): void {
     const element = h("div", { class: "marker own", "aria-hidden": "true" });
@@ -150,7 +175,7 @@ export class Globe {
 
   select(rank: number, latitude: number, longitude: number): void {
     for (const [i, marker] of this.markers.entries()) marker.getElement().classList.toggle("chosen", i === rank);
-    this.map.flyTo({ center: [longitude, latitude], zoom: Math.max(this.map.getZoom(), 5), ...this.pace() });
+    this.goTo([latitude, longitude]);
   }
 
   draw(tool: Tool, done: (shape: Polygon) => void, cancelled: () => void): Drawing {
@@ -169,10 +194,15 @@ export class Globe {
     if (!best) return;
     const region = answer.credible?.find(({ mass }) => mass === 0.9)?.geometry ?? answer.credible?.[0]?.geometry;
     const places = answer.predictions.map(({ latitude, longitude }) => [longitude, latitude]);
-    const box = boxAround([...(region?.coordinates.flat(2) ?? []), ...places], best.longitude);
+    this.frameBox([...(region?.coordinates.flat(2) ?? []), ...places], [best.latitude, best.longitude]);
+  }
+
+  /** Moves so that positions of GeoJSON are in view, or the whole globe around `middle` (latitude, longitude). */
+  private frameBox(positions: Position[], [latitude, longitude]: [number, number]): void {
+    const box = boxAround(positions, longitude);
     if (box.east - box.west > 120 || box.north - box.south > 90) {
       this.map.flyTo({
-        center: [best.longitude, best.latitude],
+        center: [longitude, latitude],
         zoom: wholeEarthZoom(this.map.getContainer()),
         ...this.pace(),
       });

@@ -78,30 +78,6 @@ function layers(palette: Palette): LayerSpecification[] {
     line("ninety", palette.outline, 1.6, [3, 2]),
     line("half", palette.outline, 2.2),
     {
-      id: "overview",
-      source: "overview",
-      type: "circle",
-      paint: {
-        "circle-radius": ["step", ["coalesce", ["get", "point_count"], 1], 6, 2, 13, 20, 17, 100, 22],
-        "circle-color": palette.outline,
-        "circle-stroke-color": palette.halo,
-        "circle-stroke-width": 1.5,
-      },
-    },
-    {
-      id: "overview-counts",
-      source: "overview",
-      type: "symbol",
-      filter: ["has", "point_count"],
-      layout: {
-        "text-field": ["get", "point_count_abbreviated"],
-        "text-font": FONT,
-        "text-size": 12,
-        "text-allow-overlap": true,
-      },
-      paint: { "text-color": palette.halo },
-    },
-    {
       id: "seas",
       source: "seas",
       type: "symbol",
@@ -129,6 +105,30 @@ function layers(palette: Palette): LayerSpecification[] {
         "symbol-sort-key": ["-", 0, ["get", "size"]],
       },
       paint: { "text-color": palette.label, "text-halo-color": palette.halo, "text-halo-width": 1.4 },
+    },
+    {
+      id: "overview",
+      source: "overview",
+      type: "circle",
+      paint: {
+        "circle-radius": ["step", ["coalesce", ["get", "point_count"], 1], 6, 2, 13, 20, 17, 100, 22],
+        "circle-color": palette.outline,
+        "circle-stroke-color": palette.halo,
+        "circle-stroke-width": 1.5,
+      },
+    },
+    {
+      id: "overview-counts",
+      source: "overview",
+      type: "symbol",
+      filter: ["has", "point_count"],
+      layout: {
+        "text-field": ["get", "point_count_abbreviated"],
+        "text-font": FONT,
+        "text-size": 12,
+        "text-allow-overlap": true,
+      },
+      paint: { "text-color": palette.halo },
     },
   ];
 }

@@ -16,6 +16,7 @@ export class AskView {
   constructor(private readonly app: App) {}
 
   start(): void {
+    this.takeDrops();
     if (this.app.viewer) return;
     byId("privacy-switch").addEventListener("click", () => this.app.switchPrivacy());
     const input = byId<HTMLInputElement>("files");
@@ -29,7 +30,6 @@ export class AskView {
       if (words.value.trim()) this.app.addWords(words.value.trim());
       words.value = "";
     });
-    this.takeDrops();
     document.addEventListener("paste", (event) => {
       const files = [...(event.clipboardData?.files ?? [])];
       if (files.length > 0) {
@@ -182,8 +182,12 @@ export class AskView {
     byId("files").focus({ preventScroll: true });
   }
 
+  /** Opens a plan, or asks about photos, which only a server can answer. */
   private add(files: File[]): void {
-    void this.app.addFiles(files.map((file) => ({ blob: file, name: file.name || "pasted picture" })));
+    const plan = files.find(({ name }) => name.toLowerCase().endsWith(".csv"));
+    if (plan) void this.app.openPlan(plan, plan.name);
+    else if (!this.app.viewer && !this.app.plan)
+      void this.app.addFiles(files.map((file) => ({ blob: file, name: file.name || "pasted picture" })));
   }
 
   private example({ address, name, alt }: (typeof EXAMPLES)[number]): HTMLElement {

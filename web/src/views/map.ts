@@ -32,8 +32,8 @@ export class MapView {
     const { globe } = this;
     const { selected, regions } = this.app;
     if (!globe) return;
-    const answer = selected?.answer;
-    const overview = this.app.many && !selected;
+    const answer = this.app.plan ? undefined : selected?.answer;
+    const overview = this.app.many && !selected && !this.app.plan;
     if (overview !== this.overview) {
       this.overview = overview;
       if (overview) globe.showOverview(this.app.subjects, (subject) => this.app.select(subject));
