@@ -178,7 +178,13 @@ def scope(folder: Path, epochs: int, seed: int) -> None:
 
 @orbit.command()
 @click.argument("out", type=click.Path(path_type=Path), metavar="DIR")
-@click.option("--config", type=click.Path(path_type=Path), default=_CONFIGS / "orbit.toml", help="Configuration that MODEL was trained by.")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    default=_CONFIGS / "orbit.toml",
+    metavar="FILE",
+    help="Configuration that MODEL was trained by.",
+)
 @click.option("--model", default="orbit", show_default=True, metavar="MODEL", help="Finished model.")
 def restore(out: Path, config: Path, model: str) -> None:
     """Write a finished model to DIR with weights to train on.
