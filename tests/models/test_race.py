@@ -108,10 +108,13 @@ def test_fewer_threads_win_where_they_are_faster_alone_and_together(monkeypatch:
     assert Bench({EXACT: 1.0, half: 0.7}).run()[1] == EXACT
 
 
-def test_no_more_than_the_time_it_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_than_the_time_it_may_take_and_then_what_each_took_alone_decides(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(race, "SECONDS", 5.0)
     bench = Bench({EXACT: 1.0, FAST: 0.5})
-    assert bench.run()[1] == EXACT and bench.opened == [EXACT, FAST]
+    rows, chosen = bench.run()
+    assert chosen == FAST and rows[FAST].together_ms is None and bench.opened == [EXACT, FAST]
 
 
 def test_measured_once_and_kept(
@@ -198,3 +201,19 @@ def test_places_are_spread_evenly() -> None:
     places = spread(1000)
     assert abs(np.sin(np.radians(places[:, 0])).mean()) < 0.01 and np.abs(places[:, 1]).max() <= 180
     assert (places[:, 0] > 30).mean() == pytest.approx(0.25, abs=0.01)
+
+
+@pytest.mark.parametrize(("used", "busy"), [(10, False), (90, True)])
+def test_a_machine_is_busy_by_what_is_used_now(used: int, busy: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stat:
+        ticks = 0
+
+        def read_text(self, encoding: str) -> str:
+            self.ticks += 1
+            return f"cpu  {500 + used * self.ticks} 0 0 {500 + (100 - used) * self.ticks} 0 0 0 0 0 0\ncpu0 1 2 3 4\n"
+
+    monkeypatch.setattr(measured, "_STAT", Stat())
+    monkeypatch.setattr(measured, "_LOOK_SECONDS", 0)
+    assert measured.is_busy() == busy
+    monkeypatch.setattr(measured, "_STAT", Path("nowhere"))
+    assert not measured.is_busy()

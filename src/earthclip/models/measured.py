@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import platform
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -22,7 +23,8 @@ from earthclip.models.openvino import sum_of
 EncoderKind = Literal["image", "places"]
 
 _RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "openvino")
-_CPUINFO = Path("/proc/cpuinfo")
+_CPUINFO, _STAT = Path("/proc/cpuinfo"), Path("/proc/stat")
+_LOOK_SECONDS = 0.3
 _logger = logging.getLogger(__name__)
 
 
@@ -108,11 +110,26 @@ def this_machine() -> Machine:
 
 
 def is_busy() -> bool:
-    """Whether half of the processors or more were in use in the last minute; False where the system does not say."""
-    try:
-        return os.getloadavg()[0] > usable_processors() / 2
-    except (AttributeError, OSError):
+    """Whether half of the processors or more are in use now; False where the system does not say.
+
+    The load of the last minute would count what this process did a moment ago, such as writing the model.
+    """
+    before = _busy_and_all()
+    time.sleep(_LOOK_SECONDS)
+    after = _busy_and_all()
+    if before is None or after is None:
         return False
+    busy, spent = (late - early for late, early in zip(after, before, strict=True))
+    return busy > spent / 2
+
+
+def _busy_and_all() -> tuple[int, int] | None:
+    """The processors' time since the system's start, in ticks: what was used, and all of it."""
+    try:
+        ticks = [int(word) for word in _STAT.read_text(encoding="ascii").splitlines()[0].split()[1:9]]
+    except (OSError, ValueError, IndexError):
+        return None  # not Linux
+    return sum(ticks) - sum(ticks[3:5]), sum(ticks)  # the fourth is idle, the fifth waits for disks
 
 
 def has_flag(*names: str) -> bool:

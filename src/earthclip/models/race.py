@@ -172,10 +172,10 @@ class Race:
         if not rivals:
             self._time_in_turns([kept])
         for rival in rivals[:_FINALISTS]:
-            if self._clock() < ends:
+            if self._clock() < ends:  # else what each took alone must do
                 self._time_in_turns([kept, rival])
-                if not self._takes(kept) or (self._takes(rival) and _gains(self._rows[kept], self._rows[rival])):
-                    kept = rival
+            if not self._takes(kept) or (self._takes(rival) and _gains(self._rows[kept], self._rows[rival])):
+                kept = rival
         return list(self._rows.values()), list(self._rows).index(kept)
 
     def _screen(self, way: Choice) -> None:
