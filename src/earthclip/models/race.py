@@ -258,7 +258,9 @@ def _gains(kept: Row, rival: Row) -> bool:
         kept.precision,
         kept.gpu,
     )
-    if same and rival.together_ms and kept.together_ms:
+    if not (rival.together_ms and kept.together_ms):
+        return (rival.alone_ms or 0) * GAIN < (kept.alone_ms or 0)
+    if same:
         return rival.together_ms * GAIN < kept.together_ms and (rival.alone_ms or 0) * GAIN < (kept.alone_ms or 0)
     return rival.ms * GAIN < kept.ms
 
