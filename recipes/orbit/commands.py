@@ -153,7 +153,7 @@ def card(model: str, count: int, names: tuple[str, ...], test: bool, write: bool
 
 @orbit.command()
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
-@click.option("--epochs", default=12, show_default=True, help="Passes over the views and photos.")
+@click.option("--epochs", default=9, show_default=True, help="Passes over the views and photos.")
 @click.option("--seed", default=0, show_default=True, help="Random seed.")
 def scope(folder: Path, epochs: int, seed: int) -> None:
     """Teach the model folder DIR to tell views from above from other pictures.

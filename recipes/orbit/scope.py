@@ -1,7 +1,8 @@
 """The scope of a model: a small head that tells views of the Earth from above from other pictures.
 
-It takes the mean and standard deviation of each channel of the image encoder's first six layers, for the whole picture
-upright, to a network with one hidden layer. The image encoder stays as it is, and so do the places of a picture.
+Its convolutions start as the image encoder's first six layers, and learn on. The mean and standard deviation of each of
+their channels, over the whole picture upright, go to a network with one hidden layer. The image encoder stays as it is,
+and so do the places of a picture.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, Float32, Float64, UInt8
 from onnx import numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -24,7 +25,7 @@ from earthclip.errors import ModelError
 from earthclip.models.config import IMAGE_ENCODER, SCOPE, ModelConfig, Scope, write_config
 from earthclip.models.folder import open_folder
 from earthclip.nn.export import export_graph
-from earthclip.pictures.preprocess import Preprocessing
+from earthclip.nn.image_encoder import MEAN, STD
 from recipes.orbit.augment import Augmentation
 from recipes.orbit.camera import Cameras
 from recipes.orbit.imagery import IMAGERY, land_mask, load_texture
@@ -42,7 +43,10 @@ _VIEWS = {5400: 2400, 2048: 900, 1024: 700}  # by width of the texture: narrow v
 _DISTRIBUTION = ViewDistribution(half_width_km=(130.0, 1700.0), tilt_deg=(0.0, 35.0))  # a little beyond the model's own
 _MEASURED, _MEASURED_SEED = 500, 5  # views of each imagery
 _BANDS_KM = ((150, 1501), (150, 300), (300, 700), (700, 1501))
-_BATCH = 256
+_BATCH = 128  # half of them views
+_COPIES, _DISTURBED = 2, 0.7  # of each picture that is learnt on, and the share of them that is disturbed
+_WHOLE = 3.5  # times as often as a crop of it is a whole picture learnt on, since those are what people send
+_RATES = (3e-4, 3e-3)  # highest learning rates of the convolutions and of the rest
 _KEPT = 0.998  # of the running mean of the weights, at a step
 _POOLED = 2 * (32 + 64 + 64 + 160 + 160 + 160)  # mean and standard deviation of the channels of six layers
 Say = Callable[[str], None]
@@ -62,7 +66,7 @@ class _Block(nn.Module):
 
 
 class ScopeHead(nn.Module):
-    """From pixels to how likely they are a view from above; the convolutions are the image encoder's, as they are."""
+    """From pixels to how likely they are a view from above; the convolutions start as the image encoder's."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,52 +102,49 @@ class ScopeHead(nn.Module):
         return self.judge(self.features(pixels)).sigmoid()[:, None]
 
 
-def add_scope(folder: Path, *, epochs: int = 12, seed: int = 0, say: Say = print) -> ModelConfig:
+def add_scope(folder: Path, *, epochs: int = 9, seed: int = 0, say: Say = print) -> ModelConfig:
     """Learn the head of the model folder at ``folder``, measure it, and write both; returns the configuration.
 
     The photos are downloaded where they are not here. Raises InputError for imagery or photos that cannot be had,
     ModelError for a model whose image encoder is not the compact network.
     """
     model = open_folder(folder)
-    preprocessing, size = model.preprocessing, model.preprocessing.size
+    size = model.preprocessing.size
     torch.manual_seed(seed)
     head = ScopeHead()
     start_from(head, onnx.load(model.file(IMAGE_ENCODER)))
     rng = np.random.default_rng(seed)
-    strong, weak = Augmentation(mottled=0.4, silhouettes=0.03), Augmentation(0.5, mottled=0.01)
-
-    def features(pictures: UInt8[np.ndarray, "n s s c"]) -> Tensor:
-        pixels = pictures[..., :3]
-        parts = [_pixels(pixels[i : i + _BATCH], preprocessing) for i in range(0, len(pixels), _BATCH)]
-        with torch.no_grad():
-            return torch.cat([head.features(part) for part in parts])
-
+    of_views, of_photos = Augmentation(0.5, mottled=0.05, silhouettes=0.01), Augmentation(0.5, mottled=0.01)
     packages = [(photos, fetch_photos(photos)) for photos in read_photos()]
     views = []
     for name in _SEEN:
         for width, n in _VIEWS.items():
             rendered = _seen(sample_cameras(n, land_mask(), rng, _DISTRIBUTION), load_texture(name, width), size)
-            views.append(features(_disturbed(rendered, strong, rng, 0.8)))
+            views += [_disturbed(rendered, of_views, rng, _DISTURBED) for _ in range(_COPIES)]
         say(f"views of {name}")
-    others: list[Tensor] = []
-    held_out: dict[tuple[Photos, str], Tensor] = {}
+    others: list[np.ndarray] = []
+    weights: list[np.ndarray] = []
+    held_out: dict[tuple[Photos, str], np.ndarray] = {}
     for photos, where in packages:
         crops = photo_crops(photos, where, size, rng)
         whole = photo_crops(dataclasses.replace(photos, crops=1), where, size, rng)
         say(f"{len(whole):,} pictures of {photos.package} ({photos.role}), {len(crops):,} crops")
-        if photos.role == "training":  # whole pictures, which people send, count more than crops of them
-            others += [features(_disturbed(some, weak, rng, 0.7)) for some in (crops, whole)]
+        if photos.role == "training":
+            for some, weight in ((crops, 1.0), (whole, _WHOLE)) * _COPIES:
+                others.append(_disturbed(some, of_photos, rng, _DISTURBED))
+                weights.append(np.full(len(some), weight))
         else:
-            held_out |= {(photos, "pictures"): features(whole), (photos, "crops"): features(crops)}
-    _train(head, torch.cat(views), torch.cat(others), epochs, say)
+            held_out |= {(photos, "pictures"): whole, (photos, "crops"): crops}
+    _train(head, np.concatenate(views), np.concatenate(others), np.concatenate(weights), epochs, rng, say)
     cameras = test_cameras(_MEASURED, _MEASURED_SEED)
     scores = {}
     for name, item in IMAGERY.items():
         if item.role != "training":
-            scores[name] = _logits(head, features(_seen(cameras, load_texture(name), size)))
+            scores[name] = _logits(head, _seen(cameras, load_texture(name), size))
     bands = {(low, high): (cameras.half_width_km >= low) & (cameras.half_width_km < high) for low, high in _BANDS_KM}
     validation = [scores[name] for name in scores if IMAGERY[name].role == "validation"]
-    threshold = min(float(np.quantile(some[band], FALSE_ALARMS)) for some in validation for band in bands.values())
+    lowest = [np.quantile(some[band], FALSE_ALARMS, method="lower") for some in validation for band in bands.values()]
+    threshold = float(min(lowest))
     measured: dict[str, Any] = {
         "false_alarms": {
             f"{name} ({IMAGERY[name].role}), half-width {low}-{high} km": _share(scores[name][band] < threshold)
@@ -174,39 +175,67 @@ def start_from(head: ScopeHead, encoder: onnx.ModelProto) -> None:
         layer.weight.data = torch.tensor(kernel.astype(np.float32))
         assert layer.bias is not None
         layer.bias.data = torch.tensor(weights[node.input[2]].astype(np.float32))
-    for parameter in head.layers.parameters():
-        parameter.requires_grad_(False)
 
 
-def _train(head: ScopeHead, views: Tensor, others: Tensor, epochs: int, say: Say) -> None:
-    given = torch.cat([views, others])
-    wanted = torch.cat([torch.ones(len(views)), torch.zeros(len(others))]) * 0.98 + 0.01
-    learnt = [*head.norm.parameters(), *head.head.parameters()]
-    optimizer = torch.optim.AdamW(learnt, weight_decay=0.03)
-    steps = epochs * (len(given) // _BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps + 1)
+def _train(
+    head: ScopeHead,
+    views: UInt8[np.ndarray, "n s s 3"],
+    others: UInt8[np.ndarray, "m s s 3"],
+    weights: Float64[np.ndarray, " m"],
+    epochs: int,
+    rng: np.random.Generator,
+    say: Say,
+) -> None:
+    """Learn on as many views as other pictures; an epoch has as many of both as there are views, without copies."""
+    half = _BATCH // 2
+    steps = len(views) // _COPIES // half
+    rest = [*head.norm.parameters(), *head.head.parameters()]
+    groups: list[dict[str, Any]] = [{"params": list(head.layers.parameters())}, {"params": rest}]
+    optimizer = torch.optim.AdamW(groups, weight_decay=0.03)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, list(_RATES), total_steps=epochs * steps + 1)
     average = get_ema_multi_avg_fn(_KEPT)  # type: ignore[no-untyped-call]
     mean = AveragedModel(head, multi_avg_fn=average, use_buffers=True)
+    wanted = torch.cat([torch.ones(half), torch.zeros(half)]) * 0.98 + 0.01
+    shares = weights / weights.sum()
     head.train()
     for epoch in range(epochs):
-        order, total = torch.randperm(len(given)), 0.0
-        for first in range(0, len(given) - _BATCH + 1, _BATCH):
-            rows = order[first : first + _BATCH]
-            loss = F.binary_cross_entropy_with_logits(head.judge(given[rows]), wanted[rows])
+        total = 0.0
+        for _ in range(steps):
+            seen = torch.rot90(_pixels(views[rng.integers(0, len(views), half)]), int(rng.integers(4)), (2, 3))
+            pixels = torch.cat([seen, _pixels(others[rng.choice(len(others), half, p=shares)])])
+            mirrored = torch.rand(_BATCH) < 0.5
+            pixels[mirrored] = pixels[mirrored].flip(3)
+            logits = head.judge(head.features(_recoloured(pixels)))
+            loss = F.binary_cross_entropy_with_logits(logits, wanted)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
             mean.update_parameters(head)
             total += loss.item()
-        say(f"epoch {epoch + 1} of {epochs}: loss {total * _BATCH / len(given):.3f}")
+        say(f"epoch {epoch + 1} of {epochs}: loss {total / steps:.3f}")
     head.load_state_dict(mean.module.state_dict())
     head.eval()
 
 
-def _logits(head: ScopeHead, features: Tensor) -> Float32[np.ndarray, " n"]:
+def _recoloured(pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
+    """Preprocessed pixels of other tones, contrast, saturation and grain, so that no colour tells what a picture is."""
+
+    def normal(spread: float, channels: int = 1) -> Tensor:
+        return torch.randn(len(pixels), channels, 1, 1) * spread
+
+    values = (pixels * STD + MEAN).clamp(1e-3, 1) ** torch.exp(normal(0.25) + normal(0.08, 3))
+    values = ((values - 0.45) * torch.exp(normal(0.2)) + 0.45 + normal(0.05, 3)).clamp(0, 1)
+    grey = values.mean(1, keepdim=True)
+    values = grey + (values - grey) * (1 + normal(0.3)).clamp(0, 1.6)
+    values = values + torch.randn_like(values) * torch.rand(len(values), 1, 1, 1) * 0.03
+    return (values.clamp(0, 1) - MEAN) / STD
+
+
+def _logits(head: ScopeHead, pictures: UInt8[np.ndarray, "n s s c"]) -> Float32[np.ndarray, " n"]:
+    parts = [pictures[first : first + _BATCH, ..., :3] for first in range(0, len(pictures), _BATCH)]
     with torch.no_grad():
-        return head.judge(features).numpy()
+        return np.concatenate([head.judge(head.features(_pixels(part))).numpy() for part in parts])
 
 
 def _seen(cameras: Cameras, texture: Texture, size: int) -> UInt8[np.ndarray, "n s s 4"]:
@@ -236,10 +265,9 @@ def _disturbed(
     return found
 
 
-def _pixels(pictures: UInt8[np.ndarray, "n s s 3"], preprocessing: Preprocessing) -> Tensor:
-    mean, std = np.array(preprocessing.mean, np.float32), np.array(preprocessing.std, np.float32)
-    values = (pictures / np.float32(255) - mean) / std
-    return torch.tensor(values.transpose(0, 3, 1, 2))
+def _pixels(pictures: UInt8[np.ndarray, "n s s 3"]) -> Float[Tensor, "n 3 s s"]:
+    values: Tensor = torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2))).float() / 255
+    return (values - MEAN) / STD
 
 
 def _bytes(values: Float32[np.ndarray, ...]) -> UInt8[np.ndarray, ...]:

@@ -105,7 +105,8 @@ def _advice(words: str) -> str:
     known = _known()
     asked = set(words.split())
     longer = sorted((name for name in known if asked and asked <= set(name.split())), key=len)[: _MOST_SUGGESTED - 1]
-    alike = difflib.get_close_matches(words, known, n=_MOST_SUGGESTED, cutoff=_ALIKE)
+    alike = [name for name in known if _is_swapped(name, words)]
+    alike += difflib.get_close_matches(words, known, n=_MOST_SUGGESTED, cutoff=_ALIKE)
     suggested = [area.name for name in longer for area in known[name]]
     if town := largest_town(words):
         code, latitude, longitude = town
@@ -114,6 +115,14 @@ def _advice(words: str) -> str:
     if suggested:
         return f"did you mean {' or '.join(list(dict.fromkeys(suggested))[:_MOST_SUGGESTED])}?"
     return "give the English name of a country or of a part of one, or an ISO code"
+
+
+def _is_swapped(name: str, other: str) -> bool:
+    """Whether two neighbouring letters in the other order are all that differs."""
+    if len(name) != len(other):
+        return False
+    differs = [index for index, (one, two) in enumerate(zip(name, other, strict=True)) if one != two]
+    return len(differs) == 2 and differs[1] == differs[0] + 1 and sorted(name) == sorted(other)
 
 
 def _plain(text: str) -> str:

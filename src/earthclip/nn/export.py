@@ -112,7 +112,7 @@ def export_model(
         say("Exporting the location encoder")
         export_location_encoder(location, into)
         if config.preprocessing is not None:
-            say("Exporting the image encoder (about a minute for ViT-L/14)")
+            say("Exporting the image encoder")
             export_image_encoder(images, config.preprocessing.size, into)
         if config.words is not None and tokenizer is not None:
             say("Exporting the text encoder")

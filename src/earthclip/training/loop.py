@@ -88,7 +88,7 @@ def train(
         precision = precision_of(config.precision, ranks.device)
         learned = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
         products = str(precision).removeprefix("torch.")
-        say(f"{config.name}: {learned / 1e6:.2f} M parameters, matrix products in {products}")
+        say(f"{config.name}: {learned:,} parameters, matrix products in {products}")
 
         # What is measured on the way, by the first process alone. A row of step 0 tells what an untrained model gives.
         progress = Progress(folder, config, state.step, say) if ranks.leads else None
