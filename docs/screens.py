@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from html import escape
@@ -144,7 +145,14 @@ def _serving() -> Iterator[str]:
     )
     assert server.stdout is not None
     try:
-        found = next(match for line in server.stdout if (match := re.search(r"http://[\d.:]+/?", line)))
+        said = []
+        for line in server.stdout:
+            said.append(line)
+            if found := re.search(r"http://[\d.:]+/?", line):
+                break
+        else:
+            raise SystemExit(f"the server did not start: {''.join(said)}")
+        threading.Thread(target=server.stdout.read, daemon=True).start()  # or a full pipe would stop the server
         yield found[0]
     finally:
         server.terminate()

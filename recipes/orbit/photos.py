@@ -15,6 +15,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from earthclip.configuration import from_mapping
+from earthclip.errors import InputError
 from earthclip.files import home, staging_folder
 from recipes.orbit.fetch import debian_package, unpack
 
@@ -77,6 +78,8 @@ def photo_crops(photos: Photos, folder: Path, size: int, rng: np.random.Generato
 def _unpack_resources(path: Path) -> None:
     """Write the pictures in a file of Qt resources beside it; the file's data are lengths, each with so many bytes."""
     packed = path.read_bytes()
+    if packed[:4] != b"qres" or len(packed) < 20:
+        raise InputError(f"{path}: not a file of Qt resources; report this")
     tree, first, names = struct.unpack(">3I", packed[8:20])
     end = min([place for place in (tree, names) if place > first], default=len(packed))
     while first + 4 <= end:

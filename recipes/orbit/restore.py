@@ -16,6 +16,8 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
+from earthclip.errors import InputError
+from earthclip.files import staging_folder
 from earthclip.models.config import IMAGE_ENCODER, LOCATION_ENCODER, WEIGHTS
 from earthclip.models.folder import open_folder
 from earthclip.nn.geoclip import GeoCLIP
@@ -25,6 +27,8 @@ from recipes.orbit.config import OrbitConfig
 from recipes.orbit.source import ViewSource
 
 _VIEWS = 1024  # that the norms see
+_NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+_NOT_KEPT = ("image_encoder.cell_head.", "location_encoder.position.")  # the positions are drawn from the seed
 
 
 def restore(folder: Path, config: OrbitConfig, out: Path) -> None:
@@ -37,12 +41,18 @@ def restore(folder: Path, config: OrbitConfig, out: Path) -> None:
     model = build_model(config)
     weights = _location(source.file(LOCATION_ENCODER), len(config.model.location.sigmas))
     image, shifts = _image(source.file(IMAGE_ENCODER), model)
+    norms = {f"{norm}.{part}" for norm in shifts for part in _NORM}
     weights |= image | {"logit_scale": torch.tensor(source.config.logit_scale)}
+    own = model.own_weights()
+    missing = {name for name in own.keys() - weights.keys() if not name.startswith(_NOT_KEPT)} - norms
+    if missing or any(name not in own or own[name].shape != tensor.shape for name, tensor in weights.items()):
+        raise InputError(f"{folder}: its graphs have other sizes than the configuration; give that of its own training")
     model.load_state_dict(weights, strict=False)
     _undo_norms(model, shifts, _views(config))
-    shutil.copytree(folder, out)
-    own = {name: tensor for name, tensor in model.own_weights().items() if ".cell_head." not in name}
-    safetensors.torch.save_file({name: tensor.contiguous() for name, tensor in own.items()}, out / WEIGHTS)
+    kept = {name: tensor.contiguous() for name, tensor in model.own_weights().items() if ".cell_head." not in name}
+    with staging_folder(out) as staging:
+        shutil.copytree(folder, staging, dirs_exist_ok=True)
+        safetensors.torch.save_file(kept, staging / WEIGHTS)
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:
@@ -55,10 +65,9 @@ def _tensors(path: Path) -> dict[str, Tensor]:
 def _location(path: Path, scales: int) -> dict[str, Tensor]:
     tensors, prefix = _tensors(path), "location_encoder.network.capsules."
     weights = {f"{prefix}{name.removeprefix('hidden.')}": t for name, t in tensors.items() if "hidden." in name}
-    last = 1 + max(int(name.split(".")[-2]) for name in weights) + 1
-    for scale, part in enumerate(
-        tensors["joined.weight"].chunk(scales, dim=1)
-    ):  # the sum of the capsules, as one layer
+    # A capsule numbers the ReLU after each layer too; the export joins the last layers, whose sum is the output.
+    last = max(int(name.split(".")[-2]) for name in weights) + 2
+    for scale, part in enumerate(tensors["joined.weight"].chunk(scales, dim=1)):
         weights[f"{prefix}{scale}.{last}.weight"] = part
         weights[f"{prefix}{scale}.{last}.bias"] = tensors["joined.bias"] * (scale == 0)
     return weights

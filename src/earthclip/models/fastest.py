@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 
 from earthclip.errors import MissingExtraError, ModelError
@@ -81,7 +82,7 @@ def choose(
         chosen = record.rows[record.chosen]
         int8 = int8_allowed(folder)
         rows = [row for row in record.rows if precision != "auto" or may_be_chosen(row, lowest, int8=int8)]
-        for row in sorted(rows, key=lambda row: (row is not chosen, row.alone_ms or 0)):  # all were timed alone
+        for row in sorted(rows, key=lambda row: (row is not chosen, row.alone_ms or inf)):  # all were timed so
             choice = choice_of(row, folder)
             if row.fault is None and replace(choice, threads=None) in fits:
                 return choice
