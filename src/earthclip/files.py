@@ -9,7 +9,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -125,6 +125,27 @@ def refuse_existing(path: Path) -> None:
     """Raise OutputError, before any work is done, when ``path`` exists."""
     if path.exists():
         raise OutputError(f"{path}: already exists; choose another name, or add --force to replace it")
+
+
+def refuse_inputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Raise OutputError, before any work is done, for an output that is an input, or a file in a folder that is one.
+
+    Nothing replaces what is read, not even --force. ``inputs`` is gone through only where an output exists.
+    """
+    there = [path for path in outputs if path.exists()]
+    for given in inputs if there else ():
+        try:
+            inside = given.is_dir()
+            taken = [path for path in there if (_is_in(path, given) if inside else path.samefile(given))]
+        except OSError:
+            continue  # there is no such input, which reading it will say
+        if taken:
+            fault = f"{taken[0]}: is an input of this command ({given})"
+            raise OutputError(f"{fault}; choose another name for the output")
+
+
+def _is_in(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
 
 
 def sha256_of(path: Path) -> str:

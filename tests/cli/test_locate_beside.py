@@ -180,3 +180,38 @@ def test_a_journal_keeps_what_regions_and_maps_need(
 
 def _full_disk(*_: object, **__: object) -> None:
     raise OutputError("no room")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["locate", "one.png", "-o", "one.png", "--format", "csv"],
+        ["locate", "one.png", "--map", "one.png"],
+        ["locate", "one.png", "--heatmap", "one.png"],
+        ["locate", ".", "--map", "./link.png"],
+        ["locate", "--list", "lst.csv", "-o", "lst.csv"],
+        ["locate", "one.png", "--region", "reg.geojson", "-o", "reg.geojson"],
+        ["locate", "one.png", "--index", "index", "-o", "index/index.json"],
+        ["embed", "places", "lst.csv", "-o", "lst.csv"],
+        ["embed", "images", "--list", "a.npy.csv", "-o", "a.npy"],
+        ["evaluate", "table", "lst.csv", "a.npy.csv", "-o", "lst.csv", "--format", "json"],
+        ["evaluate", "model", "tiny", "lst.csv", "--index", "index", "-o", "index/index.json"],
+    ],
+    ids=" ".join,
+)
+def test_no_output_replaces_an_input(
+    tmp_path: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_picture(tmp_path / "one.png")
+    (tmp_path / "link.png").symlink_to("one.png")
+    (tmp_path / "index").mkdir()
+    box = '{"type": "Polygon", "coordinates": [[[5, 45], [9, 45], [9, 48], [5, 48], [5, 45]]]}'
+    texts = {"lst.csv": "one.png\n", "a.npy.csv": "one.png\n", "reg.geojson": box, "index/index.json": "{}"}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert main([*arguments, "--force"]) == 2
+    error = capsys.readouterr().err
+    assert "is an input of this command" in error and error.count("\n") == 1
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before

@@ -59,8 +59,10 @@ def places(
     feature_001 and so on added.
     """
     from earthclip.cli.answering import ask_of, introduce, open_model
-    from earthclip.outputs.embeddings import check_features_path
+    from earthclip.files import refuse_inputs
+    from earthclip.outputs.embeddings import check_features_path, files_of
 
+    refuse_inputs(files_of(output), [table])
     check_features_path(output, force)  # before the imports below, which take longer than to see this
 
     from earthclip.cli.model_speed import measure_speed
@@ -149,10 +151,11 @@ def images(
     if not pictures and not listed:
         raise click.UsageError("give a PICTURE.")
     from earthclip.cli.answering import ask_of
-    from earthclip.files import refuse_existing
-    from earthclip.outputs.embeddings import check_features_path, keeps_columns, names_beside
-    from earthclip.pictures.finding import check_list
+    from earthclip.files import refuse_existing, refuse_inputs
+    from earthclip.outputs.embeddings import check_features_path, files_of, keeps_columns, names_beside
+    from earthclip.pictures.finding import check_list, known_pictures
 
+    refuse_inputs(files_of(output), known_pictures(pictures, listed))
     check_features_path(output, force)
     if output and not keeps_columns(output) and not force:
         refuse_existing(names_beside(output))

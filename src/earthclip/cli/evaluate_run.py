@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,9 +24,10 @@ from earthclip.evaluation.leave_out import LeaveOut
 from earthclip.evaluation.measured import Evaluation, evaluate
 from earthclip.evaluation.rendering import open_markdown, to_html, to_markdown, to_text
 from earthclip.evaluation.report import format_evaluation
-from earthclip.files import atomic_write, refuse_existing
+from earthclip.files import atomic_write, refuse_existing, refuse_inputs
 from earthclip.locating.photo_index import open_index
 from earthclip.outputs.structured import dumps
+from earthclip.pictures.finding import known_pictures
 
 if TYPE_CHECKING:
     from earthclip.evaluation.located import Located
@@ -50,17 +52,19 @@ class Wanted:
     group_by: str | None = None
     apart_from: str | None = None
 
-    def check(self) -> None:
-        """Raise what would otherwise fail at the end, before the work."""
+    def check(self, inputs: Iterable[Path]) -> None:
+        """Raise what would otherwise fail at the end, before the work; no output may be one of ``inputs``."""
+        pictures = [] if self.plots is None else [self.plots / f"{name}.png" for name in _PICTURES]
+        tables = [Path(table) for table in (self.against, self.apart_from) if table and Path(table).suffix]
+        refuse_inputs([*pictures, *filter(None, [self.output])], itertools.chain(tables, inputs))
         if self.form == "html" or self.plots is not None:
             from earthclip.evaluation.plots import check_plots
 
             check_plots()
         if self.form == "html":
             open_markdown()
-        if self.plots is not None and not self.force:
-            for name in _PICTURES:
-                refuse_existing(self.plots / f"{name}.png")
+        for picture in pictures if not self.force else ():
+            refuse_existing(picture)
         if self.output is not None and not self.force:
             refuse_existing(self.output)
 
@@ -81,7 +85,7 @@ class Wanted:
 
 def by_tables(predictions: Path, truth_path: Path, wanted: Wanted, missing: Missing = "error") -> int:
     """Measure a table of predictions; returns the exit code. For ``missing`` predictions, see ``answers_for``."""
-    wanted.check()
+    wanted.check([predictions, truth_path])
     truth = read_places(truth_path)
     answers = answers_for(truth, predictions, missing)
     rows, notes = wanted.kept(truth)
@@ -120,7 +124,7 @@ def by_model(
     wanted: Wanted,
 ) -> int:
     """Measure a model, with the photos of each ``index``; returns the exit code, 1 when pictures could not be read."""
-    wanted.check()
+    wanted.check(itertools.chain(known_pictures([Path(dataset), *filter(None, [images])]), index))
     photos = _photos(dataset, images)
     rows, left_out = wanted.kept(photos)
     other_table = wanted.against if wanted.against and Path(wanted.against).suffix.lower() in SUFFIXES else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -192,11 +193,15 @@ def locate(
     from earthclip.cli.answering import ask_of
     from earthclip.cli.library import Library, parse_clock_offset
     from earthclip.cli.locate_run import Destination, Sidecars, locate_pictures, locate_texts
+    from earthclip.files import refuse_inputs
+    from earthclip.pictures.finding import known_pictures
 
     library = Library(only_missing, near_h, tracks, tuple(map(parse_clock_offset, clock_offsets)))
-    ask = ask_of(**question, several=True, whereabouts=library if library.tells_times else None)
     sidecars = Sidecars(all_sidecars, force) if write_sidecar else None
     destination = Destination(output, format_, resume, force, maps, sidecars, heat_map, heatmap_width, full_paths)
+    regions = (Path(region) for region in question["region"] if Path(region).suffix)
+    refuse_inputs(destination.files, chain(known_pictures(pictures, listed), tracks, regions, question["index"]))
+    ask = ask_of(**question, several=True, whereabouts=library if library.tells_times else None)
     with libraries_muted():
         if pictures or listed:
             library.open(pictures, listed)

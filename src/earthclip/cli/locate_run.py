@@ -86,6 +86,14 @@ class Destination:
     heat_map_width: int = 0
     full_paths: bool = False
 
+    @property
+    def files(self) -> list[Path]:
+        """Every file that is written under a name that was given, or under one made of it."""
+        from earthclip.outputs.journal import partial_of
+
+        answers = [self.output, partial_of(self.output)] if self.output else []
+        return [*answers, *self.maps, *filter(None, [self.heat_map])]
+
     def check(self, arguments: tuple[Path, ...], listed: Path | None, texts: int) -> None:
         """Raise UsageError or EarthCLIPError for maps that cannot show this many answers, or cannot be written."""
         every = [*self.maps, *filter(None, [self.heat_map])]

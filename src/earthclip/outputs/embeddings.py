@@ -171,6 +171,11 @@ def check_features_path(path: Path | None, overwrite: bool = False) -> None:
         import_pyarrow()
 
 
+def files_of(path: Path | None) -> list[Path]:
+    """The files that features for ``path`` are written to."""
+    return [] if path is None else [path] if keeps_columns(path) else [path, names_beside(path)]
+
+
 def keeps_columns(path: Path | None) -> bool:
     """Whether features in ``path`` stand beside the columns of their table."""
     return path is None or path.suffix.lower() != ".npy"

@@ -64,6 +64,16 @@ def count_pictures(arguments: Iterable[Path], listed: Path | None = None) -> int
     return sum(1 for _ in each_picture(arguments, listed))
 
 
+def known_pictures(arguments: Iterable[Path], listed: Path | None = None) -> Iterator[Path]:
+    """The list and those pictures of ``each_picture`` that are known before the work: not those of stdin or a pipe."""
+    listed = listed if listed is not None and listed.is_file() else None
+    if listed:
+        yield listed
+    for found in each_picture((argument for argument in arguments if str(argument) != STDIN), listed):
+        if isinstance(found, Path):
+            yield found
+
+
 def check_list(path: Path) -> None:
     """Raise InputError unless there is a list of paths at ``path``, or it is stdin."""
     if str(path) != STDIN and (path.is_dir() or not path.exists()):
