@@ -174,6 +174,7 @@ def pixels(data: bytes) -> bytes:
     [
         ("path,latitude,longitude\na.jpg,1,2\n", "not a plan"),
         ("path,latitude,longitude,accept\na.jpg,91,2,yes\n", "line 2: latitude 91"),
+        ("path,latitude,longitude,accept\na.jpg,1,361,yes\n", "line 2: latitude 1, longitude 361"),
         ("path,latitude,longitude,accept\na.jpg,1,2,maybe\n", "accept is 'maybe'; expected yes or no"),
         ("path,latitude,longitude,accept\na.jpg,,,yes\n", "accepted without a position"),
         ("path,latitude,longitude,accept\na.jpg,1,2,no\na.jpg,1,2,no\n", "a.jpg is also in line 2"),
@@ -187,6 +188,18 @@ def test_what_is_wrong_with_a_plan(tmp_path: Path, text: str, says: str, capsys:
     assert run("apply", plan) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ") and says in error
+
+
+def write_plan(path: Path, *rows: str) -> Path:
+    path.write_text("path,latitude,longitude,accept\n" + "".join(f"{row}\n" for row in rows))
+    return path
+
+
+def test_longitudes_from_180_on_are_west(tmp_path: Path) -> None:
+    photo = write_photo(tmp_path / "a.jpg")
+    plan = write_plan(tmp_path / "plan.csv", f"{photo},1,181,yes")
+    assert run("apply", plan) == 0 and 'GPSLongitude="179,0.000000W"' in (tmp_path / "a.jpg.xmp").read_text()
+    assert run("apply", plan, "--undo") == 0 and not (tmp_path / "a.jpg.xmp").exists()
 
 
 def test_a_killed_run_is_completed(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import TextIO
 from earthclip.datasets.columns import degrees
 from earthclip.datasets.tables import CSVTable, open_table
 from earthclip.errors import InputError
+from earthclip.geo.sphere import wrap_longitude
 from earthclip.locating.prediction import Prediction
 from earthclip.outputs.estimate import HAND, Estimate, source_of
 from earthclip.outputs.sidecar import objection
@@ -87,7 +88,8 @@ def _rows(table: CSVTable) -> Iterator[tuple[str, PlannedRow]]:
             raise InputError(f"{table.source}, {where}: accepted without a position; give one, or set accept to no")
         estimate = None
         if not blank:
-            latitude, longitude = table.place(where, cells)
+            latitude, east = table.place(where, cells)
+            longitude = float(wrap_longitude(east))  # XMP has no 181 degrees east
             probability, radius_km = (_number(table, where, cells, name) for name in ("probability", "radius_km"))
             estimate = Estimate(latitude, longitude, probability, radius_km, table.text(cells, source) or HAND)
         yield where, PlannedRow(Path(name), estimate, word in _YES)
