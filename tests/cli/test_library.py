@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -200,6 +201,30 @@ def test_longitudes_from_180_on_are_west(tmp_path: Path) -> None:
     plan = write_plan(tmp_path / "plan.csv", f"{photo},1,181,yes")
     assert run("apply", plan) == 0 and 'GPSLongitude="179,0.000000W"' in (tmp_path / "a.jpg.xmp").read_text()
     assert run("apply", plan, "--undo") == 0 and not (tmp_path / "a.jpg.xmp").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes")
+def test_only_pictures_are_written_beside(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photo, pipe, text = write_photo(tmp_path / "a.jpg"), tmp_path / "pipe.jpg", tmp_path / "passwd"
+    unnamed = photo.rename(tmp_path / "a")  # a photo by its first bytes
+    os.mkfifo(pipe)
+    text.write_text("root")
+    paths = "/dev/zero", pipe, text, tmp_path / "plan.csv", tmp_path, unnamed
+    plan = write_plan(tmp_path / "plan.csv", *(f"{path},1,2,yes" for path in paths))
+    before = contents(tmp_path)
+    for undo in ([], ["--undo"]):
+        assert run("apply", plan, *undo) == 1
+        lines = capsys.readouterr().err.splitlines()
+        found = [
+            "a device",
+            "a named pipe",
+            "not a picture",
+            "not a picture",
+            "a folder",
+            f"1 {'restored' if undo else 'written'}",
+        ]
+        assert len(lines) == 6 and all(word in line for word, line in zip(found, lines, strict=True))
+        assert contents(tmp_path).keys() - before.keys() == (set() if undo else {"a.xmp"})
 
 
 def test_a_killed_run_is_completed(tmp_path: Path) -> None:

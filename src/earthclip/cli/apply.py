@@ -62,12 +62,14 @@ class _Run:
     def through(self, rows: list[PlannedRow], undo: bool) -> int:
         """Do every row; returns the exit code."""
         from earthclip.errors import EarthCLIPError
+        from earthclip.pictures.finding import check_picture
 
         act: Callable[[PlannedRow], str] = self._taken_out if undo else self._written
         counts: Counter[str] = Counter()
         failed, status = 0, StatusLine()
         for number, row in enumerate(rows, start=1):
             try:
+                check_picture(row.photo)
                 outcome = act(row)
             except EarthCLIPError as error:
                 status.clear()

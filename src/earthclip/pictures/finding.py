@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import cast
 
 from earthclip.errors import InputError
-from earthclip.pictures.kinds import PICTURE_SUFFIXES, PassedOver, listed, read_suffixes
+from earthclip.pictures.kinds import PICTURE_SUFFIXES, PassedOver, kind_of, listed, read_suffixes
+from earthclip.pictures.metadata.containers import container_of
 from earthclip.pictures.prepare import Failure
 
 STDIN = "-"
@@ -114,8 +115,8 @@ def _special(path: Path) -> Failure | None:
     """Why a path that exists is nothing to open: reading a pipe would wait for ever, a device may do anything."""
     try:
         mode = path.stat().st_mode
-    except OSError:
-        return None  # a dangling link, or gone: reading it says so
+    except (OSError, ValueError):
+        return None  # a dangling link, gone, or no name at all: reading it says so
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
         return None
     found = next((name for is_a, name in _SPECIAL if is_a(mode)), "a device")
@@ -123,6 +124,24 @@ def _special(path: Path) -> Failure | None:
 
 
 _SPECIAL = ((stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"))
+
+
+def check_picture(path: Path) -> None:
+    """Raise InputError where there is something else than a picture, by its suffix or its first bytes; not if nothing.
+
+    A pipe or device is never opened.
+    """
+    if special := _special(path):
+        raise InputError(special.error)
+    try:
+        with path.open("rb") as file:
+            start = file.read(16)
+    except IsADirectoryError as error:
+        raise InputError(f"{path}: expected a picture, found a folder") from error
+    except (OSError, ValueError):
+        return  # reading it says what is wrong
+    if kind_of(path) is None and container_of(start) == "other":
+        raise InputError(f"{path}: not a picture; correct or remove its row")
 
 
 def _file_or_folder(path: Path, search: _Search) -> Iterator[Path | Failure]:
