@@ -176,6 +176,7 @@ def pixels(data: bytes) -> bytes:
         ("path,latitude,longitude\na.jpg,1,2\n", "not a plan"),
         ("path,latitude,longitude,accept\na.jpg,91,2,yes\n", "line 2: latitude 91"),
         ("path,latitude,longitude,accept\na.jpg,1,361,yes\n", "line 2: latitude 1, longitude 361"),
+        ("path,latitude,longitude,accept\n.,1,2,yes\n", "line 2: path '.' names no file"),
         ("path,latitude,longitude,accept\na.jpg,1,2,maybe\n", "accept is 'maybe'; expected yes or no"),
         ("path,latitude,longitude,accept\na.jpg,,,yes\n", "accepted without a position"),
         ("path,latitude,longitude,accept\na.jpg,1,2,no\na.jpg,1,2,no\n", "a.jpg is also in line 2"),

@@ -83,6 +83,8 @@ def _rows(table: CSVTable) -> Iterator[tuple[str, PlannedRow]]:
             raise InputError(f"{table.source}, {where}: accept is '{word}'; expected yes or no")
         if not name.strip():
             raise InputError(f"{table.source}, {where}: no path; correct or remove the row")
+        if not Path(name).name:  # such as "." or "/"
+            raise InputError(f"{table.source}, {where}: path '{name}' names no file; correct or remove the row")
         blank = not (table.text(cells, table.latitude) and table.text(cells, table.longitude))
         if blank and word in _YES:
             raise InputError(f"{table.source}, {where}: accepted without a position; give one, or set accept to no")
