@@ -228,6 +228,19 @@ def test_only_pictures_are_written_beside(tmp_path: Path, capsys: pytest.Capture
         assert contents(tmp_path).keys() - before.keys() == (set() if undo else {"a.xmp"})
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="file names that are no Unicode")
+def test_a_plan_never_names_another_photo(tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_photo(tmp_path / "a.jpg").rename(tmp_path / os.fsdecode(b"b\xff.jpg"))
+    plan = tmp_path / "plan.csv"
+    assert run("locate", tmp_path, "--model", tiny_model, "--format", "plan", "-o", plan) == 0
+    assert "b?.jpg: the file's name is not UTF-8; rename the file" in capsys.readouterr().err
+    (row,) = plan_of(plan)
+    assert Path(row["path"]).name == "b?.jpg" and "not UTF-8" in row["place"]
+    assert (row["latitude"], row["longitude"], row["accept"]) == ("", "", "no")
+    write_photo(tmp_path / "b?.jpg")
+    assert run("apply", plan) == 0 and not list(tmp_path.glob("*.xmp"))
+
+
 def test_a_killed_run_is_completed(tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()

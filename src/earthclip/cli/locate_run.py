@@ -240,6 +240,14 @@ def _begin(journal: Journal, ask: Ask, models: Sequence[Locator], more: dict[str
     journal.begin(header([model.config for model in models], {**ask.options, **more}))
 
 
+def _warn_of_name(answer: Prediction | Failure) -> None:
+    from earthclip.outputs.plan import UNNAMEABLE, is_nameable
+    from earthclip.outputs.table import printable
+
+    if not is_nameable(answer):
+        say(f"warning: {printable(answer.path)}: {UNNAMEABLE}")
+
+
 def _write(
     answers: Iterable[Prediction | Failure],
     ask: Ask,
@@ -264,6 +272,8 @@ def _write(
 
         def take(answer: Prediction | Failure) -> None:
             out.write(answer)
+            if destination.format == "plan":
+                _warn_of_name(answer)
             beside.take(answer)
 
         tally.follow(answers, take, total, on_screen=on_screen)

@@ -10,7 +10,7 @@ from typing import TextIO
 
 from earthclip.datasets.columns import degrees
 from earthclip.datasets.tables import CSVTable, open_table
-from earthclip.errors import InputError
+from earthclip.errors import InputError, readable
 from earthclip.geo.sphere import wrap_longitude
 from earthclip.locating.prediction import Prediction
 from earthclip.outputs.estimate import HAND, Estimate, source_of
@@ -23,6 +23,14 @@ COLUMNS = ("path", "latitude", "longitude", "place", "probability", "radius_km",
 _YES, _NO = ("yes", "y", "true", "1", "x"), ("no", "n", "false", "0", "")
 
 
+UNNAMEABLE = "the file's name is not UTF-8; rename the file to have its position in a plan"
+
+
+def is_nameable(answer: Prediction | Failure) -> bool:
+    """Whether a plan, which is UTF-8, can hold the path of an answer."""
+    return printable(answer.path) == readable(answer.path or "")
+
+
 class PlanWriter:
     """A row for each picture under a header, ``COLUMNS``; ``accept`` is yes where nothing speaks against writing it."""
 
@@ -32,9 +40,11 @@ class PlanWriter:
         self._rows.writerow(COLUMNS)
 
     def write(self, answer: Prediction | Failure) -> None:
-        """Write the row of one picture; it has no position where there is no answer."""
+        """Write the row of one picture; it has no position where there is no answer or no UTF-8 path."""
         path = printable(answer.path)
-        if isinstance(answer, Failure) or answer.abstained or not len(answer.coordinates):
+        if not is_nameable(answer):  # as it stands in the plan, the path may be another photo's
+            self._rows.writerow([path, "", "", UNNAMEABLE, "", "", "", "no"])
+        elif isinstance(answer, Failure) or answer.abstained or not len(answer.coordinates):
             source = "" if isinstance(answer, Failure) else source_of(answer)
             self._rows.writerow([path, *[""] * 5, source, "no"])
         else:
