@@ -241,6 +241,21 @@ def test_a_plan_never_names_another_photo(tiny_model: Path, tmp_path: Path, caps
     assert run("apply", plan) == 0 and not list(tmp_path.glob("*.xmp"))
 
 
+def test_a_backup_of_something_else_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photo, sidecar = write_photo(tmp_path / "p.jpg"), tmp_path / "p.jpg.xmp"
+    sidecar.write_text(DARKTABLE.replace(POSITION, ""))
+    backup = tmp_path / "p.jpg.xmp.before-earthclip"
+    backup.write_text("mine")
+    plan = write_plan(tmp_path / "plan.csv", f"{photo},1,2,yes")
+    before = contents(tmp_path)
+    for how in ([], ["--dry-run"]):
+        assert run("apply", plan, *how) == 2 and contents(tmp_path) == before
+        assert f"error: {backup}: is no backup of the file as it is now" in capsys.readouterr().err
+    backup.write_bytes(sidecar.read_bytes())  # as a run leaves it that is killed between its two steps
+    assert run("apply", plan) == 0 and b"hand" in sidecar.read_bytes()
+    assert run("apply", plan, "--undo") == 0 and sidecar.read_bytes() == before["p.jpg.xmp"] and not backup.exists()
+
+
 def test_a_killed_run_is_completed(tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()

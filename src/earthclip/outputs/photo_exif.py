@@ -11,7 +11,7 @@ from pathlib import Path
 from earthclip.errors import InputError, OutputError
 from earthclip.files import atomic_write, with_ending
 from earthclip.outputs.estimate import HAND, Estimate
-from earthclip.outputs.sidecar import BACKUP
+from earthclip.outputs.sidecar import BACKUP, keep_backup
 from earthclip.pictures.capture import BY_HAND, ESTIMATE
 from earthclip.pictures.metadata import metadata_of, read_bytes
 
@@ -31,10 +31,9 @@ def put_exif(photo: Path, estimate: Estimate, *, dry_run: bool = False) -> bool:
     after = _edited(photo, earlier, _arguments(estimate))
     if after == before:
         return False
+    if earlier is before:
+        keep_backup(backup, before, dry_run=dry_run)
     if not dry_run:
-        if earlier is before:
-            with atomic_write(backup, overwrite=True) as file:
-                file.write(before)
         _replace(photo, after)
     return True
 

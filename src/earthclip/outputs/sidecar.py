@@ -104,13 +104,22 @@ def put(photo: Path, estimate: Estimate, *, dry_run: bool = False) -> bool:
             return False
         if is_ours(packet) and backup_path(path).exists():
             backup = None  # the oldest is the one to go back to
+    if backup is not None:
+        keep_backup(backup_path(path), backup, dry_run=dry_run)
     if not dry_run:
-        if backup is not None:
-            with atomic_write(backup_path(path), overwrite=True) as file:
-                file.write(backup)
         with atomic_write(path, overwrite=True) as file:
             file.write(after)
     return True
+
+
+def keep_backup(path: Path, data: bytes, *, dry_run: bool = False) -> None:
+    """Write ``data`` to ``path``, the backup's, unless it is there. Raises OutputError where something else is."""
+    if not path.exists():
+        if not dry_run:
+            with atomic_write(path) as file:
+                file.write(data)
+    elif not path.is_file() or path.read_bytes() != data:
+        raise OutputError(f"{path}: is no backup of the file as it is now, and was left; move or rename it")
 
 
 def take_out(photo: Path, position: tuple[float, float], *, dry_run: bool = False) -> str | None:
