@@ -132,9 +132,9 @@ def test_applied_and_undone(plan: Path, library: Path, capsys: pytest.CaptureFix
     edit(plan, accept="yes", radius_km="25")
     assert run("apply", plan, "--dry-run") == 0 and contents(library) == before
     captured = capsys.readouterr()
-    assert captured.out.startswith(f"written: {library / 'a.jpg'} at ") and captured.out.count("\n") == 1
+    assert captured.out.startswith(f"would be written: {library / 'a.jpg'} at ") and captured.out.count("\n") == 1
     left = "1 left alone (the photo has a measured position; --force writes there too)"
-    assert f"not done, 2 photos: 1 written; {left}" in captured.err
+    assert f"nothing was changed, 2 photos: 1 would be written; {left}" in captured.err
     assert run("apply", plan, "--force") == 0
     assert "2 photos: 2 written\n" in capsys.readouterr().err
     applied = contents(library)
@@ -254,6 +254,13 @@ def test_a_backup_of_something_else_stays(tmp_path: Path, capsys: pytest.Capture
     backup.write_bytes(sidecar.read_bytes())  # as a run leaves it that is killed between its two steps
     assert run("apply", plan) == 0 and b"hand" in sidecar.read_bytes()
     assert run("apply", plan, "--undo") == 0 and sidecar.read_bytes() == before["p.jpg.xmp"] and not backup.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="file names of control signs")
+def test_names_do_not_control_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photo = write_photo(tmp_path / "a.jpg").rename(tmp_path / "\x1b[2J\a.jpg")
+    assert run("apply", write_plan(tmp_path / "plan.csv", f"{photo},1,2,yes"), "--dry-run") == 0
+    assert capsys.readouterr().out == f"would be written: {tmp_path}/\ufffd[2J\ufffd.jpg at 1.000000, 2.000000\n"
 
 
 def test_a_killed_run_is_completed(tmp_path: Path) -> None:

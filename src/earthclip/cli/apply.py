@@ -61,7 +61,8 @@ class _Run:
 
     def through(self, rows: list[PlannedRow], undo: bool) -> int:
         """Do every row; returns the exit code."""
-        from earthclip.errors import EarthCLIPError
+        from earthclip.errors import EarthCLIPError, visible
+        from earthclip.outputs.table import printable
         from earthclip.pictures.finding import check_picture
 
         act: Callable[[PlannedRow], str] = self._taken_out if undo else self._written
@@ -78,12 +79,18 @@ class _Run:
                 continue
             counts[outcome] += 1
             if self._dry_run and outcome in _SHOWN:
-                print(f"{outcome}: {row.photo}{self._position(row) if outcome == 'written' else ''}", flush=True)
+                where = self._position(row) if outcome == "written" else ""
+                print(f"{self._said(outcome)}: {visible(printable(str(row.photo)))}{where}", flush=True)
             status.show(f"{number:,} of {len(rows):,}")
         status.clear()
-        found = [f"{counts[outcome]:,} {outcome}{meaning}" for outcome, meaning in _OUTCOMES.items() if counts[outcome]]
+        found = [
+            f"{counts[outcome]:,} {self._said(outcome)}{meaning}"
+            for outcome, meaning in _OUTCOMES.items()
+            if counts[outcome]
+        ]
         found += [f"{failed:,} failed"] if failed else []
-        note(f"{'not done, ' if self._dry_run else ''}{plan_words(len(rows))}: {'; '.join(found) or 'nothing'}")
+        done = "nothing was changed, " if self._dry_run else ""
+        note(f"{done}{plan_words(len(rows))}: {'; '.join(found) or 'nothing'}")
         return 0 if not failed else 2 if failed == len(rows) else 1
 
     def _written(self, row: PlannedRow) -> str:
@@ -112,6 +119,9 @@ class _Run:
         return next(
             (outcome for outcome in ("changed", "kept", "restored") if outcome in outcomes), "without an estimate"
         )
+
+    def _said(self, outcome: str) -> str:
+        return f"would be {outcome}" if self._dry_run and outcome in ("written", "restored", "kept") else outcome
 
     def _position(self, row: PlannedRow) -> str:
         return "" if row.estimate is None else f" at {row.estimate.latitude:.6f}, {row.estimate.longitude:.6f}"
