@@ -48,6 +48,8 @@ def test_regions_join(tiny_model: Path, picture: Path, capsys: pytest.CaptureFix
         (["--heatmap", "out.jpg"], "ends in .tif or .png"),
         (["--heatmap", "out.tif", "--heatmap-width", "44722"], "choose a width of up to 31,622"),
         (["--heatmap", "out.tif", "--region", "0,0,0.001"], "holds none of the 50 places"),
+        (["--heatmap-width", "360"], "--heatmap-width is about a heat map"),
+        (["--heatmap", "out.png", "--heatmap", "out.png"], "two maps have this name"),
         (["--heatmap", "out.png", "--map", "out.png"], "two maps have this name"),
         (["--format", "geoparquet"], "name a file with -o FILE"),
     ],
@@ -101,7 +103,8 @@ def test_a_heat_map_of_a_picture_and_of_words(
     for asked, model in ((str(picture), tiny_model), ("--text=sea", words)):
         out = tmp_path / "out.tif"
         how: list[str | Path] = ["--model", model, "--heatmap", out, "--heatmap-width", "360", "--force"]
-        assert locate(asked, *how) == 0, capsys.readouterr().err
+        assert locate(asked, *how, "--heatmap", tmp_path / "out.png") == 0, capsys.readouterr().err
+        assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
         with rasterio.open(out) as file:
             assert file.read(1).sum(dtype=float) == pytest.approx(1, abs=0.01)
     assert locate("--text=sea", "--text=snow", "--model", words, "--heatmap", tmp_path / "two.tif") == 2

@@ -53,11 +53,13 @@ from earthclip.cli.status import libraries_muted
 )
 @option(
     "--heatmap",
-    "heat_map",
+    "heat_maps",
     type=options.path_type(),
+    multiple=True,
     metavar="FILE",
     advanced=True,
-    help="Save the probability of one picture or text everywhere on Earth. FILE.tif is a GeoTIFF, FILE.png a picture.",
+    help="Save the probability of one picture or text everywhere on Earth. FILE.tif is a GeoTIFF, FILE.png a picture. "
+    "Repeatable.",
 )
 @options.resume()
 @options.force()
@@ -105,8 +107,8 @@ from earthclip.cli.status import libraries_muted
 )
 @option(
     "--heatmap-width",
-    default=4000,
-    show_default=True,
+    type=int,
+    show_default="4000",
     metavar="N",
     advanced=True,
     help="Width of the heat map in pixels. It is half as high.",
@@ -136,8 +138,8 @@ def locate(
     output: Path | None,
     format_: str | None,
     maps: tuple[Path, ...],
-    heat_map: Path | None,
-    heatmap_width: int,
+    heat_maps: tuple[Path, ...],
+    heatmap_width: int | None,
     full_paths: bool,
     resume: bool,
     force: bool,
@@ -181,13 +183,16 @@ def locate(
         raise click.UsageError("--clock-offset is about times; add --track or --near-in-time.")
     if all_sidecars and not write_sidecar:
         raise click.UsageError("--all-sidecars says which to write; add --write-sidecar.")
-    if (maps or heat_map) and resume:
+    if heatmap_width is not None and not heat_maps:
+        raise click.UsageError("--heatmap-width is about a heat map; add --heatmap FILE.")
+    if (maps or heat_maps) and resume:
         raise click.UsageError("maps show the answers of one whole run; leave out --resume, or --map and --heatmap.")
     for path in maps:
         if path.suffix.lower() not in (".html", ".png"):
             raise click.UsageError(f"--map {path}: expected a name that ends in .html or .png.")
-    if heat_map and heat_map.suffix.lower() not in (".tif", ".tiff", ".png"):
-        raise click.UsageError(f"--heatmap {heat_map}: expected a name that ends in .tif or .png.")
+    for path in heat_maps:
+        if path.suffix.lower() not in (".tif", ".tiff", ".png"):
+            raise click.UsageError(f"--heatmap {path}: expected a name that ends in .tif or .png.")
     format_ = format_of(output, format_, FORMATS, "table")
 
     from earthclip.cli.answering import ask_of
@@ -198,7 +203,8 @@ def locate(
 
     library = Library(only_missing, near_h, tracks, tuple(map(parse_clock_offset, clock_offsets)))
     sidecars = Sidecars(all_sidecars, force) if write_sidecar else None
-    destination = Destination(output, format_, resume, force, maps, sidecars, heat_map, heatmap_width, full_paths)
+    width = 4000 if heatmap_width is None else heatmap_width
+    destination = Destination(output, format_, resume, force, maps, sidecars, heat_maps, width, full_paths)
     regions = (Path(region) for region in question["region"] if Path(region).suffix)
     refuse_inputs(destination.files, chain(known_pictures(pictures, listed), tracks, regions, question["index"]))
     ask = ask_of(**question, several=True, whereabouts=library if library.tells_times else None)

@@ -82,7 +82,7 @@ class Destination:
     force: bool
     maps: tuple[Path, ...] = ()
     sidecars: Sidecars | None = None
-    heat_map: Path | None = None
+    heat_maps: tuple[Path, ...] = ()
     heat_map_width: int = 0
     full_paths: bool = False
 
@@ -92,21 +92,21 @@ class Destination:
         from earthclip.outputs.journal import partial_of
 
         answers = [self.output, partial_of(self.output)] if self.output else []
-        return [*answers, *self.maps, *filter(None, [self.heat_map])]
+        return [*answers, *self.maps, *self.heat_maps]
 
     def check(self, arguments: tuple[Path, ...], listed: Path | None, texts: int) -> None:
         """Raise UsageError or EarthCLIPError for maps that cannot show this many answers, or cannot be written."""
-        every = [*self.maps, *filter(None, [self.heat_map])]
+        every = [*self.maps, *self.heat_maps]
         for path in every:
             if sum(path.absolute() == other.absolute() for other in every) > 1:
                 raise click.UsageError(f"{path}: two maps have this name; give each map a name of its own.")
             refuse_unwritable(path)
-        if self.heat_map:
+        for path in self.heat_maps:
             if (count_pictures(arguments, listed) if arguments or listed else texts) != 1:
                 raise click.UsageError("--heatmap shows one picture or text; give one, or run it for each.")
             from earthclip.outputs.heat_map import check_heat_map
 
-            check_heat_map(self.heat_map, self.heat_map_width, overwrite=self.force)
+            check_heat_map(path, self.heat_map_width, overwrite=self.force)
         for path in self.maps:
             if path.suffix.lower() == ".png":
                 if (count_pictures(arguments, listed) if arguments or listed else texts) != 1:
@@ -173,8 +173,7 @@ class Destination:
 
                     page = open_html_map(path, caution=config.caution, overwrite=self.force, full_paths=self.full_paths)
                     takers.append(files.enter_context(page).write)
-            if self.heat_map:
-                takers.append(partial(self._heat_map, self.heat_map))
+            takers += [partial(self._heat_map, path) for path in self.heat_maps]
             yield Takers(takers)
         if self.sidecars:
             self.sidecars.sum_up()
