@@ -24,7 +24,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from earthclip.errors import ModelError
 from earthclip.models.config import IMAGE_ENCODER, SCOPE, ModelConfig, Scope, write_config
 from earthclip.models.folder import open_folder
-from earthclip.nn.export import export_graph
+from earthclip.nn.export import export_graph, round_weights
 from earthclip.nn.image_encoder import MEAN, STD
 from recipes.orbit.augment import Augmentation
 from recipes.orbit.camera import Cameras
@@ -36,7 +36,7 @@ from recipes.orbit.views import ViewDistribution, render, sample_cameras
 
 OF = "a view of the Earth from above"
 INSTEAD = "use --model geoclip (earthclip model pull geoclip)"
-FALSE_ALARMS = 0.02  # of views of each validation imagery in each band
+FALSE_ALARMS = 0.015  # of views of each validation imagery in each band
 _SIZE = 64  # pixels across the picture that the layers see
 _SEEN = ("bmng", "shadedrelief", "etopo1")
 _VIEWS = {5400: 2400, 2048: 900, 1024: 700}  # by width of the texture: narrow views of coarse imagery are blurred
@@ -115,7 +115,6 @@ def add_scope(folder: Path, *, epochs: int = 9, seed: int = 0, say: Say = print)
     start_from(head, onnx.load(model.file(IMAGE_ENCODER)))
     rng = np.random.default_rng(seed)
     of_views, of_photos = Augmentation(0.5, mottled=0.05, silhouettes=0.01), Augmentation(0.5, mottled=0.01)
-    packages = [(photos, fetch_photos(photos)) for photos in read_photos()]
     views = []
     for name in _SEEN:
         for width, n in _VIEWS.items():
@@ -124,18 +123,21 @@ def add_scope(folder: Path, *, epochs: int = 9, seed: int = 0, say: Say = print)
         say(f"views of {name}")
     others: list[np.ndarray] = []
     weights: list[np.ndarray] = []
-    held_out: dict[tuple[Photos, str], np.ndarray] = {}
-    for photos, where in packages:
-        crops = photo_crops(photos, where, size, rng)
-        whole = photo_crops(dataclasses.replace(photos, crops=1), where, size, rng)
-        say(f"{len(whole):,} pictures of {photos.package} ({photos.role}), {len(crops):,} crops")
+    for photos in read_photos():
         if photos.role == "training":
-            for some, weight in ((crops, 1.0), (whole, _WHOLE)) * _COPIES:
-                others.append(_disturbed(some, of_photos, rng, _DISTURBED))
-                weights.append(np.full(len(some), weight))
-        else:
-            held_out |= {(photos, "pictures"): whole, (photos, "crops"): crops}
+            for what, some in _pictures(photos, size, rng, say).items():
+                for _ in range(_COPIES):
+                    others.append(_disturbed(some, of_photos, rng, _DISTURBED))
+                    weights.append(np.full(len(some), _WHOLE if what == "pictures" else 1.0))
     _train(head, np.concatenate(views), np.concatenate(others), np.concatenate(weights), epochs, rng, say)
+    return finish(head, folder, say=say)
+
+
+def finish(head: ScopeHead, folder: Path, *, say: Say = print) -> ModelConfig:
+    """Measure a head on what it has not learnt on, choose its threshold, and write it to the model folder."""
+    model = open_folder(folder)
+    size, rng = model.preprocessing.size, np.random.default_rng(_MEASURED_SEED)
+    round_weights(head.eval())
     cameras = test_cameras(_MEASURED, _MEASURED_SEED)
     scores = {}
     for name, item in IMAGERY.items():
@@ -145,22 +147,34 @@ def add_scope(folder: Path, *, epochs: int = 9, seed: int = 0, say: Say = print)
     validation = [scores[name] for name in scores if IMAGERY[name].role == "validation"]
     lowest = [np.quantile(some[band], FALSE_ALARMS, method="lower") for some in validation for band in bands.values()]
     threshold = float(min(lowest))
+    flagged, packages = {}, read_photos()
+    for photos in packages:
+        if photos.role != "training":
+            for what, some in _pictures(photos, size, rng, say).items():
+                share = _share(_logits(head, some) < threshold)
+                flagged[f"{photos.package} ({photos.role}), {len(some)} {what}"] = share
     measured: dict[str, Any] = {
         "false_alarms": {
             f"{name} ({IMAGERY[name].role}), half-width {low}-{high} km": _share(scores[name][band] < threshold)
             for name in scores
             for (low, high), band in bands.items()
         },
-        "flagged": {
-            f"{photos.package} ({photos.role}), {len(some)} {what}": _share(_logits(head, some) < threshold)
-            for (photos, what), some in held_out.items()
-        },
-        "trained_on": {photos.package: photos.licence for photos, _ in packages if photos.role == "training"},
+        "flagged": flagged,
+        "trained_on": {photos.package: photos.licence for photos in packages if photos.role == "training"},
     }
-    export_graph(head.eval(), torch.zeros(2, 3, size, size), "pixels", "scope", folder / SCOPE)
+    export_graph(head, torch.zeros(2, 3, size, size), "pixels", "scope", folder / SCOPE)
     probability = 1 / (1 + float(np.exp(-threshold)))
     scope = Scope(OF, float(f"{probability:.6g}"), INSTEAD, measured)
     return write_config(folder, dataclasses.replace(model.config, scope=scope))
+
+
+def _pictures(photos: Photos, size: int, rng: np.random.Generator, say: Say) -> dict[str, UInt8[np.ndarray, "n s s 3"]]:
+    """Whole "pictures" of a package, and "crops" of them."""
+    where = fetch_photos(photos)
+    crops = photo_crops(photos, where, size, rng)
+    whole = photo_crops(dataclasses.replace(photos, crops=1), where, size, rng)
+    say(f"{len(whole):,} pictures of {photos.package} ({photos.role}), {len(crops):,} crops")
+    return {"crops": crops, "pictures": whole}
 
 
 def start_from(head: ScopeHead, encoder: onnx.ModelProto) -> None:

@@ -53,7 +53,10 @@ def staging_folder(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         for left in _left(path, r"(\d+)(\.former)?"):
-            shutil.rmtree(left)
+            if ".former." in left.name and not path.exists():
+                left.rename(path)  # of a process that was killed between the two
+            else:
+                shutil.rmtree(left)
         staging.mkdir()
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror}); choose a folder you can write to") from error

@@ -69,3 +69,32 @@ def test_faults_are_one_line_that_says_what_to_do(index: Path, photos: Path, tin
     refused = run("locate", photos / "3.jpg", "--model", other, "--index", index)
     assert "rebuild it: earthclip index build SOURCE" in str(refused.exception)
     assert "give a NAME, or --gone" in run("index", "remove", index).output
+
+
+def test_force_replaces_an_index_only_when_the_new_one_is_complete(
+    index: Path, photos: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    before = {path.name: path.read_bytes() for path in index.iterdir()}
+    (index / "mine.txt").write_text("not of the index")
+    bad = tmp_path / "bad.csv"
+    bad.write_text("filename,lat,lon\nnone.jpg,10,20\n")
+    (tmp_path / "none.jpg").write_bytes(b"no picture")
+    command = ("index", "build", bad, "--images", tmp_path, "-o", index, "--model", tiny_model, "--workers", 0)
+    refused = run(*command, "--force")
+    assert "none of its photos can be read" in str(refused.exception)
+    assert {path.name: path.read_bytes() for path in index.iterdir() if path.name in before} == before
+    (photos / "5.jpg").unlink()
+    replaced = run("index", "build", photos, "-o", index, "--model", tiny_model, "--workers", 0, "--force")
+    assert replaced.exit_code == 0 and "4 photos" in run("index", "info", index).output
+    assert (index / "mine.txt").exists() and not (index / "new").exists()
+
+
+def test_nothing_of_the_users_is_lost(index: Path, photos: Path, tiny_model: Path, tmp_path: Path) -> None:
+    photos.rename(tmp_path / "unplugged")
+    assert "connect its disk" in str(run("index", "remove", index, "--gone").exception)
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "embeddings-0.npy").write_bytes(b"mine")
+    refused = run("index", "build", tmp_path / "unplugged", "-o", own, "--model", tiny_model)
+    assert "files of an index without index.json" in str(refused.exception)
+    assert (own / "embeddings-0.npy").read_bytes() == b"mine"

@@ -171,6 +171,11 @@ def cut_short(folder: Path) -> None:
     os.truncate(folder / "embeddings-0.npy", 128 + 30 * 16 + 5)
 
 
+def shorter_record(folder: Path) -> None:
+    lines = (folder / "photos-0.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "photos-0.jsonl").write_bytes(b"".join([lines[0], b"null\n", *lines[2:]]))
+
+
 def lost_records(folder: Path) -> None:
     os.truncate(folder / "photos-0.jsonl", (folder / "photos-0.jsonl").stat().st_size - 3)
 
@@ -186,7 +191,9 @@ def spoilt_record(folder: Path) -> None:
         file.write(b"!" * 20)
 
 
-@pytest.mark.parametrize(("damage", "lost"), [(cut_short, 10), (lost_records, 1), (lost_page, 10), (spoilt_record, 1)])
+@pytest.mark.parametrize(
+    ("damage", "lost"), [(cut_short, 10), (lost_records, 1), (shorter_record, 2), (lost_page, 10), (spoilt_record, 1)]
+)
 def test_what_is_lost_is_told_and_encoded_again(
     photos: Path, tiny_model: Path, tmp_path: Path, damage: Any, lost: int
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -44,7 +45,7 @@ def _source_options(function: F) -> F:
 )
 @_source_options
 @options.resume(help="Continue an interrupted build, or mend a damaged index.")
-@options.force(help="Replace the index in DIR.")
+@options.force(help="Replace the index in DIR when the new one is complete.")
 def build(source: str, out: Path, resume: bool, force: bool, **rest: Any) -> int:
     """Make an index of photos whose places are known, as a reference for `earthclip locate --index DIR`.
 
@@ -154,9 +155,11 @@ def _extend(
     from earthclip.configuration import usable_processors
     from earthclip.datasets.feature_store import refuse_features
     from earthclip.datasets.opening import open_photos
-    from earthclip.files import home
+    from earthclip.errors import InputError
+    from earthclip.files import home, staging_folder
     from earthclip.locating.index_building import build as begin
-    from earthclip.locating.index_building import extend
+    from earthclip.locating.index_building import extend, put_in_place
+    from earthclip.locating.index_files import ABOUT
 
     refuse_features(source)
     status = StatusLine()
@@ -168,7 +171,7 @@ def _extend(
     ask = ask_of(model, runtime=runtime, precision=precision)
     locator = open_model(ask)
     introduce(locator.folder, ask)
-    begin(out, locator, version=__version__, resume=resume, force=force)
+    replaces = force and (out / ABOUT).exists()
     pace: Pace | None = None
 
     def show(done: int, n: int) -> None:
@@ -183,9 +186,14 @@ def _extend(
     def show_search(done: int, n: int) -> None:
         status.show(f"making search fast: {done:,} of {n:,} photos")
 
-    with libraries_muted():
-        changes = extend(out, photos, name, locator, workers=workers, progress=show, searched=show_search)
-    status.clear()
+    with libraries_muted(), staging_folder(out / "new") if replaces else nullcontext(out) as folder:
+        begin(folder, locator, version=__version__, resume=resume or force)
+        changes = extend(folder, photos, name, locator, workers=workers, progress=show, searched=show_search)
+        status.clear()
+        if changes.failed and not changes.encoded + changes.unchanged:
+            raise InputError(f"{source}: none of its photos can be read, such as {changes.failed[0].error}")
+    if replaces:
+        put_in_place(out, out / "new")
     if changes.lost:
         say(f"warning: {out}: {changes.lost:,} photos were cut short or damaged; encoded again where SOURCE has them")
     for failure in changes.failed[:_FAILURES_SHOWN]:

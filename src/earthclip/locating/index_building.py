@@ -10,6 +10,7 @@ import dataclasses
 import fnmatch
 import hashlib
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,6 +30,7 @@ from earthclip.locating.index_files import (
     PhotoRecord,
     append,
     file_name,
+    files_left,
     read_about,
     remove_left,
     whole_photos,
@@ -61,24 +63,38 @@ class Changes:
     failed: list[Failure] = field(default_factory=list)
 
 
-def build(folder: Path, locator: Locator, *, version: str = "", resume: bool = False, force: bool = False) -> None:
+def build(folder: Path, locator: Locator, *, version: str = "", resume: bool = False) -> None:
     """Begin an index in ``folder``; ``extend`` fills it. With ``resume``, one that is there stays.
 
-    Raises InputError for an index that is there without ``resume`` or ``force``, which replaces it, ModelError for a
-    model without an image encoder.
+    Raises InputError for an index, or files of its names, that are there without ``resume``, ModelError for a model
+    without an image encoder.
     """
     with locked(folder, _PROGRAM):
-        if (folder / ABOUT).exists() and not force:
+        if (folder / ABOUT).exists():
             if not resume:
                 raise InputError(
                     f"{folder}: already holds an index; earthclip index add SOURCE -o '{folder}' adds photos, --resume "
                     "continues an interrupted build, --force replaces the index"
                 )
             return
-        (folder / ABOUT).unlink(missing_ok=True)
+        if files_left(folder, None) and not resume:
+            raise InputError(
+                f"{folder}: has files of an index without {ABOUT}; name another folder, or give --resume, which "
+                "replaces them"
+            )
         about = About(locator.name, fingerprint_of(locator.folder), locator.config.embedding_size, earthclip=version)
         remove_left(folder, None)
         append(folder, about, [], np.empty((0, about.embedding_size), np.float32), np.empty((0, 2)))
+
+
+def put_in_place(folder: Path, made: Path) -> None:
+    """Move the index in ``made`` to ``folder``, in place of the one there. Raises OutputError."""
+    with locked(folder, _PROGRAM):
+        (folder / ABOUT).unlink(missing_ok=True)
+        remove_left(folder, None)
+        for path in (*files_left(made, None), made / ABOUT):
+            path.replace(folder / path.name)
+        shutil.rmtree(made)
 
 
 def extend(
@@ -126,11 +142,13 @@ def remove(folder: Path, patterns: Sequence[str], *, gone: bool = False) -> int:
         index, records = _mended(folder, about, Changes())
         kept = np.ones(len(records), bool)
         for pattern in patterns:
-            found = [row for row, record in enumerate(records) if _matches(record, pattern)]
+            found = [row for row, record in enumerate(records) if pattern in (record.id, record.path)]
+            found = found or [row for row, record in enumerate(records) if fnmatch.fnmatchcase(record.id, pattern)]
             if not found:
                 raise InputError(f"{folder}: no photo is called '{pattern}'; see earthclip index info '{folder}'")
             kept[found] = False
         if gone:
+            _check_sources(folder, records)
             kept &= np.array([record.path is None or Path(record.path).exists() for record in records], bool)
         if not kept.all():
             index = rewritten(index, [record for record, keep in zip(records, kept, strict=True) if keep], kept)
@@ -144,8 +162,14 @@ def set_weights(folder: Path, weights: Weights) -> None:
         write_about(folder, dataclasses.replace(read_about(folder), weights=weights))
 
 
-def _matches(record: PhotoRecord, pattern: str) -> bool:
-    return pattern in (record.id, record.path) or fnmatch.fnmatchcase(record.id, pattern)
+def _check_sources(folder: Path, records: Sequence[PhotoRecord]) -> None:
+    """Raise InputError where all photos of a source are gone, as on a disk that is not connected."""
+    for source in dict.fromkeys(record.source for record in records if record.path):
+        if not any(Path(record.path).exists() for record in records if record.path and record.source == source):
+            raise InputError(
+                f"{source}: none of its photos is there, so none is removed; connect its disk, or remove them by name: "
+                f"earthclip index remove '{folder}' '*'"
+            )
 
 
 def _mended(folder: Path, about: About, changes: Changes) -> tuple[PhotoIndex, list[PhotoRecord]]:

@@ -95,7 +95,7 @@ def write_about(folder: Path, about: About) -> None:
         file.write(json.dumps(to_mapping(about), indent=1).encode() + b"\n")
 
 
-def file_name(what: str, generation: int) -> str:
+def file_name(what: str, generation: int | None) -> str:
     """The name of a file of an index: of its "embeddings", "coordinates", "photos" or "search"."""
     return f"{what}-{generation}.{ {'photos': 'jsonl', 'search': 'faiss'}.get(what, 'npy') }"
 
@@ -117,7 +117,7 @@ def byte_counts(about: About) -> dict[str, int]:
 
 
 def whole_photos(folder: Path, about: About) -> int:
-    """How many of the photos, from the first on, no file is too short for."""
+    """How many of the photos, from the first on, no file is too short for; without the last where a line is."""
     whole = about.photos
     for what, kind, width in arrays(about):
         size = _size(folder / file_name(what, about.generation)) - HEADER
@@ -125,7 +125,7 @@ def whole_photos(folder: Path, about: About) -> int:
     path = folder / file_name("photos", about.generation)
     if _size(path) < about.record_bytes:
         lines = path.read_bytes().count(b"\n") if path.exists() else 0
-        whole = min(whole, lines)
+        whole = min(whole, lines, about.photos - 1)
     return whole
 
 
@@ -154,13 +154,17 @@ def append(
     return after
 
 
+def files_left(folder: Path, generation: int | None) -> list[Path]:
+    """The files of other generations than this one, which killed processes have left."""
+    found = [path for what in ("embeddings", "coordinates", "photos", "search") for path in folder.glob(f"{what}-*.*")]
+    kept = {file_name(what, generation) for what in ("embeddings", "coordinates", "photos", "search")}
+    return [path for path in found if path.stem.rpartition("-")[2].isdecimal() and path.name not in kept]
+
+
 def remove_left(folder: Path, generation: int | None) -> None:
-    """Remove the files of other generations, which killed processes have left."""
-    for what in ("embeddings", "coordinates", "photos", "search"):
-        for path in folder.glob(f"{what}-*.*"):
-            number = path.stem.rpartition("-")[2]
-            if number.isdecimal() and (generation is None or path.name != file_name(what, generation)):
-                path.unlink()
+    """Remove the files of other generations."""
+    for path in files_left(folder, generation):
+        path.unlink()
 
 
 def damaged(folder: Path, what: str) -> InputError:

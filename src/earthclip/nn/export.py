@@ -107,8 +107,8 @@ def export_model(
         images, location = images.eval(), location.eval()
         _fold_norms(images)
         if half:
-            _round_weights(images)
-            _round_weights(location)
+            round_weights(images)
+            round_weights(location)
         say("Exporting the location encoder")
         export_location_encoder(location, into)
         if config.preprocessing is not None:
@@ -152,7 +152,8 @@ def _fold_norms(model: nn.Module) -> None:
                 setattr(parent, norm_name, nn.Identity())
 
 
-def _round_weights(model: nn.Module) -> None:
+def round_weights(model: nn.Module) -> None:
+    """Round large weights to half precision, in which graphs then store them."""
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.numel() >= _HALF_FROM:
