@@ -38,12 +38,13 @@ def fields_of(path: Path) -> Fields:
 
 @pytest.fixture
 def orbit(tmp_path: Path) -> str:
-    """The folder of the built-in model, with the calibration that it had in 0.1.0 and a scope of everything."""
+    """The folder of the built-in model, with the calibration that it had in 0.1.0, and without a scope."""
     builtin = Path(earthclip.__file__).parent / "models" / "builtin" / "orbit"
     folder = Path(shutil.copytree(builtin, tmp_path / "orbit"))
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     config |= {"temperature": CALIBRATED["temperature"], "calibration": {"conformal": CALIBRATED["conformal"]}}
-    config.pop("scope", None)
+    del config["scope"], config["files"]["scope.onnx"]
+    (folder / "scope.onnx").unlink()
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     return str(folder)
 

@@ -76,7 +76,7 @@ def test_python_and_the_command_line_choose_the_same_model(here: Path, earthclip
     assert choose_model() == ChosenModel("orbit", "the built-in default")
     assert earthclip.load().name == "orbit"
     write_tiny_model(earthclip_home / "models" / "geoclip", name="geoclip")
-    assert choose_model() == ChosenModel("geoclip", "the default once it is pulled")
+    assert choose_model() == ChosenModel("geoclip", "the default once it is pulled", "orbit")
     assert earthclip.load().name == "geoclip"
     write_tiny_model(here / "mine", name="mine")
     path = write(here, 'model = "./mine"\n')

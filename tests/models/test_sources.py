@@ -51,7 +51,7 @@ def test_geoclip_answers_once_it_is_there(tiny_model: Path, earthclip_home: Path
     assert choose_model() == ChosenModel("orbit", "the built-in default")
     assert [model.size_bytes for model in list_models() if model.name == "geoclip"] == [None]
     shutil.copytree(tiny_model, earthclip_home / "models" / "geoclip")
-    assert choose_model() == ChosenModel("geoclip", "the default once it is pulled")
+    assert choose_model() == ChosenModel("geoclip", "the default once it is pulled", "orbit")
     assert resolve("geoclip").path == earthclip_home / "models" / "geoclip"
     (found,) = (model for model in list_models() if model.name == "geoclip")
     assert found.size_bytes is not None and found.size_bytes > 1000 and found.fault is None

@@ -100,14 +100,14 @@ def test_a_run_is_resumed_only_when_asked(tmp_path, capsys):
 def test_imagery_is_listed_with_its_licence(capsys):
     assert run(["imagery"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 8
+    assert len(lines) == 13
     assert lines[0].startswith("bmng ") and lines[0].endswith("(public domain; the wheel: MIT)")
 
 
 def test_the_committed_configurations_are_valid():
     folder = ROOT / "recipes" / "orbit" / "configs"
     configs = {path.stem: read_orbit_config(path) for path in sorted(folder.glob("*.toml"))}
-    assert configs.keys() == {"orbit", "orbit-base", "orbit-better", "orbit-mottled", "orbit-paper"}
+    assert configs.keys() == {"orbit", "orbit-base", "orbit-better", "orbit-mottled", "orbit-paper", "orbit-seasons"}
     assert all(config.name == stem for stem, config in configs.items())
     chain = [configs["orbit"].init, configs["orbit-mottled"].init, configs["orbit-base"].init]
     assert chain == ["runs/orbit-mottled", "runs/orbit-base", None]
