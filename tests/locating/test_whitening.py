@@ -40,3 +40,10 @@ def test_photos_added_since_the_fit_change_no_similarity() -> None:
     np.testing.assert_array_equal(before(rows), after(rows))
     np.testing.assert_allclose(np.linalg.norm(before(rows), axis=1), 1.0, atol=1e-5)
     assert np.isfinite(Whitening.of(rows[:1])(rows)).all()
+
+
+def test_a_query_that_is_shorter_than_1_is_compared_as_its_direction() -> None:
+    rows = np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    whitening = Whitening.of(rows)
+    np.testing.assert_allclose(whitening(0.8 * rows), whitening(rows), atol=1e-5)

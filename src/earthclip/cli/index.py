@@ -101,7 +101,9 @@ def remove(folder: Path, names: tuple[str, ...], gone: bool) -> None:
 
     if not names and not gone:
         raise click.UsageError("give a NAME, or --gone.")
-    click.echo(f"{folder}: {take_out(folder, names, gone=gone):,} photos removed")
+    removed = take_out(folder, names, gone=gone, searched=_told(status := StatusLine()))
+    status.clear()
+    click.echo(f"{folder}: {removed:,} photos removed")
 
 
 @options.command(examples="earthclip index info my-photos")
@@ -127,7 +129,7 @@ def info(folder: Path, format_: str) -> None:
     click.echo(
         f"{folder}: {len(index):,} photos, {size / 1e6:,.1f} MB\n"
         f"model: {index.about.model} ({index.about.fingerprint[:12]})\n"
-        f"search: {f'approximate, with {shortcut.name}' if shortcut.exists() else 'exact'}\n"
+        f"search: {f'approximate, with {shortcut.name}' if index.is_approximate else 'exact'}\n"
         f"weights: {of}\n"
         f"  most that photos add to a score: {weights.weight:g} nats\n"
         f"  a photo counts from a similarity of {weights.least_similarity:g}"
@@ -135,6 +137,10 @@ def info(folder: Path, format_: str) -> None:
         f"  sharpness of the similarity: {weights.sharpness:g}\n"
         f"  distance over which a photo counts: {weights.width_km:g} km"
     )
+
+
+def _told(status: StatusLine) -> Callable[[int, int], None]:
+    return lambda done, n: status.show(f"making search fast: {done:,} of {n:,} photos")
 
 
 def _extend(
@@ -158,8 +164,8 @@ def _extend(
     from earthclip.errors import InputError
     from earthclip.files import home, staging_folder
     from earthclip.locating.index_building import build as begin
-    from earthclip.locating.index_building import extend, put_in_place
-    from earthclip.locating.index_files import ABOUT
+    from earthclip.locating.index_building import extend
+    from earthclip.locating.index_files import ABOUT, put_in_place
 
     refuse_features(source)
     status = StatusLine()
@@ -183,12 +189,9 @@ def _extend(
     workers = usable_processors() if workers is None else workers
     name = str(path.resolve()) if path.exists() else source
 
-    def show_search(done: int, n: int) -> None:
-        status.show(f"making search fast: {done:,} of {n:,} photos")
-
     with libraries_muted(), staging_folder(out / "new") if replaces else nullcontext(out) as folder:
         begin(folder, locator, version=__version__, resume=resume or force)
-        changes = extend(folder, photos, name, locator, workers=workers, progress=show, searched=show_search)
+        changes = extend(folder, photos, name, locator, workers=workers, progress=show, searched=_told(status))
         status.clear()
         if changes.failed and not changes.encoded + changes.unchanged:
             raise InputError(f"{source}: none of its photos can be read, such as {changes.failed[0].error}")

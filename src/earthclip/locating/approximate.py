@@ -42,6 +42,7 @@ class Approximate:
 
     def rows(self, queries: Float32[np.ndarray, "b d"], k: int) -> list[Int64[np.ndarray, " c"]]:
         """Rows that may be among the ``k`` most similar of each unit query, ascending."""
+        _faiss().omp_set_num_threads(usable_processors())  # which holds for the thread that asks
         found = self._file.search(queries, min(max(_LEAST_COMPARED, 2 * k), self.photos))[1]
         return [np.unique(row[(row >= 0) & (row < self.photos)]) for row in found]
 
@@ -114,5 +115,4 @@ def _serving(folder: Path, about: About) -> Any:
         found.nprobe = min(_PROBED, found.nlist)
     except (RuntimeError, AttributeError):
         return None
-    faiss.omp_set_num_threads(usable_processors())
     return found if 0 < found.ntotal <= about.photos and found.d == about.embedding_size else None

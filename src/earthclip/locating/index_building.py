@@ -10,7 +10,6 @@ import dataclasses
 import fnmatch
 import hashlib
 import os
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,9 +25,11 @@ from earthclip.locating.approximate import keep_approximate
 from earthclip.locating.evidence import Weights
 from earthclip.locating.index_files import (
     ABOUT,
+    PROGRAM,
     About,
     PhotoRecord,
     append,
+    check_sources,
     file_name,
     files_left,
     read_about,
@@ -46,7 +47,6 @@ COMMIT_PHOTOS = 256  # what a kill costs at most
 _BATCH = 16  # divides the number above, so that batches are the same after a kill
 _HEAD = 1 << 18  # bytes that are searched for the time a photo was taken
 _COPIED = 65536  # rows that are copied at once
-_PROGRAM = "earthclip index"
 
 
 @dataclass
@@ -69,7 +69,7 @@ def build(folder: Path, locator: Locator, *, version: str = "", resume: bool = F
     Raises InputError for an index, or files of its names, that are there without ``resume``, ModelError for a model
     without an image encoder.
     """
-    with locked(folder, _PROGRAM):
+    with locked(folder, PROGRAM):
         if (folder / ABOUT).exists():
             if not resume:
                 raise InputError(
@@ -85,16 +85,6 @@ def build(folder: Path, locator: Locator, *, version: str = "", resume: bool = F
         about = About(locator.name, fingerprint_of(locator.folder), locator.config.embedding_size, earthclip=version)
         remove_left(folder, None)
         append(folder, about, [], np.empty((0, about.embedding_size), np.float32), np.empty((0, 2)))
-
-
-def put_in_place(folder: Path, made: Path) -> None:
-    """Move the index in ``made`` to ``folder``, in place of the one there. Raises OutputError."""
-    with locked(folder, _PROGRAM):
-        (folder / ABOUT).unlink(missing_ok=True)
-        remove_left(folder, None)
-        for path in (*files_left(made, None), made / ABOUT):
-            path.replace(folder / path.name)
-        shutil.rmtree(made)
 
 
 def extend(
@@ -114,7 +104,7 @@ def extend(
     that makes a large index fast to search. Damaged rows are left out first. Raises InputError for an index of another
     model, and OutputError when another process is at work in it.
     """
-    with locked(folder, _PROGRAM):
+    with locked(folder, PROGRAM):
         about = read_about(folder)
         PhotoIndex(folder, about, np.empty((0, 2)), np.empty((0, 1), np.float16)).check_model(locator.folder)
         remove_left(folder, about.generation)
@@ -131,12 +121,18 @@ def extend(
         return changes
 
 
-def remove(folder: Path, patterns: Sequence[str], *, gone: bool = False) -> int:
+def remove(
+    folder: Path,
+    patterns: Sequence[str],
+    *,
+    gone: bool = False,
+    searched: Callable[[int, int], None] | None = None,
+) -> int:
     """Take out the photos whose id is or matches one of ``patterns``, with ``gone`` those whose file is gone.
 
-    Returns how many they were. Raises InputError for a pattern that matches none.
+    Returns how many they were; ``searched`` is as in ``extend``. Raises InputError for a pattern that matches none.
     """
-    with locked(folder, _PROGRAM):
+    with locked(folder, PROGRAM):
         about = read_about(folder)
         remove_left(folder, about.generation)
         index, records = _mended(folder, about, Changes())
@@ -148,28 +144,18 @@ def remove(folder: Path, patterns: Sequence[str], *, gone: bool = False) -> int:
                 raise InputError(f"{folder}: no photo is called '{pattern}'; see earthclip index info '{folder}'")
             kept[found] = False
         if gone:
-            _check_sources(folder, records)
+            check_sources(folder, records)
             kept &= np.array([record.path is None or Path(record.path).exists() for record in records], bool)
         if not kept.all():
             index = rewritten(index, [record for record, keep in zip(records, kept, strict=True) if keep], kept)
-            keep_approximate(folder, index.about, index.embeddings)
+            keep_approximate(folder, index.about, index.embeddings, searched)
         return int((~kept).sum())
 
 
 def set_weights(folder: Path, weights: Weights) -> None:
     """Keep how much the photos of an index count."""
-    with locked(folder, _PROGRAM):
+    with locked(folder, PROGRAM):
         write_about(folder, dataclasses.replace(read_about(folder), weights=weights))
-
-
-def _check_sources(folder: Path, records: Sequence[PhotoRecord]) -> None:
-    """Raise InputError where all photos of a source are gone, as on a disk that is not connected."""
-    for source in dict.fromkeys(record.source for record in records if record.path):
-        if not any(Path(record.path).exists() for record in records if record.path and record.source == source):
-            raise InputError(
-                f"{source}: none of its photos is there, so none is removed; connect its disk, or remove them by name: "
-                f"earthclip index remove '{folder}' '*'"
-            )
 
 
 def _mended(folder: Path, about: About, changes: Changes) -> tuple[PhotoIndex, list[PhotoRecord]]:

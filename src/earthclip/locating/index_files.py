@@ -12,6 +12,7 @@ import dataclasses
 import io
 import json
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,10 +22,11 @@ from jaxtyping import Float32, Float64
 
 from earthclip.configuration import from_mapping, to_mapping
 from earthclip.errors import ConfigError, InputError
-from earthclip.files import atomic_write
+from earthclip.files import atomic_write, locked
 from earthclip.locating.evidence import Weights
 
 FORMAT = 1
+PROGRAM = "earthclip index"  # what holds a folder against others
 ABOUT = "index.json"
 HEADER = 128  # bytes of a NumPy file before its numbers; numpy leaves room in it for any number of rows
 
@@ -165,6 +167,26 @@ def remove_left(folder: Path, generation: int | None) -> None:
     """Remove the files of other generations."""
     for path in files_left(folder, generation):
         path.unlink()
+
+
+def check_sources(folder: Path, records: Sequence[PhotoRecord]) -> None:
+    """Raise InputError where all photos of a source are gone, as on a disk that is not connected."""
+    for source in dict.fromkeys(record.source for record in records if record.path):
+        if not any(Path(record.path).exists() for record in records if record.path and record.source == source):
+            raise InputError(
+                f"{source}: none of its photos is there, so none is removed; connect its disk, or remove them by name: "
+                f"earthclip index remove '{folder}' '*'"
+            )
+
+
+def put_in_place(folder: Path, made: Path) -> None:
+    """Move the index in ``made`` to ``folder``, in place of the one there. Raises OutputError."""
+    with locked(folder, PROGRAM):
+        (folder / ABOUT).unlink(missing_ok=True)
+        remove_left(folder, None)
+        for path in (*files_left(made, None), made / ABOUT):
+            path.replace(folder / path.name)
+        shutil.rmtree(made)
 
 
 def damaged(folder: Path, what: str) -> InputError:

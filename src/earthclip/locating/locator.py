@@ -242,7 +242,7 @@ class Locator:
 
         It may lack its views, words, index, places in its region, or int8 where that precision is wanted.
         """
-        if self.first is None:
+        if self.first is None or self.first.config.scope is None:  # which could not tell its kind
             return (self,)
         try:
             self.first.check(question)

@@ -84,6 +84,11 @@ class PhotoIndex:
                 f"or rebuild it: {command}"
             )
 
+    @property
+    def is_approximate(self) -> bool:
+        """Whether a search looks into a file that makes it fast, and not at all photos."""
+        return self._approximate is not None
+
     def search(self, embeddings: Float32[np.ndarray, "b d"], paths: Sequence[str | None]) -> list[Neighbours]:
         """The photos most similar to each of a batch of pictures. ``paths`` are of no use here; see ``LeaveOut``."""
         return self.compared(embeddings, self.nearest(embeddings, CANDIDATES if self.weights.whitened else NEIGHBOURS))
@@ -233,8 +238,16 @@ def rewritten(index: PhotoIndex, records: list[PhotoRecord], kept: Bool[np.ndarr
     """The index with the rows that stay, in files of the next generation; the old ones are removed."""
     folder, rows = index.folder, np.flatnonzero(kept)
     lengths = [len(record.line) for record in records]
+    weights = index.about.weights
+    if weights is not None and weights.whitened:  # by the photos that were there when it was fitted, and stay
+        left = int(kept[: weights.whitened].sum())
+        weights = dataclasses.replace(weights, whitened=left) if left else None
     after = dataclasses.replace(
-        index.about, photos=len(rows), record_bytes=sum(lengths), generation=index.about.generation + 1
+        index.about,
+        photos=len(rows),
+        record_bytes=sum(lengths),
+        generation=index.about.generation + 1,
+        weights=weights,
     )
     for what in byte_counts(after):
         with (folder / file_name(what, after.generation)).open("wb") as file:

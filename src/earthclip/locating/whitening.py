@@ -34,7 +34,10 @@ class Whitening:
         return cls(mean, np.asarray(directions / np.sqrt(shrunk), np.float32))
 
     def __call__(self, embeddings: Float[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:
-        """Whitened embeddings, of length 1: their products are the similarities."""
-        rows = (np.asarray(embeddings, np.float32) - self.mean) @ self.matrix
-        lengths = np.sqrt(np.vecdot(rows, rows))[:, None]
-        return np.asarray(rows / np.maximum(lengths, 1e-12), np.float32)
+        """Whitened embeddings, of length 1: their products are the similarities. A mean of views may be shorter."""
+        return _unit((_unit(np.asarray(embeddings, np.float32)) - self.mean) @ self.matrix)
+
+
+def _unit(rows: Float32[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:
+    lengths = np.sqrt(np.vecdot(rows, rows))[:, None]
+    return np.asarray(rows / np.maximum(lengths, 1e-12), np.float32)
