@@ -101,8 +101,9 @@ class References(Protocol):
 
 @dataclass(frozen=True)
 class ReferencePhoto:
-    """A photo that an answer is near to: its ``similarity`` (cosine), place in degrees, and ``share``: how much of what
-    the photos of its index added came from it; 0 where it was not similar enough."""
+    """A photo that an answer is near to: its ``similarity`` (cosine of embeddings, whitened where the index's weights
+    say so), place in degrees, and ``share``: how much of what the photos of its index added came from it; 0 where it
+    was not similar enough."""
 
     index: str
     id: str

@@ -71,7 +71,7 @@ class Ranking:
         for row in range(len(embeddings)):
             photos = [photo for index, near in found for photo in reference_photos(near[row], index, _REFERENCES)]
             said = [evidence_of(near[row], index.coordinates, index.weights) for index, near in found]
-            photos.sort(key=lambda photo: -photo.similarity)
+            photos.sort(key=lambda photo: (-photo.share, -photo.similarity))
             alike.append(_Alike(self, tuple(photos[:_REFERENCES]), tuple(one for one in said if one is not None)))
         return alike
 
