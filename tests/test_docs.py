@@ -59,7 +59,7 @@ def test_python_of_the_guides_runs(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["journalist", "data_scientist", "ml_engineer"])
 def test_tutorials_show_what_they_print(name: str, tmp_path: Path) -> None:
     text = (ROOT / "docs" / "tutorials" / f"{name}.md").read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 130
+    assert len(text.splitlines()) <= 120
     for where, got in in_a_folder(tmp_path, text):
         assert same(text[where], got), got
 
