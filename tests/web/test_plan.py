@@ -53,6 +53,7 @@ def test_an_unedited_plan_is_saved_byte_for_byte(open_page: Open, server: MockSe
     texts = [
         *(written, written.removesuffix(b"\n"), b"\xef\xbb\xbf" + written),
         *(again(), again(quoting=csv.QUOTE_ALL), again(delimiter=";"), again(delimiter="\t")),
+        again(delimiter=";", quoting=csv.QUOTE_ALL),
         written.replace(b",no\n", b",no\n\n"),  # blank lines
         written.replace(b"accept\n", b"accept, note\n").replace(b",no\n", b', x ,"y"\n').replace(b", x ", b",X"),
     ]
@@ -83,6 +84,10 @@ def test_an_unedited_plan_is_saved_byte_for_byte(open_page: Open, server: MockSe
         (b'path,latitude,longitude,accept\r\n"a.jpg,1,2,yes\r\n', "line 2: a quote is opened and never closed"),
         (b"path,latitude,longitude,accept\r\na.jpg,1\r\n", "line 2: no longitude; correct the row"),
         (b"path,latitude,longitude,accept\r\na.jpg,north,2,no\r\n", "line 2: latitude must be a number of degrees"),
+        (b"path,latitude,longitude,accept\r\na.jpg,1,,yes\r\n", "line 2: accepted without a position; give one, or"),
+        (b"path,latitude,longitude,accept\r\n,1,2,no\r\n", "line 2: no path; correct or remove the row"),
+        (b"path,latitude,longitude,accept\r\na.jpg,1,360,no\r\n", "line 2: longitude must be a number of degrees"),
+        (b"path,latitude,longitude,accept\na,1,2,no\na,1,2,no\n", "line 3: a is also in line 2; keep one of them"),
         ("path,latitude,longitude,accept\n".encode("utf-16"), "not UTF-8 text; save the table as CSV in UTF-8"),
     ],
 )
@@ -91,6 +96,8 @@ def test_what_is_no_plan_is_told(open_page: Open, server: MockServer, content: b
     drop(page, "plan.csv", content, "text/csv")
     page.wait_for_selector("#plan .error")
     assert page.locator("#plan .error").inner_text().startswith(f"plan.csv: {told}")
+    page.get_by_role("button", name="Close").click()
+    assert page.locator("#plan .error").count() == 0
     assert server.asked == []
 
 

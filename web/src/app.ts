@@ -109,7 +109,7 @@ export class App {
 
   closePlan(): void {
     if (!this.mayLeavePlan()) return;
-    this.plan = undefined;
+    [this.plan, this.noPlan] = [undefined, undefined];
     this.changed();
   }
 

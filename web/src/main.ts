@@ -4,6 +4,7 @@ import "./styles/base.css";
 import "./styles/layout.css";
 import "./styles/ask.css";
 import "./styles/answer.css";
+import "./styles/report.css";
 import "./styles/map.css";
 import "./styles/plan.css";
 import { App } from "./app";

@@ -27,6 +27,16 @@ export class PlanRow {
     return this.cell(column)?.value.trim() ?? "";
   }
 
+  /** The path as it stands in the row. */
+  get path(): string {
+    return this.cell("path")?.value ?? "";
+  }
+
+  /** The line of the file that the row begins in. */
+  get number(): number {
+    return this.line.number;
+  }
+
   get name(): string {
     return this.text("path").split(/[/\\]/).at(-1) ?? "";
   }
@@ -80,14 +90,15 @@ export class PlanRow {
     if (missing) return `${where}no ${missing}; correct the row`;
     const word = this.text("accept").toLowerCase();
     if (![...YES, ...NO].includes(word)) return `${where}accept is '${word}'; expected yes or no`;
-    for (const [column, most] of [
-      ["latitude", 90],
-      ["longitude", 360],
-    ] as const) {
-      const value = number(this.text(column));
-      if (this.text(column) !== "" && (value === undefined || Math.abs(value) > most))
+    if (this.text("path") === "") return `${where}no path; correct or remove the row`;
+    if (this.text("latitude") === "" || this.text("longitude") === "")
+      return this.accepted ? `${where}accepted without a position; give one, or set accept to no` : undefined;
+    for (const column of ["latitude", "longitude"] as const)
+      if (!isDegrees(column, number(this.text(column))))
         return `${where}${column} must be a number of degrees, found '${this.text(column)}'; correct the row`;
-    }
+    for (const column of ["probability", "radius_km"] as const)
+      if (this.text(column) !== "" && !((number(this.text(column)) ?? -1) >= 0))
+        return `${where}${column} must be a number from 0, found '${this.text(column)}'; correct the row`;
     return undefined;
   }
 
@@ -109,12 +120,13 @@ export class Plan {
 
   /** Reads a file; throws NotAPlan. */
   static async open(file: Blob, name: string): Promise<Plan> {
+    const bytes = await file.arrayBuffer().catch(() => {
+      throw new NotAPlan("cannot be read; check that the file is still there, and choose it again");
+    });
+    const text = decoded(bytes);
     try {
-      // With its byte order mark, which is to be saved along.
-      const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(await file.arrayBuffer());
       return new Plan(name, text);
     } catch (error) {
-      if (error instanceof TypeError) throw new NotAPlan("not UTF-8 text; save the table as CSV in UTF-8");
       if (error instanceof NotCSV) throw new NotAPlan(error.message);
       throw error;
     }
@@ -131,9 +143,19 @@ export class Plan {
     const columns = columnsOf(text, delimiter);
     const filled = this.lines.slice(1).filter(({ cells }) => cells.some(({ value }) => value.trim() !== ""));
     this.rows = filled.map((line) => new PlanRow(line, columns, delimiter));
-    const fault = this.rows.map((row) => row.fault).find((found) => found !== undefined);
+    const fault = this.rows.map((row) => row.fault).find((found) => found !== undefined) ?? this.twice();
     if (fault) throw new NotAPlan(fault);
     this.saved = this.text();
+  }
+
+  private twice(): string | undefined {
+    const lines = new Map<string, number>();
+    for (const { path, number } of this.rows) {
+      const before = lines.get(path);
+      if (before !== undefined) return `line ${number}: ${path} is also in line ${before}; keep one of them`;
+      lines.set(path, number);
+    }
+    return undefined;
   }
 
   /** The whole file as it is to be saved. */
@@ -156,10 +178,31 @@ export class Plan {
 /** Where the plan's columns are in the first line; none where one that is needed is missing. */
 function columnsOf(text: string, delimiter: string): Map<Column, number> {
   const first = /^[^\r\n]*/.exec(text)?.[0].replace(/^\ufeff/, "") ?? "";
-  const [header] = parse(first, delimiter);
+  let header: Line | undefined;
+  try {
+    [header] = parse(first, delimiter);
+  } catch (error) {
+    if (!(error instanceof NotCSV)) throw error;
+    return new Map(); // quoted names with another sign between them
+  }
   const names = (header?.cells ?? []).map(({ value }, i): [Column, number] => [value.trim() as Column, i]);
   const columns = new Map(names);
   return NEEDED.every((column) => columns.has(column)) ? columns : new Map();
+}
+
+/** A file's text with its byte order mark, which is to be saved along. */
+function decoded(bytes: ArrayBuffer): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw new NotAPlan("not UTF-8 text; save the table as CSV in UTF-8");
+  }
+}
+
+/** Whether `earthclip apply` takes a number for a latitude or a longitude. */
+export function isDegrees(column: "latitude" | "longitude", value: number | undefined): value is number {
+  if (value === undefined) return false;
+  return column === "latitude" ? Math.abs(value) <= 90 : value >= -180 && value < 360;
 }
 
 function unquoted(raw: string): string {

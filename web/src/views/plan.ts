@@ -4,7 +4,7 @@ import { byId, h, icon } from "../dom";
 import { save } from "../exports";
 import { kilometres, percent } from "../format";
 import type { Globe } from "../map/globe";
-import { number, type Plan, type PlanRow } from "../plan/plan";
+import { isDegrees, number, type Plan, type PlanRow } from "../plan/plan";
 import { distanceKm } from "../sphere";
 
 const AT_ONCE = 50; // rows in the list, and markers on the map
@@ -51,7 +51,17 @@ export class PlanView {
     const focused = document.activeElement?.getAttribute("data-part");
     const error =
       app.noPlan !== undefined &&
-      h("div", { class: "card error", role: "alert" }, icon("alert"), h("p", {}, app.noPlan));
+      h(
+        "div",
+        { class: "card error", role: "alert" },
+        icon("alert"),
+        h(
+          "div",
+          {},
+          h("p", {}, app.noPlan),
+          !plan && h("button", { type: "button", class: "button small", click: () => app.closePlan() }, "Close"),
+        ),
+      );
     byId("plan").replaceChildren(...(error ? [error] : []), ...(plan ? this.content(plan) : []));
     if (focused) byId("plan").querySelector<HTMLElement>(`[data-part="${focused}"]`)?.focus({ preventScroll: true });
     this.globe?.planned.show(
@@ -152,10 +162,10 @@ export class PlanView {
   private editor(row: PlanRow): HTMLElement {
     const [latitude, longitude] = row.position ?? [];
     const fields = [
-      { name: "Latitude", value: latitude, most: 90 },
-      { name: "Longitude", value: longitude, most: 180 },
-    ].map(({ name, value, most }) => ({
-      most,
+      { name: "Latitude", column: "latitude" as const, value: latitude },
+      { name: "Longitude", column: "longitude" as const, value: longitude },
+    ].map(({ name, column, value }) => ({
+      column,
       input: h("input", {
         type: "text",
         inputmode: "decimal",
@@ -167,9 +177,9 @@ export class PlanView {
       }),
     }));
     const set = () => {
-      const values = fields.map(({ input, most }) => {
+      const values = fields.map(({ input, column }) => {
         const value = number(input.value);
-        const good = value !== undefined && Math.abs(value) <= most;
+        const good = isDegrees(column, value);
         if (input.value !== "") input.setAttribute("aria-invalid", String(!good));
         return good ? value : undefined;
       });
