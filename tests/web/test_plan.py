@@ -54,8 +54,9 @@ def test_an_unedited_plan_is_saved_byte_for_byte(open_page: Open, server: MockSe
         *(written, written.removesuffix(b"\n"), b"\xef\xbb\xbf" + written),
         *(again(), again(quoting=csv.QUOTE_ALL), again(delimiter=";"), again(delimiter="\t")),
         again(delimiter=";", quoting=csv.QUOTE_ALL),
-        written.replace(b",no\n", b",no\n\n"),  # blank lines
-        written.replace(b"accept\n", b"accept, note\n").replace(b",no\n", b', x ,"y"\n').replace(b", x ", b",X"),
+        written.replace(b"accept\n", b"accept, note\n")
+        .replace(b",,no\n", b',, No ,"y"\n\n')  # no position to accept; a blank line
+        .replace(b",no\n", b', X ,"y"\n'),
     ]
     page = open_page()
     for i, text in enumerate(texts):
