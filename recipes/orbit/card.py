@@ -85,9 +85,9 @@ def write_card(folder: ModelFolder, rows: list[Row]) -> str:
     config = dataclasses.replace(folder.config, accuracy=accuracy)
     write_config(folder.path, config)
     path = folder.path / "README.md"
-    probabilities = _section(path, "Probabilities")
+    measured = "".join(_section(path, title) for title in ("Probabilities", "Scope"))
     with atomic_write(path, overwrite=True) as file:
-        file.write(_card(config.name, config.provenance, config.prior, rows, probabilities).encode())
+        file.write(_card(config.name, config.provenance, config.prior, rows, measured).encode())
     return str(path)
 
 
@@ -105,7 +105,7 @@ def _section(path: Path, title: str) -> str:
     return "" if start < 0 else text[start : text.find("\n## ", start) + 1]
 
 
-def _card(name: str, provenance: dict[str, Any], prior: str, rows: list[Row], probabilities: str) -> str:
+def _card(name: str, provenance: dict[str, Any], prior: str, rows: list[Row], measured: str) -> str:
     drawn, loss = provenance["views_drawn"], provenance["loss"]
     trained_on = "\n".join(f"- `{key}`: {value}" for key, value in provenance["trained_on"].items())
     first = provenance.get("started_from")
@@ -146,8 +146,8 @@ with the training imagery; OpenUniverse and Stellarium's, as far as is known, do
 
 Repeat with `python -m recipes.orbit card {name} --test`.
 
-{probabilities}## Where it fails
-- Photos from the ground, from aeroplanes, and of anything but the Earth: it answers, and the answer means nothing.
+{measured}## Where it fails
+- Photos from the ground, from aeroplanes, and of anything but the Earth: where it answers, the answer means nothing.
 - Views without a coastline, lake or relief: deserts, rain forest, plains, and snow where the training imagery has none.
 - Views narrower than it was trained on, islands amid much sea, Antarctica and the far Arctic (not in its candidates).
 - Heavy cloud. Photographs by astronauts are the use it grows toward; on those it is untested.

@@ -140,6 +140,17 @@ def test_several_indices_count_together_and_each_must_be_of_the_model(
     assert Question(index=str(indices[0].folder)).options["index"] == named
 
 
+def test_photos_of_several_indices_are_named_by_their_share(tiny_model: Path, picture: Path, tmp_path: Path) -> None:
+    # Similarities of whitened embeddings and of plain ones cannot be compared.
+    own = load(tiny_model).encode_image([picture])
+    useless = index_at(tmp_path / "useless", tiny_model, own, PUNO, Weights(weight=0.0))
+    less_alike = own + 0.5 * np.roll(own, 1)
+    useful = index_at(tmp_path / "useful", tiny_model, less_alike / np.linalg.norm(less_alike), PUNO, Weights())
+    first, second = located(tiny_model, picture, useless, useful).references
+    assert (first.index, second.index) == (str(useful.folder), str(useless.folder))
+    assert first.share == 1 and second.share == 0 and first.similarity < second.similarity
+
+
 def test_evidence_is_a_mixture_around_its_photos() -> None:
     places = np.array([[0.0, 0.0], [0.0, 90.0]])
     evidence = Evidence(places, np.array([0.75, 0.25]), 8.0, 100.0)

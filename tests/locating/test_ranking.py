@@ -10,9 +10,7 @@ import pytest
 from earthclip.errors import InputError
 from earthclip.geo.places import describe
 from earthclip.geo.regions import Region, parse_region
-from earthclip.locating.evidence import Neighbours, Weights
 from earthclip.locating.locator import Locator, load
-from earthclip.locating.ranking import Ranking
 from tests.tiny import write_picture
 
 
@@ -109,26 +107,3 @@ def test_more_places_than_fit_at_once_give_the_same_answers(
     for one, other in zip(together, locator.locate(pictures, batch_size=3), strict=True):
         np.testing.assert_array_equal(one.coordinates, other.coordinates)
         np.testing.assert_allclose(one.probabilities, other.probabilities, rtol=1e-6)
-
-
-def test_photos_of_several_indices_are_named_by_their_share() -> None:
-    """Similarities of whitened embeddings and of plain ones cannot be compared."""
-    from types import SimpleNamespace
-
-    def index(name: str, similarity: float, least: float) -> SimpleNamespace:
-        near = Neighbours(np.zeros(1, np.int64), np.array([similarity]))
-        record = SimpleNamespace(id=name, path=None, taken=None, author=None)
-        return SimpleNamespace(
-            name=name,
-            weights=Weights(least_similarity=least),
-            coordinates=np.zeros((1, 2)),
-            search=lambda embeddings, paths: [near],
-            record=lambda row: record,
-            fingerprint="",
-            check_model=lambda folder: None,
-        )
-
-    ranking = object.__new__(Ranking)
-    ranking._question = SimpleNamespace(indices=(index("plain", 0.8, 0.9), index("whitened", 0.4, 0.2)))  # type: ignore[assignment]
-    (alike,) = ranking._alike(np.ones((1, 2), np.float32), [None])
-    assert [(photo.id, photo.share) for photo in alike.photos] == [("whitened", 1.0), ("plain", 0.0)]
