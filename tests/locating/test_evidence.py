@@ -145,7 +145,9 @@ def test_photos_of_several_indices_are_named_by_their_share(tiny_model: Path, pi
     own = load(tiny_model).encode_image([picture])
     useless = index_at(tmp_path / "useless", tiny_model, own, PUNO, Weights(weight=0.0))
     less_alike = own + 0.5 * np.roll(own, 1)
-    useful = index_at(tmp_path / "useful", tiny_model, less_alike / np.linalg.norm(less_alike), PUNO, Weights())
+    useful = index_at(
+        tmp_path / "useful", tiny_model, less_alike / np.linalg.norm(less_alike), PUNO, Weights(least_similarity=0.0)
+    )
     first, second = located(tiny_model, picture, useless, useful).references
     assert (first.index, second.index) == (str(useful.folder), str(useless.folder))
     assert first.share == 1 and second.share == 0 and first.similarity < second.similarity
