@@ -34,7 +34,7 @@ export function verdict(answer: Answer): HTMLElement {
         "dt",
         {},
         h("span", { class: mass > 0.7 ? "stroke dashed" : "stroke", "aria-hidden": "true" }),
-        `${Math.round(mass * 100)} % sure within`,
+        `${Math.round(mass * 100)} % region`,
       ),
       h("dd", {}, level && !answer.abstained ? area(area_km2) : about(area_km2)),
     ),
