@@ -27,15 +27,19 @@ Picture: TypeAlias = str | os.PathLike[str] | bytes | BufferedIOBase | Image.Ima
 class Prepared:
     """The pixels ``[v, 3, h, w]`` of a picture's views, and the path of a picture that was given by it.
 
-    ``also`` has the pixels for other models, by what was done to them.
+    ``also`` has the pixels for other models, by what was done to them; ``own`` is what was done to ``pixels`` (None:
+    whatever is asked for).
     """
 
     pixels: Float32[np.ndarray, "v 3 h w"]
     path: str | None
     also: Mapping[Preprocessing, Float32[np.ndarray, "_ 3 _ _"]] = field(default_factory=dict)
+    own: Preprocessing | None = None
 
     def of(self, preprocessing: Preprocessing) -> Float32[np.ndarray, "_ 3 _ _"]:
-        """The pixels for a model."""
+        """The pixels for a model. Raises InputError where it was not prepared for that."""
+        if preprocessing not in self.also and self.own not in (None, preprocessing):
+            raise InputError(f"{self.path or 'picture'}: prepared for another model; give the picture itself")
         return self.also.get(preprocessing, self.pixels)
 
 
@@ -78,7 +82,7 @@ def prepare(
     try:
         upright = _upright(picture, where, _MARGIN * shortest if draft else None, max_pixels)
         others = {one: view_pixels(upright, one, views) for one in also}
-        return Prepared(view_pixels(upright, preprocessing, views), path, others)
+        return Prepared(view_pixels(upright, preprocessing, views), path, others, preprocessing)
     except MemoryError as error:
         raise memory_fault(where) from error
 

@@ -92,7 +92,7 @@ class Worker:
             if "error" in head:
                 return Failure(name, head["error"], head["too_large"])
             pixels, *others = [self._pixels(shape) for shape in head["shapes"]]
-            return Prepared(pixels, path, dict(zip(self._task.also, others, strict=True)))
+            return Prepared(pixels, path, dict(zip(self._task.also, others, strict=True)), self._task.preprocessing)
 
     def terminate(self) -> None:
         """Ask the process to end, without waiting until it has."""
