@@ -44,7 +44,7 @@ def test_answers_keep_their_order_and_name_their_model(
     answers = [json.loads(line) for line in told.out.splitlines()]
     assert [answer["model"] for answer in answers] == MODELS * 2
     assert [Path(answer["path"]).name for answer in answers] == sorted(p.name for p in pictures.iterdir()) * 2
-    how = "otherwise geoclip (auto, the default; choose one with --model)"
+    how = "otherwise geoclip (auto; choose one with --model)"
     assert told.err.startswith(f"models: orbit where a picture looks like a bright picture, {how}\n")
     assert f"caution (orbit): {CAUTION}\n" in told.err
 

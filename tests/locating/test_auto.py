@@ -11,6 +11,7 @@ import pytest
 from earthclip import Failure, Prediction, load
 from earthclip.errors import InputError, ModelError
 from earthclip.geo.regions import parse_regions
+from earthclip.locating.locator import Locator
 from earthclip.locating.question import Question
 from earthclip.models.config import SCOPE as SCOPE_GRAPH
 from earthclip.models.sources import ChosenModel, choose_model, resolve
@@ -97,7 +98,17 @@ def test_a_question_that_the_first_cannot_be_asked_is_for_the_other(orbit: Path,
         assert models(list(auto.locate([shade(200)], question))) == ["full"]
     assert models(list(auto.locate([shade(200), shade(0)]))) == ["orbit", "full"]
     assert len(load(precision="int8").asked(Question())) == 1
+    assert "ten-crop" in str(auto.why_not_first(Question(views="ten-crop")))
+    assert auto.why_not_first(Question()) is None
     assert models(auto.locate_text(["snow over a volcano"])) == ["full"]
+
+
+def test_a_first_model_that_knows_no_kind_is_not_asked(orbit: Path) -> None:
+    geoclip = resolve("geoclip")
+    auto = Locator(resolve("orbit"), first=Locator(geoclip))
+    assert geoclip.config.scope is None
+    assert auto.asked(Question()) == (auto,)
+    assert auto.why_not_first(Question()) == "model 'geoclip' cannot tell which pictures are of its kind"
 
 
 def test_with_an_index_the_model_that_made_it_is_asked(orbit: Path, earthclip_home: Path, tmp_path: Path) -> None:
@@ -142,6 +153,8 @@ def test_a_worker_prepares_for_both(orbit: Path, tmp_path: Path) -> None:
     for one in (own, *also):
         assert np.array_equal(read.of(one), prepare(path, one).pixels)
     assert list(read.also) == list(also)
+    with pytest.raises(InputError, match="prepared for another model; give the picture itself"):
+        prepare(path, own).of(also[0])
 
 
 def test_a_picture_prepared_for_one_model_is_refused(orbit: Path) -> None:

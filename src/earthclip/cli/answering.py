@@ -124,8 +124,10 @@ def introduce_models(locator: Locator, ask: Ask, *, cautioned: bool = False) -> 
     first, scope = models[0], models[0].config.scope
     if len(models) == 1 or scope is None:
         introduce(locator.folder, ask)
+        if (why := locator.why_not_first(ask.question)) and locator.first is not None:
+            note(f"{locator.first.name} is not asked: {why}")
     else:
-        otherwise = f"otherwise {locator.name} (auto, the default; choose one with --model)"
+        otherwise = f"otherwise {locator.name} (auto; choose one with --model)"
         note(f"models: {first.name} where a picture looks like {scope.of}, {otherwise}")
         _introduce_more([model.folder for model in models], ask)
     for model in models:

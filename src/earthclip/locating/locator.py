@@ -15,8 +15,9 @@ from typing import Unpack
 import numpy as np
 from jaxtyping import Float32, Num
 
-from earthclip.errors import EarthCLIPError, InputError
+from earthclip.errors import InputError
 from earthclip.geo.sphere import check_coordinates
+from earthclip.locating.first import why_not_first
 from earthclip.locating.gallery import Gallery, open_gallery
 from earthclip.locating.posterior import adjustment, check_top_k
 from earthclip.locating.prediction import Prediction
@@ -24,7 +25,7 @@ from earthclip.locating.question import Question, QuestionFields
 from earthclip.locating.ranking import RankedPictures, Ranking
 from earthclip.locating.scope import Answerer, ScopeJudge
 from earthclip.models import Precision, Runtime
-from earthclip.models.config import GALLERY, IMAGE_ENCODER, IMAGE_ENCODER_INT8, TEXT_ENCODER, ModelConfig
+from earthclip.models.config import GALLERY, IMAGE_ENCODER, ModelConfig
 from earthclip.models.encoders import Encoder, LocationEncoder, Progress
 from earthclip.models.fastest import Choice
 from earthclip.models.folder import ModelFolder
@@ -112,19 +113,22 @@ class Locator:
         self._encoders.pin(image_choice)
 
     def measure_speed(
-        self, told: Callable[[str], None] = lambda text: None, encoders: Sequence[EncoderKind] = ENCODERS
+        self,
+        told: Callable[[str], None] = lambda text: None,
+        encoders: Sequence[EncoderKind] = ENCODERS,
+        models: Sequence[Locator] | None = None,
     ) -> None:
         """Prepare for many inputs: measure, once, what runs the encoders fastest here, if "auto" may choose.
 
-        ``told`` hears what is timed.
+        ``told`` hears what is timed; ``models`` are those of ``models`` that will be ``asked`` (None: all).
         """
-        for one in self.models:
+        for one in self.models if models is None else models:
             one._encoders.measure_missing(told, encoders)
 
-    def warm_up(self, told: Callable[[str], None] = lambda text: None) -> None:
-        """Open and measure all that locating needs, so that no answer waits for it; the first time takes longest."""
-        self.measure_speed(told)
-        for one in self.models:
+    def warm_up(self, told: Callable[[str], None] = lambda text: None, models: Sequence[Locator] | None = None) -> None:
+        """Open and measure all that locating needs of ``models`` (None: all), so that no answer waits for it."""
+        self.measure_speed(told, models=models)
+        for one in self.models if models is None else models:
             if one.folder.has(IMAGE_ENCODER):
                 one._encoders.images()
             if one.folder.has(GALLERY):
@@ -238,21 +242,14 @@ class Locator:
         return (self,) if self.first is None else (self.first, self)
 
     def asked(self, question: Question) -> tuple[Locator, ...]:
-        """Those of ``models`` that are asked about pictures: a first one that cannot be asked the question is not.
+        """Those of ``models`` that are asked about pictures: a first one only where nothing speaks against it."""
+        return self.models if self.first is not None and self.why_not_first(question) is None else (self,)
 
-        It may lack its views, words, index, places in its region, or int8 where that precision is wanted.
-        """
-        if self.first is None or self.first.config.scope is None:  # which could not tell its kind
-            return (self,)
-        try:
-            self.first.check(question)
-            if question.text is not None:
-                self.first.folder.file(TEXT_ENCODER)
-            if self._encoders.precision == "int8":
-                self.first.folder.file(IMAGE_ENCODER_INT8)
-        except EarthCLIPError:
-            return (self,)
-        return self.models
+    def why_not_first(self, question: Question) -> str | None:
+        """Why ``first`` is not asked this question; None where it is, or where there is none."""
+        if self.first is None:
+            return None
+        return why_not_first(self.first.folder, self.first.check, question, self._encoders.precision)
 
     def also(self, models: Sequence[Locator]) -> tuple[Preprocessing, ...]:
         """What pictures need done to them for ``models``, beside what is done for this one."""

@@ -217,7 +217,7 @@ class Service:
         if self._reader is not None:
             for _ in range(self.settings.decoders):
                 self._reading.submit(self._reader.read, Named("warm-up", _SMALLEST))
-        self.locator.warm_up()
+        self.locator.warm_up(models=self._models)
         outcomes: list[_Outcome] = []
         grey = Image.new("RGB", (1, 1), "grey")
         for model in self._models:
