@@ -17,13 +17,12 @@ from jaxtyping import Float32, Num
 
 from earthclip.errors import InputError
 from earthclip.geo.sphere import check_coordinates
-from earthclip.locating.first import why_not_first
 from earthclip.locating.gallery import Gallery, open_gallery
 from earthclip.locating.posterior import adjustment, check_top_k
 from earthclip.locating.prediction import Prediction
 from earthclip.locating.question import Question, QuestionFields
 from earthclip.locating.ranking import RankedPictures, Ranking
-from earthclip.locating.scope import Answerer, ScopeJudge
+from earthclip.locating.scope import Answerer, ScopeJudge, why_not_first
 from earthclip.models import Precision, Runtime
 from earthclip.models.config import GALLERY, IMAGE_ENCODER, ModelConfig
 from earthclip.models.encoders import Encoder, LocationEncoder, Progress

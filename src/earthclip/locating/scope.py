@@ -10,9 +10,11 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from earthclip.errors import EarthCLIPError
 from earthclip.locating.prediction import Prediction
 from earthclip.locating.question import Question
-from earthclip.models.config import SCOPE
+from earthclip.models import Precision
+from earthclip.models.config import IMAGE_ENCODER_INT8, SCOPE, TEXT_ENCODER
 from earthclip.models.encoders import ScopeHead
 from earthclip.models.folder import ModelFolder
 from earthclip.pictures.prepare import Prepared
@@ -88,3 +90,23 @@ def without_places(model: str, picture: Prepared, question: Question, scope: Pic
         scope=scope.probability,
         advice=scope.advice,
     )
+
+
+def why_not_first(
+    folder: ModelFolder, check: Callable[[Question], None], question: Question, precision: Precision
+) -> str | None:
+    """Why the model cannot be asked a question at a precision, in one line; None where it can.
+
+    ``check`` raises what locating with it would raise.
+    """
+    if folder.config.scope is None:
+        return f"model '{folder.config.name}' cannot tell which pictures are of its kind"
+    try:
+        check(question)
+        if question.text is not None:
+            folder.file(TEXT_ENCODER)
+        if precision == "int8":
+            folder.file(IMAGE_ENCODER_INT8)
+    except EarthCLIPError as error:
+        return str(error)
+    return None
